@@ -1,0 +1,140 @@
+"""Geodesic distance in the Poincaré ball, as a PML distance."""
+
+import math
+from typing import Any, cast
+
+import torch
+from pytorch_metric_learning.distances import BaseDistance
+from torch import Tensor
+
+from ..checks import check_positive
+from ..functional import poincare
+
+
+class PoincareDistance(BaseDistance):
+    """Geodesic distance between embeddings in the Poincaré ball of curvature −c.
+
+    d(u, v) = (2/√c)·asinh √( sinh²((A_u − A_v)/2) + sinh A_u·sinh A_v·‖û − v̂‖²/4 ), A = 2√c‖u‖.
+
+    Embeddings are read as tangent vectors at the origin, shortened to ``clip_radius`` and mapped
+    into the ball by the exponential map; the formula needs neither map. Unlike a cosine or a
+    normalised Euclidean distance it keeps the norm of the embedding: near the origin is general,
+    near the rim is specific. PML's testers and InferenceModel normalise by default, which throws
+    the norm away: give them ``normalize_embeddings=False``.
+
+    Args:
+        curvature: c > 0. 0.1 is the value of Ermolov et al., CVPR 2022.
+        clip_radius: r > 0, finite; longer tangent vectors are shortened to it. It bounds the
+            distances by 4r for every curvature. 2.3 is the value of Ermolov et al., CVPR 2022.
+        learn_curvature: make c a parameter of this distance, exp(log_curvature), which the user
+            gives to an optimiser like those of a proxy loss.
+        manifold: a ``geoopt.PoincareBall`` whose curvature, learnable or not, is read at every
+            call. It takes the place of ``curvature`` and ``learn_curvature``.
+        embedding_space: "tangent" for the output of a network, "ball" for points on the ball
+            (geoopt parameters), whose distance to the origin is clipped to 2r as well; points on
+            or beyond the rim count as points at that distance.
+        **kwargs: of ``BaseDistance``: normalize_embeddings (False here), p, power, collect_stats.
+
+    Returns:
+        ``forward(query_emb, ref_emb=None)``: (N, M) geodesic lengths in [0, 4r] (to the power
+        ``power``); 0 for equal rows.
+
+    Raises:
+        ValueError: for an option outside its range, or a curvature beside a manifold.
+        TypeError: for a manifold that is no ``geoopt.PoincareBall``.
+
+    Source:
+        Geometry and defaults: Ermolov et al., CVPR 2022; polar form: this project.
+
+    Example:
+        >>> distance = PoincareDistance()
+        >>> distance(torch.tensor([[0.5, 0.0], [0.0, 0.0]]))
+        tensor([[0., 1.],
+                [1., 0.]])
+        >>> from pytorch_metric_learning.losses import TripletMarginLoss
+        >>> loss = TripletMarginLoss(margin=0.5, distance=distance)
+    """
+
+    def __init__(
+        self,
+        curvature: float = 0.1,
+        clip_radius: float = 2.3,
+        *,
+        learn_curvature: bool = False,
+        manifold: torch.nn.Module | None = None,
+        embedding_space: str = "tangent",
+        **kwargs: Any,
+    ) -> None:
+        check_positive("curvature", curvature)
+        check_positive("clip_radius", clip_radius)
+        if embedding_space not in ("tangent", "ball"):
+            raise ValueError(
+                f"embedding_space must be 'tangent' or 'ball', got {embedding_space!r}"
+            )
+        if kwargs.get("is_inverted", False):
+            raise ValueError("is_inverted must be False for a distance, got True")
+        if manifold is not None:
+            _check_manifold(manifold)
+            if curvature != 0.1 or learn_curvature:
+                raise ValueError(
+                    "curvature and learn_curvature must be left out when manifold is given, "
+                    f"got curvature={curvature}, learn_curvature={learn_curvature}"
+                )
+        super().__init__(**{"normalize_embeddings": False, **kwargs})
+        self.clip_radius = clip_radius
+        self.embedding_space = embedding_space
+        self.manifold = manifold
+        self.learn_curvature = learn_curvature
+        if learn_curvature:
+            self.log_curvature = torch.nn.Parameter(torch.tensor(math.log(curvature)))
+        else:
+            self._fixed_curvature = float(curvature)
+        self.add_to_recordable_attributes(list_of_names=["clip_radius"], is_stat=False)
+
+    @property
+    def curvature(self) -> float | Tensor:
+        """The curvature c > 0: a number, or a tensor where it is learnable or of a manifold."""
+        if self.manifold is not None:
+            return cast(Tensor, self.manifold.c)
+        return self.log_curvature.exp() if self.learn_curvature else self._fixed_curvature
+
+    @property
+    def max_distance(self) -> float:
+        """The largest value that this distance can return: (4·clip_radius)^power."""
+        return float((4 * self.clip_radius) ** self.power)
+
+    def to_tangent(self, embeddings: Tensor) -> Tensor:
+        """Embeddings as tangent vectors at the origin, not longer than ``clip_radius``.
+
+        Args:
+            embeddings: (N, D), in this distance's ``embedding_space``.
+
+        Returns:
+            (N, D), of norm ≤ clip_radius.
+        """
+        if self.embedding_space == "ball":
+            return poincare.logmap0(embeddings, self.curvature, max_norm=self.clip_radius)
+        return poincare.clip_norm(embeddings, self.clip_radius)
+
+    def compute_mat(self, query_emb: Tensor, ref_emb: Tensor | None) -> Tensor:
+        """All pairs, (N, M). Overrides ``BaseDistance.compute_mat``."""
+        query = self._wide_tangent(query_emb)
+        ref = query if ref_emb is None or ref_emb is query_emb else self._wide_tangent(ref_emb)
+        return poincare.distance_matrix(query, ref, self.curvature).to(query_emb.dtype)
+
+    def pairwise_distance(self, query_emb: Tensor, ref_emb: Tensor) -> Tensor:
+        """Matching rows, (N,). Overrides ``BaseDistance.pairwise_distance``."""
+        query, ref = self._wide_tangent(query_emb), self._wide_tangent(ref_emb)
+        return poincare.pairwise_distance(query, ref, self.curvature).to(query_emb.dtype)
+
+    def _wide_tangent(self, embeddings: Tensor) -> Tensor:
+        # half precision overflows in the squared norm of an embedding that clipping would tame
+        half = embeddings.dtype in (torch.float16, torch.bfloat16)
+        return self.to_tangent(embeddings.float() if half else embeddings)
+
+
+def _check_manifold(manifold: torch.nn.Module) -> None:
+    import geoopt  # an import of half a second that only users of geoopt pay for
+
+    if not isinstance(manifold, geoopt.PoincareBall):
+        raise TypeError(f"manifold must be a geoopt.PoincareBall, got {type(manifold).__name__}")

@@ -1,0 +1,1 @@
+"""Pure tensor mathematics: no state and no pytorch-metric-learning."""

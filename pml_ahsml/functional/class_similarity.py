@@ -1,0 +1,98 @@
+"""Class-wise similarity and the adaptive margins of AHSML."""
+
+import torch
+from torch import Tensor
+
+
+def class_similarity(similarity: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+    """Mean similarity within and between the classes of a batch.
+
+    S_aa = 2/(n_a² − n_a)·Σ_{i<j∈C_a} s_ij,  S_ab = 1/(n_a·n_b)·Σ_{i∈C_a, j∈C_b} s_ij.
+
+    Args:
+        similarity: (N, N) similarities of the samples of the batch.
+        labels: (N,) classes in [0, num_classes).
+        num_classes: K, the number of classes that the result covers.
+
+    Returns:
+        within: (K,) S_aa, nan for classes with fewer than two samples.
+        between: (K, K) S_ab, nan on the diagonal and for classes without samples.
+
+    Source:
+        AHSML, class-wise divergence (see docs/method.md).
+
+    Example:
+        >>> s = torch.tensor([[1.0, 0.8, 0.1], [0.8, 1.0, 0.3], [0.1, 0.3, 1.0]])
+        >>> within, between = class_similarity(s, torch.tensor([0, 0, 1]), 2)
+        >>> within
+        tensor([0.8000,    nan])
+        >>> between
+        tensor([[   nan, 0.2000],
+                [0.2000,    nan]])
+    """
+    member = torch.nn.functional.one_hot(labels, num_classes).to(similarity.dtype)
+    counts = member.sum(0)
+    sums = member.T @ similarity @ member
+    self_sums = member.T @ similarity.diagonal()
+    ordered_pairs = counts * (counts - 1)
+    within = torch.where(
+        ordered_pairs > 0, (sums.diagonal() - self_sums) / ordered_pairs, torch.nan
+    )
+    pairs = counts.outer(counts)
+    between = torch.where(pairs > 0, sums / pairs, torch.nan)
+    return within, between.fill_diagonal_(torch.nan)
+
+
+def rescale(values: Tensor, span: float) -> Tensor:
+    """Min–max rescaling to [0, span] over the entries that are known.
+
+    Args:
+        values: any shape, nan where nothing is known.
+        span: the length of the range, ≥ 0. AHSML uses 0.2.
+
+    Returns:
+        The same shape. Entries that are nan, and all entries where the known ones do not differ,
+        take the middle of the range, span/2, which favours no class.
+
+    Source:
+        The range: AHSML. The middle for what is unknown: this project.
+
+    Example:
+        >>> rescale(torch.tensor([1.0, 2.0, 3.0, torch.nan]), 0.2)
+        tensor([0.0000, 0.1000, 0.2000, 0.1000])
+    """
+    known = values.isfinite()
+    if not known.any():
+        return torch.full_like(values, span / 2)
+    low, high = values[known].min(), values[known].max()
+    width = high - low
+    scaled = (values - low) / torch.where(width > 0, width, 1.0) * span
+    return torch.where(known & (width > 0), scaled, span / 2)
+
+
+def adaptive_margins(
+    within: Tensor, between: Tensor, gamma: float, span: float
+) -> tuple[Tensor, Tensor]:
+    """Class-wise adaptive margins, in similarity: M_p(a) = γ + Ŝ_aa, M_n(a, b) = γ − Ŝ_ab.
+
+    A class that is already tight is asked for more, two classes that are close are pushed harder.
+
+    Args:
+        within: (K,) S_aa, nan where unknown.
+        between: (K, K) S_ab, nan where unknown.
+        gamma: γ, the similarity around which the margins lie. AHSML uses 0.5.
+        span: the range [0, span] of Ŝ. AHSML uses 0.2.
+
+    Returns:
+        positive: (K,) M_p, in [γ, γ + span]: a positive pair should be at least this similar.
+        negative: (K, K) M_n, in [γ − span, γ]: a negative pair should be at most this similar.
+
+    Source:
+        AHSML. That Ŝ_aa and Ŝ_ab are rescaled each over its own values is this project's reading.
+
+    Example:
+        >>> between = torch.tensor([[torch.nan, 0.2], [0.2, torch.nan]])
+        >>> adaptive_margins(torch.tensor([0.6, 0.8]), between, 0.5, 0.2)[0]
+        tensor([0.5000, 0.7000])
+    """
+    return gamma + rescale(within, span), gamma - rescale(between, span)

@@ -1,0 +1,279 @@
+"""The Poincaré ball of curvature −c, computed in the tangent space at its origin.
+
+A point is given by its tangent vector u at the origin: its geodesic distance to the origin is
+2‖u‖, and its hyperbolic radius (that distance in units of 1/√c) is A = 2√c‖u‖. Nothing here
+forms 1 − c‖h‖², the difference that costs every digit near the rim of the ball.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+# Below this squared argument sinh(a)/a and tanh(a)/a are their Taylor polynomials: the first
+# term left out is smaller than 1e-10, so the switch is invisible in float32 and in tests.
+_SERIES_LIMIT = 1e-2
+
+# The matrix product resolves S = sinh²(√c·d/2) to about eps·sinh A_u·sinh A_v. Pairs with S below
+# this multiple of √eps times that product are recomputed from differences: 2e-5 relative is left.
+_NEAR_FACTOR = 16.0
+
+# Floats per temporary when near pairs are recomputed, so that a batch in which all pairs are near
+# (collapsed embeddings) stays in O(N·M) memory.
+_CHUNK_ELEMENTS = 1 << 22
+
+
+def clip_norm(embeddings: Tensor, max_norm: float) -> Tensor:
+    """Shorten the rows that are longer than ``max_norm``: u = e·min(1, r/‖e‖).
+
+    Args:
+        embeddings: (N, D) tangent vectors at the origin.
+        max_norm: r > 0, the largest norm that is left as it is.
+
+    Returns:
+        (N, D), rows of norm ≤ r. The gradient of a shortened row has no radial part.
+
+    Source:
+        The feature clipping of Ermolov et al., CVPR 2022.
+
+    Example:
+        >>> clip_norm(torch.tensor([[3.0, 4.0], [0.3, 0.4]]), 1.0)
+        tensor([[0.6000, 0.8000],
+                [0.3000, 0.4000]])
+    """
+    norm = torch.linalg.vector_norm(embeddings, dim=-1, keepdim=True)
+    too_long = norm > max_norm
+    scale = torch.where(too_long, max_norm / torch.where(too_long, norm, 1.0), 1.0)
+    return embeddings * scale
+
+
+def expmap0(tangent: Tensor, curvature: float | Tensor) -> Tensor:
+    """Map tangent vectors at the origin into the ball: h = tanh(√c‖u‖)·u / (√c‖u‖).
+
+    Args:
+        tangent: (N, D) tangent vectors u.
+        curvature: c > 0; the ball has sectional curvature −c and Euclidean radius 1/√c.
+
+    Returns:
+        (N, D) points of the ball.
+
+    Source:
+        Ganea et al., NeurIPS 2018, Lemma 2.
+
+    Example:
+        >>> expmap0(torch.tensor([[1.0, 0.0]]), 1.0)
+        tensor([[0.7616, 0.0000]])
+    """
+    squared = curvature * tangent.square().sum(-1, keepdim=True)
+    small = squared < _SERIES_LIMIT
+    root = torch.where(small, 1.0, squared).sqrt()
+    series = 1 - squared / 3 * (1 - squared * 2 / 5 * (1 - squared * 17 / 42))
+    return tangent * torch.where(small, series, root.tanh() / root)
+
+
+def logmap0(points: Tensor, curvature: float | Tensor, max_norm: float = math.inf) -> Tensor:
+    """Map points of the ball to tangent vectors at the origin, the inverse of :func:`expmap0`.
+
+    u = artanh(√c‖h‖)·h / (√c‖h‖), shortened to ``max_norm``. Shortening happens before the
+    artanh, which is infinite on the rim: points on or beyond the rim come back with norm
+    ``max_norm`` instead of inf or nan.
+
+    Args:
+        points: (N, D) points h with √c‖h‖ < 1.
+        curvature: c > 0.
+        max_norm: r > 0, the largest norm of the result.
+
+    Returns:
+        (N, D) tangent vectors of norm ≤ r.
+
+    Source:
+        Ganea et al., NeurIPS 2018, Lemma 2; the shortening is this project's.
+
+    Example:
+        >>> logmap0(torch.tensor([[0.7616, 0.0]]), 1.0)
+        tensor([[1.0000, 0.0000]])
+    """
+    curvature = torch.as_tensor(curvature, dtype=points.dtype, device=points.device)
+    rim = torch.tanh(curvature.sqrt() * max_norm)
+    squared = curvature * points.square().sum(-1, keepdim=True)
+    beyond = squared >= rim.square()
+    small = squared < _SERIES_LIMIT
+    root = torch.where(small | beyond, 0.5, squared).sqrt()
+    series = 1 + squared / 3 * (1 + squared * 3 / 5 * (1 + squared * 5 / 7))
+    scale = torch.where(small, series, torch.atanh(root) / root)
+    inside = points * torch.where(beyond, 0.0, scale)
+    if math.isinf(max_norm):
+        return inside
+    # 1 where it is not used, so that the branch not taken has a finite gradient
+    length = torch.where(beyond, squared / curvature, 1.0).sqrt()
+    return torch.where(beyond, points * (max_norm / length), inside)
+
+
+def hyperboloid_lift(tangent: Tensor, curvature: float | Tensor) -> Tensor:
+    """Lift tangent vectors at the origin to the unit hyperboloid: x = (cosh A, sinh A·û).
+
+    For two lifted points cosh(√c·d) = −⟨x, y⟩ = x₀y₀ − Σ xᵢyᵢ.
+
+    Args:
+        tangent: (N, D) tangent vectors u, A = 2√c‖u‖.
+        curvature: c > 0.
+
+    Returns:
+        (N, D + 1) points with −⟨x, x⟩ = 1, time coordinate first.
+
+    Source:
+        Lorentz model, Nickel & Kiela, ICML 2018.
+
+    Example:
+        >>> hyperboloid_lift(torch.tensor([[0.5, 0.0]]), 1.0)
+        tensor([[1.5431, 1.1752, 0.0000]])
+    """
+    scale, radius = _spatial_scale(tangent, curvature)
+    return torch.cat([radius.cosh(), tangent * scale], dim=-1)
+
+
+def hyperboloid_unlift(points: Tensor, curvature: float | Tensor) -> Tensor:
+    """Bring points of the hyperboloid, or positive multiples of them, back to the tangent space.
+
+    u = artanh(‖x_s‖/x₀)/(2√c)·x_s/‖x_s‖ with x = (x₀, x_s). The Einstein midpoint of some points
+    is the normalised sum of their lifts; as the ratio ‖x_s‖/x₀ does not change with the scale,
+    unlifting the plain sum or mean gives the midpoint without normalising it.
+
+    Args:
+        points: (N, D + 1), each a positive multiple of a point of the hyperboloid.
+        curvature: c > 0.
+
+    Returns:
+        (N, D) tangent vectors at the origin.
+
+    Source:
+        Einstein midpoint: Ungar 2005; its form as a mean of lifts is derived in docs/method.md.
+
+    Example:
+        >>> x = hyperboloid_lift(torch.tensor([[0.5, 0.0], [-0.5, 0.0], [0.0, 0.5]]), 1.0)
+        >>> hyperboloid_unlift(x.mean(0, keepdim=True), 1.0)
+        tensor([[0.0000, 0.1298]])
+    """
+    time, space = points[..., :1], points[..., 1:]
+    norm = torch.linalg.vector_norm(space, dim=-1, keepdim=True)
+    radius = 0.5 * (torch.log(time + norm) - torch.log(time - norm))
+    root = torch.as_tensor(curvature, dtype=points.dtype, device=points.device).sqrt()
+    return space * (radius / (2 * root * torch.where(norm > 0, norm, 1.0)))
+
+
+def distance_matrix(tangent: Tensor, ref_tangent: Tensor, curvature: float | Tensor) -> Tensor:
+    """Geodesic distances between all pairs, by one matrix product and in O(N·M) memory.
+
+    d(u, v) = (2/√c)·asinh √S,
+    S = sinh²((A_u − A_v)/2) + sinh A_u·sinh A_v·‖û − v̂‖²/4,  A = 2√c‖u‖,  û = u/‖u‖.
+
+    Near-duplicates are recomputed from coordinate differences, so equal rows are at distance
+    exactly 0. The gradient at coincident points is 0, as in ``torch.cdist``. Half precision is
+    computed in float32 and returned in the dtype of the arguments.
+
+    Args:
+        tangent: (N, D) tangent vectors at the origin.
+        ref_tangent: (M, D) tangent vectors at the origin.
+        curvature: c > 0, a number or a tensor that may require a gradient.
+
+    Returns:
+        (N, M) geodesic lengths at curvature −c, in [0, 2(‖u‖ + ‖v‖)].
+
+    Source:
+        Half-angle form of the hyperbolic law of cosines (this project).
+
+    Example:
+        >>> u = torch.tensor([[0.5, 0.0], [0.0, 0.5]])
+        >>> distance_matrix(u, torch.zeros(1, 2), 0.1)
+        tensor([[1.],
+                [1.]])
+    """
+    dtype = tangent.dtype
+    with torch.autocast(tangent.device.type, enabled=False):
+        u, v = _at_least_float32(tangent), _at_least_float32(ref_tangent)
+        scale_u, radius_u = _spatial_scale(u, curvature)
+        scale_v, radius_v = _spatial_scale(v, curvature)
+        reach = radius_u.sinh() * radius_v.sinh().T
+        angular = (0.5 * (reach - (u * scale_u) @ (v * scale_v).T)).clamp_min(0)
+        s = (0.5 * (radius_u - radius_v.T)).sinh().square() + angular
+        with torch.no_grad():
+            near = s <= _NEAR_FACTOR * math.sqrt(torch.finfo(u.dtype).eps) * reach
+            exact = _recompute(near, u, v, curvature)
+        # exact in value, differentiable as before: s − s is 0, its gradient is not
+        s = torch.where(near, exact + (s - s.detach()), s)
+        return _length(s, curvature).to(dtype)
+
+
+def pairwise_distance(tangent: Tensor, ref_tangent: Tensor, curvature: float | Tensor) -> Tensor:
+    """Geodesic distance between row i of one and row i of the other argument.
+
+    Args:
+        tangent: (N, D) tangent vectors at the origin.
+        ref_tangent: (N, D) tangent vectors at the origin.
+        curvature: c > 0, a number or a tensor that may require a gradient.
+
+    Returns:
+        (N,) geodesic lengths at curvature −c, of the dtype of the arguments.
+
+    Source:
+        The formula of :func:`distance_matrix`, from coordinate differences (this project).
+
+    Example:
+        >>> pairwise_distance(torch.tensor([[0.5, 0.0]]), torch.tensor([[-0.5, 0.0]]), 0.1)
+        tensor([2.])
+    """
+    dtype = tangent.dtype
+    with torch.autocast(tangent.device.type, enabled=False):
+        u, v = _at_least_float32(tangent), _at_least_float32(ref_tangent)
+        return _length(_half_sinh_squared(u, v, curvature), curvature).to(dtype)
+
+
+def _half_sinh_squared(u: Tensor, v: Tensor, curvature: float | Tensor) -> Tensor:
+    """S = sinh²(√c·d/2) of matching rows, accurate relative to S itself.
+
+    With δ = ‖u‖ − ‖v‖ the identity ‖u − v‖² = δ² + ‖u‖‖v‖·‖û − v̂‖² splits the difference of two
+    close vectors into its radial and its angular part without subtracting large numbers.
+    """
+    difference = u - v
+    norm_sum = _safe_sqrt(u.square().sum(-1)) + _safe_sqrt(v.square().sum(-1))
+    norm_gap = (difference * (u + v)).sum(-1) / torch.where(norm_sum > 0, norm_sum, 1.0)
+    across = (difference.square().sum(-1) - norm_gap.square()).clamp_min(0)
+    scale_u, _ = _spatial_scale(u, curvature)
+    scale_v, _ = _spatial_scale(v, curvature)
+    root = torch.as_tensor(curvature, dtype=u.dtype, device=u.device).sqrt()
+    return (root * norm_gap).sinh().square() + (scale_u * scale_v).squeeze(-1) * across / 4
+
+
+def _recompute(near: Tensor, u: Tensor, v: Tensor, curvature: float | Tensor) -> Tensor:
+    exact = torch.zeros(near.shape, dtype=u.dtype, device=u.device)
+    pairs_per_chunk = max(1, _CHUNK_ELEMENTS // max(1, u.shape[1]))
+    for pairs in near.nonzero().split(pairs_per_chunk):
+        i, j = pairs.unbind(1)
+        exact[i, j] = _half_sinh_squared(u[i], v[j], curvature)
+    return exact
+
+
+def _spatial_scale(tangent: Tensor, curvature: float | Tensor) -> tuple[Tensor, Tensor]:
+    """(N, 1) factors sinh(A)/‖u‖ that stretch u to the hyperboloid, and the (N, 1) radii A."""
+    curvature = torch.as_tensor(curvature, dtype=tangent.dtype, device=tangent.device)
+    squared = 4 * curvature * tangent.square().sum(-1, keepdim=True)
+    radius = _safe_sqrt(squared)
+    small = squared < _SERIES_LIMIT
+    root = torch.where(small, 1.0, radius)
+    series = 1 + squared / 6 * (1 + squared / 20 * (1 + squared / 42))
+    return 2 * curvature.sqrt() * torch.where(small, series, root.sinh() / root), radius
+
+
+def _length(s: Tensor, curvature: float | Tensor) -> Tensor:
+    root = torch.as_tensor(curvature, dtype=s.dtype, device=s.device).sqrt()
+    return 2 / root * torch.asinh(_safe_sqrt(s))
+
+
+def _safe_sqrt(x: Tensor) -> Tensor:
+    """√x whose gradient at 0 is 0 instead of inf."""
+    positive = x > 0
+    return torch.where(positive, torch.where(positive, x, 1.0).sqrt(), 0.0)
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

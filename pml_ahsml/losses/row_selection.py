@@ -1,0 +1,87 @@
+"""A selection of the rows of a batch, and what it does to PML's index tuples."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+IndicesTuple = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class RowSelection:
+    """Which query rows and which reference rows take part.
+
+    PML numbers anchors by query row; positives and negatives by reference row, or by query row
+    where there are no references.
+
+    Args:
+        query: (N,) bool, the query rows kept.
+        ref: (M,) bool, the reference rows kept; None where the queries are their own references.
+    """
+
+    query: Tensor
+    ref: Tensor | None = None
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether no row is dropped."""
+        return bool(self.query.all()) and (self.ref is None or bool(self.ref.all()))
+
+    def filter_indices_tuple(self, indices_tuple: IndicesTuple) -> IndicesTuple:
+        """Drop the pairs or triplets with a dropped row, and renumber the rest.
+
+        Args:
+            indices_tuple: PML's (a, p, n) or (a1, p, a2, n).
+
+        Returns:
+            The same form, numbered by the rows that are kept.
+
+        Raises:
+            ValueError: for a tuple of another length.
+        """
+        if len(indices_tuple) == 3:
+            return self._filter_group(indices_tuple)
+        if len(indices_tuple) == 4:
+            return self._filter_group(indices_tuple[:2]) + self._filter_group(indices_tuple[2:])
+        raise ValueError(
+            f"indices_tuple must be (a, p, n) or (a1, p, a2, n), got {len(indices_tuple)} tensors"
+        )
+
+    def restore_indices(self, loss_dict: dict[str, Any], ref_is_memory: bool) -> dict[str, Any]:
+        """Renumber the indices of an unreduced PML loss by the rows before the selection.
+
+        Args:
+            loss_dict: what PML's DoNothingReducer returns.
+            ref_is_memory: whether positives and negatives are rows of a memory, which no
+                selection has renumbered.
+
+        Returns:
+            The same dictionary with new "indices"; nothing in it is changed in place.
+        """
+        query_rows = self.query.nonzero().squeeze(1)
+        ref_rows = query_rows if self.ref is None else self.ref.nonzero().squeeze(1)
+        restored = {}
+        for name, info in loss_dict.items():
+            indices = info["indices"]
+            if isinstance(indices, Tensor):
+                indices = query_rows[indices]
+            elif indices is not None:
+                anchors, *others = indices
+                if not ref_is_memory:
+                    others = [ref_rows[rows] for rows in others]
+                indices = (query_rows[anchors], *others)
+            restored[name] = {**info, "indices": indices}
+        return restored
+
+    def _filter_group(self, group: IndicesTuple) -> IndicesTuple:
+        """One group of index lists of equal length: anchors first, then what they go with."""
+        ref = self.query if self.ref is None else self.ref
+        masks = [self.query, *[ref] * (len(group) - 1)]
+        # PML's miners return an empty float tensor at times, which cannot index
+        group = tuple(rows.to(self.query.device, torch.long) for rows in group)
+        kept = torch.stack([mask[rows] for mask, rows in zip(masks, group, strict=True)]).all(0)
+        return tuple(
+            (mask.cumsum(0) - 1)[rows[kept]] for mask, rows in zip(masks, group, strict=True)
+        )

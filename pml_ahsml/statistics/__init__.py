@@ -1,0 +1,6 @@
+"""What is learnt about the classes and the labels while a network trains."""
+
+from .class_statistics import ClassStatistics
+from .label_noise_model import LabelNoiseModel
+
+__all__ = ["ClassStatistics", "LabelNoiseModel"]

@@ -1,0 +1,200 @@
+"""Streaming hyperbolic class centroids and the divergence between classes."""
+
+import torch
+from pytorch_metric_learning.distances import BaseDistance
+from torch import Tensor
+
+from ..checks import check_count, check_embeddings, check_in_interval, check_labels
+from ..distances import PoincareDistance
+from ..functional import poincare
+from .module_with_tables import ModuleWithTables
+
+
+class ClassStatistics(ModuleWithTables):
+    """Streaming centroid of every class in hyperbolic space.
+
+    Keeps the running mean m_k of the hyperboloid points x_i = (cosh A_i, sinh A_i·û_i) of class k.
+    Normalised, it is the Einstein midpoint of the class, its centroid μ_k; unnormalised, the inner
+    products of the means are the mean Minkowski similarities within and between classes.
+
+    Where embeddings lie follows the distance in use. A PoincareDistance is used as it is, norm
+    included. Any other distance (cosine, Lp, none) says nothing about a norm, so embeddings are
+    normalised and placed at the clip radius of a default PoincareDistance; all points being at one
+    radius, the geodesic distance is then a monotone function of the angle.
+
+    Args:
+        num_classes: K ≥ 2.
+        embedding_size: D ≥ 1.
+        distance: the distance of the loss whose embeddings are summarised, see above.
+        momentum: share of the old mean kept at an update, in [0, 1). 0.9 forgets the embeddings
+            of an untrained network within some ten visits of a class. A class's first visits are
+            averaged evenly instead, so that the first sample does not count for more.
+
+    Raises:
+        ValueError: for an option outside its range.
+
+    Source:
+        This project; class-wise divergence in hyperbolic space is AHSML's idea.
+
+    Example:
+        >>> statistics = ClassStatistics(num_classes=2, embedding_size=2)
+        >>> embeddings = torch.tensor([[1.0, 0.1], [1.0, -0.1], [-1.0, 0.0]])
+        >>> statistics.update(embeddings, torch.tensor([0, 0, 1]))
+        >>> statistics.divergence().shape
+        torch.Size([2, 2])
+        >>> statistics.distances(embeddings).argmin(1)
+        tensor([0, 0, 1])
+    """
+
+    means: Tensor
+    visits: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        embedding_size: int,
+        distance: BaseDistance | None = None,
+        *,
+        momentum: float = 0.9,
+    ) -> None:
+        check_count("num_classes", num_classes, minimum=2)
+        check_count("embedding_size", embedding_size, minimum=1)
+        check_in_interval("momentum", momentum, 0.0, 1.0)
+        super().__init__()
+        self.num_classes = num_classes
+        self.embedding_size = embedding_size
+        self.momentum = momentum
+        self.keeps_norm = isinstance(distance, PoincareDistance)
+        self.distance = distance if isinstance(distance, PoincareDistance) else PoincareDistance()
+        self.register_table("means", torch.zeros(num_classes, embedding_size + 1))
+        self.register_table("visits", torch.zeros(num_classes))
+
+    @property
+    def seen(self) -> Tensor:
+        """(K,) bool: the classes that have a centroid."""
+        return self.visits > 0
+
+    def tangent(self, embeddings: Tensor) -> Tensor:
+        """Embeddings as float32 tangent vectors, where this class's geometry places them.
+
+        Args:
+            embeddings: (N, D).
+
+        Returns:
+            (N, D), without a gradient.
+        """
+        embeddings = embeddings.detach().float()
+        if self.keeps_norm:
+            return self.distance.to_tangent(embeddings).detach()
+        directions = torch.nn.functional.normalize(embeddings, dim=1)
+        return directions * self.distance.clip_radius
+
+    @torch.no_grad()
+    def update(self, embeddings: Tensor, labels: Tensor, weights: Tensor | None = None) -> None:
+        """Move the means of the classes in a batch towards its samples.
+
+        m_k ← m_k + s·(mean_w(x_i : y_i = k) − m_k), with s = min(1, Σ w_i) times
+        max(1 − momentum, 1/visits of k, this one included).
+
+        Args:
+            embeddings: (N, D).
+            labels: (N,) integers in [0, num_classes).
+            weights: (N,) in [0, 1], how much each sample counts; 1 by default. A class whose
+                weights are all 0 is left as it is.
+
+        Raises:
+            ValueError: for shapes, values or labels out of range; nothing is changed then.
+        """
+        check_embeddings("embeddings", embeddings, self.embedding_size)
+        check_labels("labels", labels, len(embeddings), self.num_classes)
+        if weights is None:
+            weights = torch.ones(len(embeddings), device=embeddings.device)
+        elif weights.shape != labels.shape:
+            raise ValueError(
+                f"weights must be of shape {tuple(labels.shape)}, got {tuple(weights.shape)}"
+            )
+        self.to(embeddings.device)
+        classes, rows = labels.to(embeddings.device).unique(return_inverse=True)
+        points = poincare.hyperboloid_lift(self.tangent(embeddings), self._curvature())
+        # summed in float64, so that the order of the rows (the rank that gathered) does not matter
+        weights = weights.to(points.device, torch.float64)
+        total = torch.zeros(len(classes), dtype=torch.float64, device=points.device)
+        total.index_add_(0, rows, weights)
+        sums = torch.zeros(len(classes), points.shape[1], dtype=torch.float64, device=points.device)
+        sums.index_add_(0, rows, points.double() * weights[:, None])
+        classes, sums, total = classes[total > 0], sums[total > 0], total[total > 0]
+        self.visits[classes] += 1
+        first_visits = 1 / self.visits[classes].double()
+        step = first_visits.clamp_min(1 - self.momentum)
+        # a first visit has nothing to hold on to, however little its samples are trusted
+        step = torch.where(first_visits == 1, 1.0, step * total.clamp_max(1))
+        old = self.means[classes].double()
+        new = old + step[:, None] * (sums / total[:, None] - old)
+        self.means[classes] = new.to(self.means.dtype)
+
+    @torch.no_grad()
+    def distances(self, embeddings: Tensor) -> Tensor:
+        """Geodesic distance of each sample to each class centroid.
+
+        Args:
+            embeddings: (N, D).
+
+        Returns:
+            (N, K) geodesic lengths; the columns of classes never seen are inf.
+        """
+        distances = poincare.distance_matrix(
+            self.tangent(embeddings), self.centroids(), self._curvature()
+        )
+        return distances.masked_fill(~self.seen, torch.inf)
+
+    @torch.no_grad()
+    def divergence(self, classes: Tensor | None = None) -> Tensor:
+        """Geodesic distance between class centroids.
+
+        Args:
+            classes: (C,) the classes wanted, all K by default.
+
+        Returns:
+            (C, C) geodesic lengths, symmetric with a zero diagonal; rows and columns of classes
+            never seen are nan.
+        """
+        centroids = self.centroids(classes)
+        seen = self.seen if classes is None else self.seen[classes.to(self.visits.device)]
+        divergence = poincare.distance_matrix(centroids, centroids, self._curvature())
+        return divergence.masked_fill(~(seen[:, None] & seen), torch.nan)
+
+    @torch.no_grad()
+    def centroids(self, classes: Tensor | None = None) -> Tensor:
+        """Class centroids (Einstein midpoints) as tangent vectors at the origin.
+
+        Args:
+            classes: (C,) the classes wanted, all K by default.
+
+        Returns:
+            (C, D); the origin for classes never seen.
+        """
+        means = self.means if classes is None else self.means[classes.to(self.means.device)]
+        # a mean of time coordinates is at least 1, so a zero row is a class never seen
+        time = torch.where(means[:, :1] > 0, means[:, :1], 1.0)
+        return poincare.hyperboloid_unlift(torch.cat([time, means[:, 1:]], 1), self._curvature())
+
+    def mean_similarity(self, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean Minkowski similarity ⟨m_a, m_b⟩ within and between classes.
+
+        Args:
+            classes: (C,) the classes wanted.
+
+        Returns:
+            within: (C,) ⟨m_a, m_a⟩, in (−∞, 0). The mean runs over all pairs of past samples, a
+                sample with itself included, unlike the batch form.
+            between: (C, C) ⟨m_a, m_b⟩, nan on the diagonal. Both are nan for classes never seen.
+        """
+        means = self.means[classes]
+        similarity = means[:, 1:] @ means[:, 1:].T - means[:, :1] @ means[:, :1].T
+        seen = self.seen[classes]
+        similarity = similarity.masked_fill(~(seen[:, None] & seen), torch.nan)
+        return similarity.diagonal().clone(), similarity.fill_diagonal_(torch.nan)
+
+    def _curvature(self) -> float | Tensor:
+        curvature = self.distance.curvature
+        return curvature.detach() if isinstance(curvature, Tensor) else curvature

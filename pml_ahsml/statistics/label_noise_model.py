@@ -1,0 +1,220 @@
+"""How wrong are the labels? The learnt part of the label model."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+
+from ..checks import check_count, check_positive
+from ..functional import label_posterior as lp
+from .module_with_tables import ModuleWithTables
+
+# Start and range of ε, τ and σ (a share; geodesic lengths). The ranges are wide enough for
+# every data set tried and keep the softmaxes away from overflow while the network is young.
+_START = (0.2, 0.1, 1.0)
+_LOWEST = (0.007, 0.01, 0.05)
+_HIGHEST = (0.9, 2.0, 50.0)
+
+# The raw ε moves by .03 from batch to batch; over some fifty batches that averages out.
+_SMOOTHING = 0.98
+
+_BALANCE_STEP = 0.05
+# Keeps the log-ratio of class shares finite for classes absent from a batch.
+_BALANCE_FLOOR = 1e-4
+
+
+class LabelNoiseModel(ModuleWithTables):
+    """Noise rate ε, temperature τ and confusion spread σ, learnt from the labels as given.
+
+    p_i(k) = softmax_k( −d(h_i, μ_k)/τ − b_k ), T_ky = 1 − ε or ε·softmax_{y≠k}( −d(μ_k, μ_y)/σ ),
+    and the posterior over the true class is t_i(k) ∝ p_i(k)·T_{k,y_i}. One Adam step a batch on
+    (logit ε, log τ, log σ) raises mean_i log Σ_k p_i(k)·T_{k,y_i}; the network gets no gradient.
+    b_k pulls the mean of p(k) over the samples to the share of samples labelled k.
+
+    Args:
+        num_classes: K ≥ 2.
+        warmup: batches before the model is believed: ``noise_rate`` is nan until then. Within 50
+            the three numbers have reached the values that they then follow slowly.
+        class_counts: (K,) samples of each class in the training set, as labelled. By default the
+            labels seen are counted, which is what a class-balanced sampler makes of them.
+        lr: step size of Adam. 0.05 reaches any noise rate within the warm-up.
+
+    Raises:
+        ValueError: for an option outside its range.
+
+    Source:
+        This project.
+
+    Example:
+        >>> model = LabelNoiseModel(num_classes=3, warmup=0)
+        >>> d = torch.tensor([[0.1, 2.0, 2.0], [2.0, 0.1, 2.0]])
+        >>> divergence = 2 * (1 - torch.eye(3))
+        >>> labels = torch.tensor([0, 2])
+        >>> model.posterior(d, divergence, labels).argmax(1)
+        tensor([0, 1])
+        >>> model.update(d, divergence, labels)
+        >>> 0 < model.noise_rate < 1
+        True
+    """
+
+    log_parameters: Tensor
+    adam_mean: Tensor
+    adam_square: Tensor
+    adam_steps: Tensor
+    balance: Tensor
+    label_counts: Tensor
+    smoothed: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        warmup: int = 50,
+        class_counts: Tensor | None = None,
+        lr: float = 0.05,
+    ) -> None:
+        check_count("num_classes", num_classes, minimum=2)
+        check_count("warmup", warmup, minimum=0)
+        check_positive("lr", lr)
+        super().__init__()
+        self.num_classes = num_classes
+        self.warmup = warmup
+        self.lr = lr
+        self.counts_labels = class_counts is None
+        counts = torch.zeros(num_classes)
+        if class_counts is not None:
+            counts = _check_class_counts(class_counts, num_classes)
+        self.register_table("log_parameters", _to_unconstrained(_START))
+        self.register_table("adam_mean", torch.zeros(3))
+        self.register_table("adam_square", torch.zeros(3))
+        self.register_table("adam_steps", torch.zeros(()))
+        self.register_table("balance", torch.zeros(num_classes))
+        self.register_table("label_counts", counts)
+        # sum of the smoothing weights, and of the weighted ε
+        self.register_table("smoothed", torch.zeros(2))
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether ``warmup`` batches have been seen."""
+        return bool(self.adam_steps >= self.warmup)
+
+    @property
+    def noise_rate(self) -> float:
+        """ε, the share of wrong labels in the batches seen, smoothed; nan before warm-up ends."""
+        weight, total = self.smoothed.tolist()
+        return total / weight if weight > 0 else math.nan
+
+    @property
+    def temperature(self) -> float:
+        """τ, a geodesic length: how far from its centroid a sample of a class may lie."""
+        return self.log_parameters[1].exp().item()
+
+    @property
+    def spread(self) -> float:
+        """σ, a geodesic length: small if neighbours are confused, large if anything is."""
+        return self.log_parameters[2].exp().item()
+
+    @torch.no_grad()
+    def posterior(self, distances: Tensor, divergence: Tensor, labels: Tensor) -> Tensor:
+        """Posterior over the true class of each sample, given its place and its label.
+
+        Args:
+            distances: (N, K) geodesic distances to the class centroids, inf for unseen classes.
+            divergence: (K, K) geodesic distances between centroids, nan for unseen classes.
+            labels: (N,) labels as given.
+
+        Returns:
+            (N, K), rows sum to 1; one-hot at the label where that class is still unseen.
+        """
+        seen = ~divergence.diagonal().isnan()
+        posterior = self._log_joint(self.log_parameters, distances, divergence, labels).softmax(1)
+        one_hot = torch.nn.functional.one_hot(labels, self.num_classes).to(posterior.dtype)
+        return torch.where(seen[labels, None], posterior, one_hot)
+
+    def update(self, distances: Tensor, divergence: Tensor, labels: Tensor) -> None:
+        """Learn from one batch: one step on ε, τ and σ, one on the balance.
+
+        Args:
+            distances: (N, K) geodesic distances to the class centroids, inf for unseen classes.
+            divergence: (K, K) geodesic distances between centroids, nan for unseen classes.
+            labels: (N,) labels as given. Samples whose class is unseen teach nothing yet.
+        """
+        seen = ~divergence.diagonal().isnan()
+        if self.counts_labels:
+            self.label_counts += torch.bincount(labels, minlength=self.num_classes)
+        known = seen[labels]
+        if known.any() and seen.sum() > 1:
+            self._step(distances[known], divergence, labels[known])
+            self._balance(distances[known], seen)
+        self.adam_steps += 1
+        if self.is_warm:
+            one = torch.ones((), device=self.smoothed.device)
+            rate = self.log_parameters[0].sigmoid()
+            self.smoothed.lerp_(torch.stack([one, rate]), 1 - _SMOOTHING)
+
+    def _log_joint(
+        self, log_parameters: Tensor, distances: Tensor, divergence: Tensor, labels: Tensor
+    ) -> Tensor:
+        seen = ~divergence.diagonal().isnan()
+        noise_rate = log_parameters[0].sigmoid()
+        temperature, spread = log_parameters[1:].exp()
+        likelihood = lp.class_log_likelihood(distances, temperature, self.balance, seen)
+        transition = lp.log_transition(divergence, noise_rate, spread, seen)
+        return lp.log_joint(likelihood, transition, labels)
+
+    def _step(self, distances: Tensor, divergence: Tensor, labels: Tensor) -> None:
+        with torch.enable_grad():
+            log_parameters = self.log_parameters.clone().requires_grad_()
+            joint = self._log_joint(log_parameters, distances, divergence, labels)
+            loss = -joint.logsumexp(1).mean()
+            (gradient,) = torch.autograd.grad(loss, log_parameters)
+        adam(
+            [self.log_parameters],
+            [gradient],
+            [self.adam_mean],
+            [self.adam_square],
+            [],
+            [self.adam_steps.clone()],  # adam counts by itself; batches without a step count too
+            foreach=False,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self.lr,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
+        lowest, highest = _to_unconstrained(_LOWEST), _to_unconstrained(_HIGHEST)
+        self.log_parameters.clamp_(
+            lowest.to(self.log_parameters.device), highest.to(self.log_parameters.device)
+        )
+
+    def _balance(self, distances: Tensor, seen: Tensor) -> None:
+        temperature = self.log_parameters[1].exp()
+        likelihood = lp.class_log_likelihood(distances, temperature, self.balance, seen)
+        mean_share = likelihood.exp().mean(0)
+        label_share = self.label_counts / self.label_counts.sum()
+        gap = (mean_share + _BALANCE_FLOOR).log() - (label_share + _BALANCE_FLOOR).log()
+        step = _BALANCE_STEP * min(1.0, len(distances) / self.num_classes)
+        self.balance += step * gap.clamp(-1, 1)
+        self.balance -= self.balance.mean()
+
+
+def _to_unconstrained(values: tuple[float, float, float]) -> Tensor:
+    """(logit ε, log τ, log σ)."""
+    noise_rate, temperature, spread = values
+    return torch.tensor(
+        [math.log(noise_rate / (1 - noise_rate)), math.log(temperature), math.log(spread)]
+    )
+
+
+def _check_class_counts(class_counts: Tensor, num_classes: int) -> Tensor:
+    counts = torch.as_tensor(class_counts, dtype=torch.float32)
+    if counts.shape != (num_classes,):
+        raise ValueError(
+            f"class_counts must be of shape ({num_classes},), got {tuple(counts.shape)}"
+        )
+    if not (counts.isfinite().all() and (counts >= 0).all() and counts.sum() > 0):
+        raise ValueError(f"class_counts must be at least 0 and not all 0, got {counts.tolist()}")
+    return counts.clone()
