@@ -46,8 +46,10 @@ def inject_label_noise(
     check_in_interval("rate", rate, 0.0, 1.0)
     if kind != "symmetric":
         raise ValueError(f"kind must be 'symmetric', got {kind!r}")
+    if not isinstance(labels, Tensor):
+        raise TypeError(f"labels must be a tensor, got {type(labels).__name__}")
     if num_classes is None:
-        num_classes = int(labels.max()) + 1 if isinstance(labels, Tensor) and len(labels) else 0
+        num_classes = int(labels.max()) + 1 if len(labels) else 0
     check_count("num_classes", num_classes, minimum=2)
     check_labels("labels", labels, len(labels), num_classes)
     chosen = torch.randperm(len(labels), generator=generator)[: round(rate * len(labels))]

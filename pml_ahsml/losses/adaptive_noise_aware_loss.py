@@ -1,5 +1,6 @@
 """Wrap any PML loss so that wrong labels stop hurting it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,6 +20,17 @@ from .row_selection import IndicesTuple, RowSelection
 _DISTRUSTED_WEIGHT = 0.1
 
 _OF_THE_WRAPPED_LOSS = ("distance", "reducer", "embedding_regularizer", "embedding_reg_weight")
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What the label model judges by: distances to (N, K) and between (K, K) class centroids."""
+
+    distances: Tensor
+    divergence: Tensor
+
+    def rows(self, selected: Tensor) -> "_Evidence":
+        return _Evidence(self.distances[selected], self.divergence)
 
 
 class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
@@ -158,7 +170,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             self._check_enqueue_mask(enqueue_mask, len(embeddings))
             enqueue_mask = enqueue_mask.to(embeddings.device)
         self.reset_stats()
-        keep = self._trusted(embeddings, labels)
+        # by centroids and parameters that have not seen these samples yet
+        evidence = self._evidence(embeddings)
+        keep = self._trusted(evidence, labels)
         if ref_emb is None:
             selection = RowSelection(keep)
         elif ref_labels is None:
@@ -166,14 +180,20 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             selection = RowSelection(keep, everything)
         else:
             ref_labels = ref_labels.to(ref_emb.device)
-            selection = RowSelection(keep, self._trusted(ref_emb, ref_labels))
+            selection = RowSelection(keep, self._trusted(self._evidence(ref_emb), ref_labels))
         output = self._wrapped(
             selection, embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask
         )
         # last, so that a batch that the wrapped loss refuses has taught nothing
         if self.training:
-            queries = slice(None) if enqueue_mask is None else ~enqueue_mask
-            self._learn(embeddings.detach()[queries], labels[queries])
+            if enqueue_mask is not None:
+                embeddings, labels, keep = (x[~enqueue_mask] for x in (embeddings, labels, keep))
+                evidence = evidence.rows(~enqueue_mask)
+            if self.sync:
+                embeddings, labels = gather_rows(embeddings.detach(), labels)
+                evidence = self._evidence(embeddings)
+                keep = self._trusted(evidence, labels)
+            self._learn(embeddings, labels, evidence, keep)
         return output
 
     @torch.no_grad()
@@ -188,7 +208,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             (N,) in [0, 1]; 1 during the warm-up and for classes that are still in theirs.
         """
         labels = self._checked(embeddings, labels).long()
-        return self._posterior(embeddings, labels).gather(1, labels[:, None]).squeeze(1)
+        posterior = self._posterior(self._evidence(embeddings), labels)
+        return posterior.gather(1, labels[:, None]).squeeze(1)
 
     @torch.no_grad()
     def posterior(self, embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -202,7 +223,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             (N, num_classes), rows sum to 1; all on the given label during the warm-up and for
             classes that are still in theirs.
         """
-        return self._posterior(embeddings, self._checked(embeddings, labels).long())
+        labels = self._checked(embeddings, labels).long()
+        return self._posterior(self._evidence(embeddings), labels)
 
     def class_divergence(self, classes: Tensor | None = None) -> Tensor:
         """Geodesic distances between class centroids.
@@ -215,38 +237,36 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         """
         return self.class_statistics.divergence(classes)
 
-    def _posterior(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+    @torch.no_grad()
+    def _evidence(self, embeddings: Tensor) -> "_Evidence":
+        statistics = self.class_statistics.to(embeddings.device)
+        return _Evidence(statistics.distances(embeddings), statistics.divergence())
+
+    def _posterior(self, evidence: "_Evidence", labels: Tensor) -> Tensor:
         one_hot = torch.nn.functional.one_hot(labels, self.num_classes).float()
         if not self.noise_model.is_warm:
             return one_hot
-        statistics = self.class_statistics.to(embeddings.device)
-        posterior = self.noise_model.to(embeddings.device).posterior(
-            statistics.distances(embeddings), statistics.divergence(), labels
-        )
-        judged = statistics.visits[labels] >= self.class_warmup
+        noise_model = self.noise_model.to(labels.device)
+        posterior = noise_model.posterior(evidence.distances, evidence.divergence, labels)
+        judged = self.class_statistics.visits[labels] >= self.class_warmup
         return torch.where(judged[:, None], posterior, one_hot)
 
     @torch.no_grad()
-    def _trusted(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+    def _trusted(self, evidence: "_Evidence", labels: Tensor) -> Tensor:
         """(N,) bool, the rows with trust above ½."""
         labels = labels.long()
-        return self._posterior(embeddings, labels).gather(1, labels[:, None]).squeeze(1) > 0.5
+        return self._posterior(evidence, labels).gather(1, labels[:, None]).squeeze(1) > 0.5
 
     @torch.no_grad()
-    def _learn(self, embeddings: Tensor, labels: Tensor) -> None:
-        labels = labels.long()
-        if self.sync:
-            embeddings, labels = gather_rows(embeddings, labels)
+    def _learn(
+        self, embeddings: Tensor, labels: Tensor, evidence: "_Evidence", trusted: Tensor
+    ) -> None:
         if len(embeddings) == 0:
             return
-        # judged by centroids and parameters that have not seen these samples yet
-        trusted = self._trusted(embeddings, labels)
+        noise_model = self.noise_model.to(labels.device)
+        noise_model.update(evidence.distances, evidence.divergence, labels.long())
         weights = torch.where(trusted, 1.0, _DISTRUSTED_WEIGHT)
-        statistics = self.class_statistics.to(embeddings.device)
-        self.noise_model.to(embeddings.device).update(
-            statistics.distances(embeddings), statistics.divergence(), labels
-        )
-        statistics.update(embeddings, labels, weights)
+        self.class_statistics.update(embeddings, labels, weights)
 
     def _wrapped(
         self,

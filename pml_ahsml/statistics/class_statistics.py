@@ -113,6 +113,11 @@ class ClassStatistics(ModuleWithTables):
             raise ValueError(
                 f"weights must be of shape {tuple(labels.shape)}, got {tuple(weights.shape)}"
             )
+        elif len(weights) and (weights.min() < 0 or weights.max() > 1):
+            raise ValueError(
+                f"weights must lie in [0, 1], got values from {float(weights.min())} to "
+                f"{float(weights.max())}"
+            )
         self.to(embeddings.device)
         classes, rows = labels.to(embeddings.device).unique(return_inverse=True)
         points = poincare.hyperboloid_lift(self.tangent(embeddings), self._curvature())

@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from pml_ahsml.functional import class_similarity as cs
+from tests import reference
+
+
+def batch():
+    labels = torch.tensor([0, 0, 0, 1, 1, 2, 4, 4, 4, 4])  # 2 has one sample, 3 has none
+    e = torch.nn.functional.normalize(torch.randn(len(labels), 4, dtype=torch.float64))
+    return e @ e.T, labels
+
+
+def test_class_similarity_is_the_sum_over_pairs():
+    s, labels = batch()
+    within, between = cs.class_similarity(s, labels, 5)
+    expected_within, expected_between = reference.class_similarity(s, labels, 5)
+    torch.testing.assert_close(within, expected_within, equal_nan=True)
+    torch.testing.assert_close(between, expected_between, equal_nan=True)
+    assert within.isnan().tolist() == [False, False, True, True, False]
+    assert between[3].isnan().all()
+    assert between.diagonal().isnan().all()
+
+
+def test_margins_are_the_rescaled_similarities_around_gamma():
+    s, labels = batch()
+    within, between = cs.class_similarity(s, labels, 5)
+    positive, negative = cs.adaptive_margins(within, between, 0.4, 0.3)
+    torch.testing.assert_close(positive, 0.4 + reference.rescale(within, 0.3))
+    torch.testing.assert_close(negative, 0.4 - reference.rescale(between, 0.3))
+    assert positive[within.nan_to_num(-2).argmax()] == pytest.approx(0.7)
+    assert positive[2] == pytest.approx(0.55)  # one sample: the middle of the range
+
+
+@pytest.mark.parametrize("values", [[2.0, 2.0], [2.0], [float("nan")] * 2, [float("nan"), 1.0]])
+def test_rescale_takes_the_middle_where_nothing_differs(values):
+    assert cs.rescale(torch.tensor(values), 0.2).tolist() == pytest.approx([0.1] * len(values))

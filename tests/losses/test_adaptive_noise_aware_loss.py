@@ -1,0 +1,557 @@
+import copy
+import functools
+import io
+import math
+import pickle
+
+import pytest
+import torch
+from pytorch_metric_learning import distances, losses, miners, reducers, regularizers
+
+from pml_ahsml import (
+    AdaptiveNoiseAwareLoss,
+    HierarchicalSimilarityMiner,
+    PoincareDistance,
+    inject_label_noise,
+)
+
+K, D, B = 8, 16, 64
+CENTRES = 2 * torch.randn(K, D, generator=torch.Generator().manual_seed(7))
+
+
+def batch(seed: int, rate: float = 0.25):
+    """Clustered embeddings and labels, a share of them wrong: (embeddings, labels, is_noisy)."""
+    generator = torch.Generator().manual_seed(seed)
+    truth = torch.arange(K).repeat_interleave(B // K)
+    embeddings = CENTRES[truth] + 0.3 * torch.randn(B, D, generator=generator)
+    labels, is_noisy = inject_label_noise(truth, rate, num_classes=K, generator=generator)
+    return embeddings, labels, is_noisy
+
+
+@functools.cache
+def warm_state(hyperbolic: bool) -> tuple[dict, dict]:
+    """Statistics and label model after 60 batches with 25 % wrong labels."""
+    loss = losses.ContrastiveLoss(distance=PoincareDistance() if hyperbolic else None)
+    wrapper = AdaptiveNoiseAwareLoss(loss, K, D)
+    for seed in range(60):
+        embeddings, labels, _ = batch(seed)
+        wrapper(embeddings, labels)
+    return wrapper.class_statistics.state_dict(), wrapper.noise_model.state_dict()
+
+
+def warmed(loss) -> AdaptiveNoiseAwareLoss:
+    """A wrapper that has been through 60 batches with wrong labels, around an untouched loss."""
+    wrapper = AdaptiveNoiseAwareLoss(loss, K, D)
+    statistics, noise_model = warm_state(wrapper.class_statistics.keeps_norm)
+    wrapper.class_statistics.load_state_dict(statistics, strict=False)  # less the curvature
+    wrapper.noise_model.load_state_dict(noise_model)
+    return wrapper
+
+
+def value_and_gradient(loss, embeddings, *args, **kwargs):
+    embeddings = embeddings.clone().requires_grad_()
+    value = loss(embeddings, *args, **kwargs)
+    (gradient,) = torch.autograd.grad(value, embeddings)
+    return value.detach(), gradient
+
+
+def state_of(module: torch.nn.Module) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(module.state_dict(), buffer)
+    return buffer.getvalue()
+
+
+PLAIN = [
+    losses.ContrastiveLoss(),
+    losses.MultiSimilarityLoss(),
+    losses.TripletMarginLoss(margin=2),
+    losses.ProxyAnchorLoss(K, D),
+    losses.SupConLoss(),
+    losses.NCALoss(),
+    losses.ContrastiveLoss(neg_margin=6, distance=PoincareDistance()),
+]
+NAMES = ["pair", "matrix", "triplet", "proxy", "supcon", "weights", "hyperbolic"]
+
+
+@pytest.mark.parametrize("loss", PLAIN, ids=NAMES)
+def test_is_the_wrapped_loss_to_the_last_bit_while_all_is_trusted(loss):
+    wrapper = AdaptiveNoiseAwareLoss(loss, K, D)
+    embeddings, labels, _ = batch(0)
+    for args in ((labels,), (labels, miners.MultiSimilarityMiner()(embeddings, labels))):
+        value, gradient = value_and_gradient(loss, embeddings, *args)
+        wrapped_value, wrapped_gradient = value_and_gradient(wrapper, embeddings, *args)
+        assert torch.equal(value, wrapped_value)
+        assert torch.equal(gradient, wrapped_gradient)
+
+
+@pytest.mark.parametrize("loss", PLAIN, ids=NAMES)
+def test_keeps_exactly_the_rows_it_trusts(loss):
+    wrapper = warmed(loss)
+    embeddings, labels, is_noisy = batch(100)
+    keep = wrapper.trust(embeddings, labels) > 0.5
+    assert torch.equal(keep, ~is_noisy)
+    value, gradient = value_and_gradient(loss, embeddings[keep], labels[keep])
+    wrapped_value, wrapped_gradient = value_and_gradient(wrapper, embeddings, labels)
+    assert torch.equal(value, wrapped_value)
+    assert torch.equal(gradient, wrapped_gradient[keep])
+    assert (wrapped_gradient[~keep] == 0).all()
+    assert value > 0
+
+
+@pytest.mark.parametrize(
+    "miner", [miners.TripletMarginMiner(margin=1.5), miners.MultiSimilarityMiner(epsilon=1)]
+)
+@pytest.mark.parametrize("loss", PLAIN, ids=NAMES)
+def test_a_mined_tuple_is_filtered_with_the_rows(loss, miner):
+    wrapper = warmed(loss)
+    embeddings, labels, is_noisy = batch(100)
+    mined = miner(embeddings, labels)
+    number = (~is_noisy).cumsum(0) - 1
+    if len(mined) == 3:
+        kept = ~is_noisy[torch.stack(mined)].any(0)
+        expected = tuple(number[rows[kept]] for rows in mined)
+    else:
+        positive = ~is_noisy[torch.stack(mined[:2])].any(0)
+        negative = ~is_noisy[torch.stack(mined[2:])].any(0)
+        expected = tuple(number[rows[positive]] for rows in mined[:2])
+        expected += tuple(number[rows[negative]] for rows in mined[2:])
+    assert all(len(rows) > 0 for rows in expected)
+    rows = ~is_noisy
+    value, gradient = value_and_gradient(loss, embeddings[rows], labels[rows], expected)
+    wrapped_value, wrapped_gradient = value_and_gradient(wrapper, embeddings, labels, mined)
+    assert torch.equal(value, wrapped_value)
+    assert torch.equal(gradient, wrapped_gradient[rows])
+
+
+def test_finds_the_noise_rate_and_the_wrong_labels():
+    wrapper = warmed(losses.MultiSimilarityLoss())
+    assert wrapper.noise_rate == pytest.approx(0.25, abs=0.03)
+    embeddings, labels, _ = batch(100)
+    posterior = wrapper.posterior(embeddings, labels)
+    torch.testing.assert_close(posterior.sum(1), torch.ones(B))
+    truth = torch.arange(K).repeat_interleave(B // K)
+    assert torch.equal(posterior.argmax(1), truth)
+    trust = wrapper.trust(embeddings, labels)
+    assert torch.equal(trust, posterior[torch.arange(B), labels])
+    divergence = wrapper.class_divergence()
+    assert divergence.shape == (K, K)
+    assert torch.equal(
+        wrapper.class_divergence(torch.tensor([3, 1])), divergence[[3, 1]][:, [3, 1]]
+    )
+
+
+def test_warmup_is_counted_in_batches_and_per_class():
+    wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, warmup=10, class_warmup=4)
+    for seed in range(10):
+        assert math.isnan(wrapper.noise_rate)
+        embeddings, labels, _ = batch(seed)
+        assert (wrapper.trust(embeddings, labels) == 1).all()
+        rows = labels != 5 if seed >= 3 else labels >= 0  # class 5 is seen three times only
+        wrapper(embeddings[rows], labels[rows])
+    assert wrapper.noise_rate > 0
+    embeddings, labels, is_noisy = batch(100)
+    trust = wrapper.trust(embeddings, labels)
+    assert (trust[labels == 5] == 1).all()
+    assert is_noisy[labels == 5].any()
+    assert ((trust > 0.5) == ~is_noisy)[labels != 5].all()
+    assert (wrapper.posterior(embeddings, labels)[labels == 5, 5] == 1).all()
+
+
+@pytest.mark.parametrize("loss", PLAIN, ids=NAMES)
+def test_the_optimiser_of_the_user_sees_the_parameters_of_the_loss_only(loss):
+    wrapper = AdaptiveNoiseAwareLoss(loss, K, D)
+    assert [id(p) for p in wrapper.parameters()] == [id(p) for p in loss.parameters()]
+
+
+def test_a_learnt_curvature_is_trained_through_the_wrapper():
+    loss = losses.TripletMarginLoss(margin=5, distance=PoincareDistance(learn_curvature=True))
+    wrapper = warmed(loss)
+    assert [id(p) for p in wrapper.parameters()] == [id(p) for p in loss.parameters()]
+    embeddings, labels, _ = batch(100)
+    wrapper(embeddings, labels).backward()
+    assert loss.distance.log_curvature.grad.abs() > 0
+
+
+def test_resumes_bit_for_bit(tmp_path):
+    def step(wrapper, seed):
+        embeddings, labels, _ = batch(seed)
+        return value_and_gradient(wrapper, embeddings, labels)
+
+    whole = AdaptiveNoiseAwareLoss(losses.ProxyAnchorLoss(K, D), K, D)
+    for seed in range(60):
+        step(whole, seed)
+    torch.save(whole.state_dict(), tmp_path / "loss.pth")
+    resumed = AdaptiveNoiseAwareLoss(losses.ProxyAnchorLoss(K, D), K, D)
+    resumed.load_state_dict(torch.load(tmp_path / "loss.pth", weights_only=True))
+    for seed in range(60, 80):
+        for ours, theirs in zip(step(whole, seed), step(resumed, seed), strict=True):
+            assert torch.equal(ours, theirs)
+    assert whole.noise_rate == resumed.noise_rate
+    assert state_of(whole) == state_of(resumed)
+
+
+def test_a_checkpoint_of_other_classes_is_refused():
+    state = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K + 1, D).state_dict()
+    wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D)
+    before = state_of(wrapper)
+    with pytest.raises(ValueError, match=r"must be of shape \(8, 17\), got .* \(9, 17\)"):
+        wrapper.load_state_dict(state)
+    assert state_of(wrapper) == before
+
+
+def test_eval_filters_and_learns_nothing():
+    wrapper = warmed(losses.MultiSimilarityLoss()).eval()
+    before = state_of(wrapper)
+    embeddings, labels, is_noisy = batch(100)
+    expected = wrapper.loss(embeddings[~is_noisy], labels[~is_noisy])
+    assert torch.equal(wrapper(embeddings, labels), expected)
+    wrapper.trust(embeddings, labels)
+    wrapper.posterior(embeddings, labels)
+    assert state_of(wrapper) == before
+    wrapper.train()(embeddings, labels)
+    assert state_of(wrapper) != before
+
+
+def test_copies_and_pickles():
+    wrapper = warmed(losses.MultiSimilarityLoss())
+    embeddings, labels, _ = batch(100)
+    expected = wrapper.eval()(embeddings, labels)
+    assert torch.equal(copy.deepcopy(wrapper)(embeddings, labels), expected)
+    assert torch.equal(pickle.loads(pickle.dumps(wrapper))(embeddings, labels), expected)
+
+
+@pytest.mark.parametrize("loss", [losses.ProxyAnchorLoss(K, D), losses.ContrastiveLoss()])
+def test_without_a_trusted_row_the_loss_is_a_zero_that_reaches_all_parameters(loss):
+    wrapper = warmed(loss)
+    embeddings, labels, is_noisy = batch(100)
+    embeddings = embeddings[is_noisy].requires_grad_()
+    value = wrapper(embeddings, labels[is_noisy])
+    value.backward()
+    assert value == 0
+    assert (embeddings.grad == 0).all()
+    assert all((p.grad == 0).all() for p in loss.parameters())
+
+
+def test_a_tuple_that_loses_all_its_pairs_does_not_turn_into_everything():
+    loss = losses.ProxyAnchorLoss(K, D)  # takes an empty tuple for "weight 1 for all rows"
+    wrapper = warmed(loss)
+    embeddings, labels, is_noisy = batch(100)
+    wrong = is_noisy.nonzero().squeeze(1)
+    mined = (wrong[:3], wrong[3:6], wrong[6:9])
+    assert wrapper(embeddings, labels, mined) == 0
+    empty = (torch.empty(0, dtype=torch.long),) * 3  # nothing mined in the first place
+    rows = ~is_noisy
+    expected = loss(embeddings[rows], labels[rows], empty)
+    assert torch.equal(wrapper(embeddings, labels, empty), expected)
+    assert expected > 0
+
+
+def test_nca_without_positives_is_zero_instead_of_nan():
+    wrapper = warmed(losses.NCALoss())
+    embeddings, labels, is_noisy = batch(100)
+    first = [int(((labels == k) & ~is_noisy).nonzero()[0]) for k in range(K)]
+    rows = torch.tensor([*first, int(is_noisy.nonzero()[0])])
+    assert wrapper(embeddings[rows], labels[rows]) == 0
+
+
+def test_references_are_filtered_on_their_own_side():
+    loss = losses.TripletMarginLoss()
+    wrapper = warmed(loss)
+    embeddings, labels, is_noisy = batch(100)
+    refs, ref_labels, ref_is_noisy = batch(101)
+    a, p, n = torch.randint(B, (3, 200))
+    kept = ~(is_noisy[a] | ref_is_noisy[p] | ref_is_noisy[n])
+    number, ref_number = (~is_noisy).cumsum(0) - 1, (~ref_is_noisy).cumsum(0) - 1
+    mined = (number[a[kept]], ref_number[p[kept]], ref_number[n[kept]])
+    q, r = ~is_noisy, ~ref_is_noisy
+    for given, filtered in (((a, p, n), mined), (None, None)):
+        value = wrapper(embeddings, labels, given, refs, ref_labels)
+        expected = loss(embeddings[q], labels[q], filtered, refs[r], ref_labels[r])
+        assert torch.equal(value, expected)
+    visits = wrapper.class_statistics.visits.clone()
+    wrapper(embeddings[labels == 0], labels[labels == 0], None, refs, ref_labels)
+    assert (wrapper.class_statistics.visits - visits).tolist() == [1] + [0] * (K - 1)
+
+
+def test_unlabelled_references_are_trusted():
+    loss = losses.TripletMarginLoss()
+    wrapper = warmed(loss)
+    embeddings, labels, is_noisy = batch(100)
+    refs, _, _ = batch(101)
+    a, p, n = torch.randint(B, (3, 200))
+    kept = ~is_noisy[a]
+    mined = (((~is_noisy).cumsum(0) - 1)[a[kept]], p[kept], n[kept])
+    value = wrapper(embeddings, labels, (a, p, n), refs)
+    assert torch.equal(value, loss(embeddings[~is_noisy], labels[~is_noisy], mined, refs))
+
+
+def test_the_distance_and_reducer_are_the_wrapped_ones():
+    loss = losses.TripletMarginLoss(distance=distances.CosineSimilarity())
+    wrapper = AdaptiveNoiseAwareLoss(loss, K, D)
+    assert wrapper.distance is loss.distance
+    assert wrapper.reducer is loss.reducer
+    memory = losses.CrossBatchMemory(loss, D)
+    assert AdaptiveNoiseAwareLoss(memory, K, D).distance is loss.distance
+
+
+def test_the_geometry_follows_the_distance():
+    hyperbolic = losses.ContrastiveLoss(distance=PoincareDistance(0.5, 1.0))
+    statistics = AdaptiveNoiseAwareLoss(hyperbolic, K, D).class_statistics
+    assert statistics.distance is hyperbolic.distance
+    e = 0.1 * torch.randn(3, D)
+    torch.testing.assert_close(statistics.tangent(e), e)
+    for loss in (losses.ContrastiveLoss(), losses.MultipleLosses([hyperbolic, hyperbolic])):
+        statistics = AdaptiveNoiseAwareLoss(loss, K, D).class_statistics
+        torch.testing.assert_close(statistics.tangent(e).norm(dim=1), torch.full((3,), 2.3))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        losses.MultiSimilarityLoss(reducer=reducers.DoNothingReducer()),
+        losses.ContrastiveLoss(reducer=reducers.DoNothingReducer()),
+        losses.TripletMarginLoss(reducer=reducers.DoNothingReducer()),
+        losses.ProxyAnchorLoss(K, D, reducer=reducers.DoNothingReducer()),
+    ],
+    ids=["element", "pair", "triplet", "proxy"],
+)
+def test_unreduced_losses_carry_the_indices_of_the_caller(loss):
+    wrapper = warmed(loss)
+    embeddings, labels, is_noisy = batch(100)
+    rows = (~is_noisy).nonzero().squeeze(1)
+    expected = loss(embeddings[rows], labels[rows])
+    for name, info in wrapper(embeddings, labels).items():
+        assert torch.equal(info["losses"], expected[name]["losses"])
+        indices, plain = info["indices"], expected[name]["indices"]
+        if isinstance(loss, losses.ProxyAnchorLoss):
+            assert torch.equal(indices, plain)  # proxies, not rows
+        elif isinstance(plain, torch.Tensor):
+            assert torch.equal(indices, rows[plain])
+        else:
+            for mine, theirs in zip(indices, plain, strict=True):
+                assert torch.equal(mine, rows[theirs])
+    nothing = wrapper(embeddings[is_noisy], labels[is_noisy])
+    assert all(info["losses"] == 0 for info in nothing.values())
+
+
+def test_a_memory_inside_remembers_trusted_rows_only():
+    memory = losses.CrossBatchMemory(losses.ContrastiveLoss(), D, memory_size=2 * B)
+    wrapper = warmed(memory)
+    embeddings, labels, is_noisy = batch(100)
+    twin = copy.deepcopy(memory)
+    value = wrapper(embeddings, labels)
+    assert torch.equal(value, twin(embeddings[~is_noisy], labels[~is_noisy]))
+    n = int((~is_noisy).sum())
+    assert memory.queue_idx == n
+    assert torch.equal(memory.embedding_memory[:n], embeddings[~is_noisy])
+    assert torch.equal(memory.label_memory[:n], labels[~is_noisy])
+
+
+def test_an_enqueue_mask_goes_through_to_the_memory():
+    memory = losses.CrossBatchMemory(losses.ContrastiveLoss(), D, memory_size=2 * B)
+    wrapper = warmed(memory)
+    embeddings, labels, is_noisy = batch(100)
+    mask = torch.arange(B) % 2 == 0
+    twin = copy.deepcopy(memory)
+    visits = wrapper.class_statistics.visits.clone()
+    value = wrapper(embeddings, labels, enqueue_mask=mask)
+    rows = ~is_noisy
+    assert torch.equal(value, twin(embeddings[rows], labels[rows], enqueue_mask=mask[rows]))
+    assert torch.equal(memory.embedding_memory, twin.embedding_memory)
+    queries_per_class = torch.bincount(labels[~mask], minlength=K) > 0
+    assert torch.equal(wrapper.class_statistics.visits - visits, queries_per_class.float())
+    fresh = losses.CrossBatchMemory(losses.ContrastiveLoss(), D, memory_size=2 * B)
+    wrapper.loss = fresh
+    assert wrapper(embeddings, labels, enqueue_mask=is_noisy) == 0  # nothing left to enqueue
+    assert not fresh.has_been_filled
+
+
+def test_several_losses_are_filtered_alike():
+    loss = losses.MultipleLosses(
+        [losses.ContrastiveLoss(), losses.TripletMarginLoss()],
+        miners=[None, miners.TripletMarginMiner()],
+    )
+    wrapper = warmed(loss)
+    embeddings, labels, is_noisy = batch(100)
+    expected = loss(embeddings[~is_noisy], labels[~is_noisy])
+    assert torch.equal(wrapper(embeddings, labels), expected)
+
+
+ALL_LOSSES = [
+    losses.AngularLoss(),
+    losses.ArcFaceLoss(K, D),
+    losses.CircleLoss(),
+    losses.CosFaceLoss(K, D),
+    losses.DynamicSoftMarginLoss(),
+    losses.FastAPLoss(),
+    losses.GeneralizedLiftedStructureLoss(),
+    losses.HistogramLoss(),
+    losses.InstanceLoss(),
+    losses.IntraPairVarianceLoss(),
+    losses.LargeMarginSoftmaxLoss(K, D),
+    losses.LiftedStructureLoss(),
+    losses.MarginLoss(),
+    losses.NPairsLoss(),
+    losses.NTXentLoss(),
+    losses.NormalizedSoftmaxLoss(K, D),
+    losses.P2SGradLoss(D, K),
+    losses.PNPLoss(),
+    losses.ProxyNCALoss(K, D),
+    losses.RankedListLoss(margin=1, Tn=1),
+    losses.SignalToNoiseRatioContrastiveLoss(),
+    losses.SoftTripleLoss(K, D),
+    losses.SphereFaceLoss(K, D),
+    losses.SubCenterArcFaceLoss(num_classes=K, embedding_size=D),
+    losses.ThresholdConsistentMarginLoss(),
+    losses.TupletMarginLoss(),
+]
+
+
+# PML indexes with a list, which torch will read differently one day
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence for multidimensional indexing")
+@pytest.mark.parametrize("loss", ALL_LOSSES, ids=lambda loss: type(loss).__name__)
+def test_every_other_loss_gets_the_trusted_rows(loss):
+    if isinstance(loss, losses.NormalizedSoftmaxLoss):
+        loss.distance = distances.CosineSimilarity()
+    wrapper = warmed(loss)
+    embeddings, labels, is_noisy = batch(100)
+    rows = ~is_noisy
+    torch.manual_seed(0)
+    loss = copy.deepcopy(loss)  # DynamicSoftMarginLoss keeps a histogram of what it has seen
+    value, gradient = value_and_gradient(wrapper, embeddings, labels)
+    torch.manual_seed(0)  # NPairsLoss and others draw pairs
+    expected, expected_gradient = value_and_gradient(loss, embeddings[rows], labels[rows])
+    torch.testing.assert_close(value, expected, rtol=1e-6, atol=0)
+    torch.testing.assert_close(gradient[rows], expected_gradient, rtol=1e-5, atol=1e-8)
+    assert (gradient[is_noisy] == 0).all()
+
+
+def test_regularizers_of_the_wrapped_loss_see_the_trusted_rows():
+    loss = losses.ContrastiveLoss(embedding_regularizer=regularizers.LpRegularizer())
+    wrapper = warmed(loss)
+    embeddings, labels, is_noisy = batch(100)
+    expected = loss(embeddings[~is_noisy], labels[~is_noisy])
+    assert torch.equal(wrapper(embeddings, labels), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_judged_alike(dtype):
+    wrapper = warmed(losses.MultiSimilarityLoss())
+    embeddings, labels, is_noisy = batch(100)
+    value, gradient = value_and_gradient(wrapper, embeddings.to(dtype), labels)
+    assert value.dtype == dtype
+    assert gradient.isfinite().all()
+    assert torch.equal(gradient.abs().sum(1) == 0, is_noisy)
+
+
+def test_shares_its_statistics_with_a_miner():
+    loss = losses.MultiSimilarityLoss(distance=PoincareDistance())
+    wrapper = warmed(loss)
+    miner = HierarchicalSimilarityMiner(class_statistics=wrapper.class_statistics)
+    embeddings, labels, _ = batch(100)
+    mined = miner(embeddings, labels)
+    assert len(mined[0]) > 0
+    assert wrapper(embeddings, labels, mined).isfinite()
+
+
+REFUSED = [
+    (lambda e, y: (e, None), ValueError, "labels must be given"),
+    (lambda e, y: (e, y + K), ValueError, r"labels must lie in \[0, 8\).*set_min_label_to_zero"),
+    (lambda e, y: (e, -y), ValueError, "dataset_labels"),
+    (lambda e, y: (e, y.float()), TypeError, "labels must be of an integer dtype"),
+    (lambda e, y: (e, y[:-1]), ValueError, r"labels must be of shape \(64,\), got \(63,\)"),
+    (
+        lambda e, y: (e[:, 1:], y),
+        ValueError,
+        r"embeddings must be of shape \(N, 16\), got \(64, 15\)",
+    ),
+    (lambda e, y: (e[0], y), ValueError, "embeddings must be of shape"),
+    (lambda e, y: (e.long(), y), TypeError, "floating point"),
+    (lambda e, y: (e.masked_fill(e > 3, torch.nan), y), ValueError, "embeddings must be finite"),
+    (lambda e, y: (e.masked_fill(e > 3, torch.inf), y), ValueError, "got nan or inf in"),
+    (lambda e, y: (e.numpy(), y), TypeError, "embeddings must be a tensor, got ndarray"),
+    (lambda e, y: (e, y, (y, y)), ValueError, "indices_tuple must be"),
+    (lambda e, y: (e, y, None, e[:, 1:], y), ValueError, "ref_emb must be of shape"),
+    (lambda e, y: (e, y, None, e, y + K), ValueError, "ref_labels must lie in"),
+    (lambda e, y: (e, y, None, None, None, y > 0), ValueError, "enqueue_mask must be None unless"),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "message"), REFUSED)
+def test_a_refused_call_changes_nothing(change, error, message):
+    wrapper = warmed(losses.ContrastiveLoss())
+    before = state_of(wrapper)
+    embeddings, labels, _ = batch(100)
+    with pytest.raises(error, match=message):
+        wrapper(*change(embeddings, labels))
+    assert state_of(wrapper) == before
+
+
+def test_a_call_that_the_wrapped_loss_refuses_changes_nothing():
+    wrapper = warmed(losses.RankedListLoss(margin=1, Tn=1))
+    before = state_of(wrapper)
+    embeddings, labels, _ = batch(100)
+    with pytest.raises(ValueError, match="indices_tuple is not supported"):
+        wrapper(embeddings, labels, miners.TripletMarginMiner(margin=1.5)(embeddings, labels))
+    assert state_of(wrapper) == before
+
+
+@pytest.mark.parametrize(
+    ("loss", "options", "error", "message"),
+    [
+        (
+            torch.nn.CrossEntropyLoss(),
+            {},
+            TypeError,
+            "loss of pytorch-metric-learning.*CrossEntropy",
+        ),
+        ("ContrastiveLoss", {}, TypeError, "got str"),
+        (losses.VICRegLoss(), {}, ValueError, "must be one that takes labels, got VICRegLoss"),
+        (losses.SmoothAPLoss(), {}, ValueError, "unequal size.*got SmoothAPLoss"),
+        (losses.MultipleLosses([losses.SmoothAPLoss()]), {}, ValueError, "got SmoothAPLoss"),
+        (losses.MultipleLosses({"a": losses.VICRegLoss()}), {}, ValueError, "got VICRegLoss"),
+        (
+            AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D),
+            {},
+            ValueError,
+            "must not be wrapped already",
+        ),
+        (losses.ContrastiveLoss(), {"reducer": reducers.MeanReducer()}, ValueError, "wrapped loss"),
+        (losses.ContrastiveLoss(), {"distance": PoincareDistance()}, ValueError, "wrapped loss"),
+        (
+            losses.ContrastiveLoss(),
+            {"embedding_regularizer": regularizers.LpRegularizer()},
+            ValueError,
+            "embedding_regularizer must be given to the wrapped loss",
+        ),
+        (losses.ContrastiveLoss(), {"warmups": 3}, TypeError, "warmups"),
+        (losses.ContrastiveLoss(), {"warmup": -3}, ValueError, "warmup must be at least 0, got -3"),
+        (
+            losses.ContrastiveLoss(),
+            {"class_warmup": 0},
+            ValueError,
+            "class_warmup must be at least 1",
+        ),
+        (
+            losses.ContrastiveLoss(),
+            {"num_classes": 1},
+            ValueError,
+            "num_classes must be at least 2",
+        ),
+        (
+            losses.ContrastiveLoss(),
+            {"num_classes": 8.0},
+            TypeError,
+            "num_classes must be an integer",
+        ),
+        (
+            losses.ContrastiveLoss(),
+            {"class_counts": torch.ones(3)},
+            ValueError,
+            "class_counts must be",
+        ),
+    ],
+)
+def test_bad_options_are_refused(loss, options, error, message):
+    with pytest.raises(error, match=message):
+        AdaptiveNoiseAwareLoss(loss, **{"num_classes": K, "embedding_size": D, **options})

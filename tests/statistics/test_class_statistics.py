@@ -1,0 +1,148 @@
+import math
+
+import pytest
+import torch
+from pytorch_metric_learning.distances import CosineSimilarity
+
+from pml_ahsml import ClassStatistics, PoincareDistance
+from pml_ahsml.functional import poincare
+from tests import reference
+
+K, D = 4, 6
+
+
+def batches(n: int = 20):
+    for _ in range(n):
+        yield torch.randn(12, D), torch.randint(0, K - 1, (12,)), torch.rand(12)
+
+
+def naive_means(distance, place, rounds) -> tuple[torch.Tensor, list[int]]:
+    """The update rule of the docstring as a loop."""
+    means, visits = torch.zeros(K, D + 1, dtype=torch.float64), [0] * K
+    for embeddings, labels, weights in rounds:
+        for k in range(K):
+            rows = [i for i in range(len(labels)) if labels[i] == k]
+            if not rows:
+                continue
+            visits[k] += 1
+            total = sum(float(weights[i]) for i in rows)
+            mean = torch.zeros(D + 1, dtype=torch.float64)
+            for i in rows:
+                u = place(embeddings[i].double())
+                radius = 2 * math.sqrt(0.1) * float(u.norm())
+                x = torch.cat([torch.tensor([math.cosh(radius)]), math.sinh(radius) * u / u.norm()])
+                mean += float(weights[i]) / total * x
+            step = 1.0 if visits[k] == 1 else min(1, total) * max(0.1, 1 / visits[k])
+            means[k] += step * (mean - means[k])
+    return means, visits
+
+
+@pytest.mark.parametrize("hyperbolic", [True, False])
+def test_means_follow_the_update_rule(hyperbolic):
+    distance = PoincareDistance() if hyperbolic else CosineSimilarity()
+
+    def place(e):
+        return e * min(1.0, 2.3 / float(e.norm())) if hyperbolic else 2.3 * e / e.norm()
+
+    rounds = list(batches())
+    statistics = ClassStatistics(K, D, distance)
+    for embeddings, labels, weights in rounds:
+        statistics.update(embeddings, labels, weights)
+    means, visits = naive_means(distance, place, rounds)
+    torch.testing.assert_close(statistics.means.double(), means, rtol=1e-5, atol=1e-6)
+    assert statistics.visits.tolist() == visits
+    assert statistics.seen.tolist() == [True, True, True, False]
+
+
+def test_centroid_of_one_batch_is_the_einstein_midpoint():
+    statistics = ClassStatistics(2, D, PoincareDistance())
+    embeddings = torch.randn(7, D)
+    statistics.update(embeddings, torch.zeros(7, dtype=torch.long))
+    u = poincare.clip_norm(embeddings.double(), 2.3)
+    expected = torch.tensor(reference.einstein_midpoint(u, 0.1))
+    torch.testing.assert_close(statistics.centroids()[0], expected, rtol=1e-4, atol=1e-5)
+    assert (statistics.centroids()[1] == 0).all()
+
+
+def test_distances_and_divergence_are_geodesic():
+    statistics = ClassStatistics(K, D, PoincareDistance())
+    for embeddings, labels, _ in batches():
+        statistics.update(embeddings, labels)
+    centroids = statistics.centroids()[:3]
+    embeddings = torch.randn(5, D)
+    clipped = poincare.clip_norm(embeddings, 2.3)
+    expected = reference.distance_matrix(clipped, centroids, 0.1)
+    distances = statistics.distances(embeddings)
+    torch.testing.assert_close(distances[:, :3].double(), expected, rtol=1e-4, atol=1e-5)
+    assert distances[:, 3].isinf().all()
+    divergence = statistics.divergence()
+    expected = reference.distance_matrix(centroids, centroids, 0.1)
+    torch.testing.assert_close(divergence[:3, :3].double(), expected, rtol=1e-4, atol=1e-5)
+    assert divergence[3].isnan().all()
+    some = statistics.divergence(torch.tensor([2, 0]))
+    torch.testing.assert_close(some, divergence[[2, 0]][:, [2, 0]])
+
+
+def test_mean_similarity_is_the_mean_minkowski_product():
+    statistics = ClassStatistics(3, D, PoincareDistance(), momentum=0.0)
+    embeddings, labels = torch.randn(10, D), torch.tensor([0, 0, 0, 0, 0, 0, 1, 1, 1, 1])
+    statistics.update(embeddings, labels)
+    within, between = statistics.mean_similarity(torch.tensor([0, 1, 2]))
+    s = -(torch.cosh(math.sqrt(0.1) * PoincareDistance()(embeddings)))
+    assert float(within[0]) == pytest.approx(float(s[:6, :6].mean()), rel=1e-5)
+    assert float(between[0, 1]) == pytest.approx(float(s[:6, 6:].mean()), rel=1e-5)
+    assert within[2].isnan()
+    assert between[2].isnan().all()
+
+
+def test_order_of_rows_does_not_matter():
+    first, second = ClassStatistics(K, D), ClassStatistics(K, D)
+    for embeddings, labels, weights in batches():
+        order = torch.randperm(len(labels))
+        first.update(embeddings, labels, weights)
+        second.update(embeddings[order], labels[order], weights[order])
+    torch.testing.assert_close(first.means, second.means, rtol=1e-6, atol=0)
+
+
+def test_a_curvature_learnt_by_the_loss_is_followed():
+    distance = PoincareDistance(learn_curvature=True)
+    statistics = ClassStatistics(2, D, distance)
+    embeddings = torch.randn(4, D)
+    statistics.update(embeddings, torch.tensor([0, 0, 1, 1]))
+    before = statistics.distances(embeddings)
+    with torch.no_grad():
+        distance.log_curvature += 1
+    assert not torch.allclose(statistics.distances(embeddings), before)
+
+
+def test_a_class_without_weight_is_left_alone():
+    statistics = ClassStatistics(2, D)
+    statistics.update(torch.randn(3, D), torch.tensor([0, 0, 1]), torch.tensor([0.0, 0.0, 0.5]))
+    assert statistics.seen.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((torch.randn(2, D + 1), torch.tensor([0, 1])), r"shape \(N, 6\), got \(2, 7\)"),
+        ((torch.randn(2, D), torch.tensor([0, K])), r"labels must lie in \[0, 4\)"),
+        ((torch.full((2, D), torch.nan), torch.tensor([0, 1])), "must be finite"),
+        ((torch.randn(2, D), torch.tensor([0, 1]), torch.ones(3)), "weights must be of shape"),
+        ((torch.randn(2, D), torch.tensor([0, 1]), torch.tensor([2.0, 0])), "weights must lie in"),
+    ],
+)
+def test_a_refused_update_changes_nothing(arguments, message):
+    statistics = ClassStatistics(K, D)
+    with pytest.raises(ValueError, match=message):
+        statistics.update(*arguments)
+    assert not statistics.seen.any()
+    assert (statistics.means == 0).all()
+
+
+@pytest.mark.parametrize(
+    "options", [{"num_classes": 1}, {"embedding_size": 0}, {"momentum": 1.5}, {"momentum": -0.1}]
+)
+def test_bad_options_are_refused(options):
+    name = next(iter(options))
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        ClassStatistics(**{"num_classes": K, "embedding_size": D, **options})

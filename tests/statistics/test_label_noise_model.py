@@ -1,0 +1,173 @@
+import copy
+import math
+
+import pytest
+import torch
+
+from pml_ahsml import LabelNoiseModel, inject_label_noise
+from tests import reference
+
+K = 12
+
+
+def world(spread: float = 0.4):
+    """Classes on three levels of distance, and samples around them, as distance tables."""
+    generator = torch.Generator().manual_seed(1)
+    groups = 3 * torch.randn(4, 8, generator=generator)
+    centres = groups.repeat_interleave(3, 0) + torch.randn(K, 8, generator=generator)
+    divergence = torch.cdist(centres, centres)
+
+    def samples(n: int):
+        truth = torch.randint(K, (n,), generator=generator)
+        points = centres[truth] + spread * torch.randn(n, 8, generator=generator)
+        return truth, torch.cdist(points, centres)
+
+    return divergence, samples, generator
+
+
+def mislabel(truth, rate, kind, divergence, generator):
+    if kind == "symmetric":
+        return inject_label_noise(truth, rate, num_classes=K, generator=generator)[0]
+    nearest = (divergence + 1e9 * torch.eye(K)).argmin(1)
+    wrong = torch.rand(len(truth), generator=generator) < rate
+    return torch.where(wrong, nearest[truth], truth)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.2, 0.5, 0.7])
+@pytest.mark.parametrize("kind", ["symmetric", "nearest"])
+def test_finds_the_noise_rate_and_the_kind_of_confusion(rate, kind):
+    if kind == "nearest" and rate > 0.5:
+        rate = 0.4  # with more wrong than right nothing tells a class from its neighbour
+    divergence, samples, generator = world()
+    model = LabelNoiseModel(K)
+    assert math.isnan(model.noise_rate)
+    for _ in range(200):
+        truth, distances = samples(128)
+        model.update(distances, divergence, mislabel(truth, rate, kind, divergence, generator))
+    assert model.noise_rate == pytest.approx(rate, abs=0.02)
+    if rate >= 0.2:
+        assert (model.spread < 0.5) if kind == "nearest" else (model.spread > 5)
+    truth, distances = samples(1000)
+    labels = mislabel(truth, rate, kind, divergence, generator)
+    posterior = model.posterior(distances, divergence, labels)
+    trust = posterior.gather(1, labels[:, None]).squeeze(1)
+    assert ((trust > 0.5) == (labels == truth)).float().mean() > 0.97
+
+
+def test_posterior_is_bayes_rule_with_the_learnt_numbers():
+    divergence, samples, _ = world()
+    model = LabelNoiseModel(K)
+    model.balance += 0.2 * torch.randn(K)
+    truth, distances = samples(5)
+    posterior = model.posterior(distances, divergence, truth)
+    table = reference.transition(divergence, 0.2, 1.0)
+    for i in range(5):
+        p = reference.likelihood(distances[i].tolist(), 0.1, model.balance.tolist())
+        expected, _ = reference.posterior(p, table, int(truth[i]))
+        assert posterior[i].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_one_step_is_adam_on_the_marginal_likelihood():
+    divergence, samples, _ = world()
+    truth, distances = samples(64)
+    start = torch.tensor([math.log(0.2 / 0.8), math.log(0.1), 0.0], dtype=torch.float64)
+
+    def loss(x) -> float:
+        table = reference.transition(divergence, 1 / (1 + math.exp(-x[0])), math.exp(x[2]))
+        total = 0.0
+        for d, y in zip(distances.tolist(), truth.tolist(), strict=True):
+            p = reference.likelihood(d, math.exp(x[1]), [0.0] * K)
+            total -= math.log(reference.posterior(p, table, y)[1])
+        return total / len(truth)
+
+    model = LabelNoiseModel(K)
+    model.update(distances, divergence, truth)
+    for i in range(3):
+        step = 1e-5 * torch.eye(3, dtype=torch.float64)[i]
+        slope = (loss((start + step).tolist()) - loss((start - step).tolist())) / 2e-5
+        # the first step of Adam is lr times the sign of the slope, and its mean a tenth of it
+        assert float(model.adam_mean[i]) == pytest.approx(0.1 * slope, rel=1e-2, abs=1e-6)
+        moved = float(model.log_parameters[i]) - float(start[i])
+        assert moved == pytest.approx(-0.05 * math.copysign(1, slope), rel=1e-2)
+
+
+def test_parameters_stay_in_their_ranges():
+    divergence, samples, _ = world(spread=0.01)
+    model = LabelNoiseModel(K)
+    for _ in range(300):
+        truth, distances = samples(32)
+        model.update(distances, divergence, truth)  # nothing wrong: everything runs to its end
+    assert model.log_parameters[0].sigmoid().item() == pytest.approx(0.007, rel=1e-3)
+    assert 0.01 <= model.temperature <= 2
+    assert 0.05 <= model.spread <= 50
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_balance_holds_back_a_class_that_swallows_others(told):
+    divergence, samples, _ = world(spread=1.5)
+    counts = torch.full((K,), 100.0) if told else None
+    model = LabelNoiseModel(K, class_counts=counts)
+    for _ in range(100):
+        truth, distances = samples(128)
+        distances[:, 0] -= 2  # class 0 seems close to everything
+        model.update(distances, divergence, truth)
+    assert model.balance.argmax() == 0
+    assert float(model.balance.mean()) == pytest.approx(0, abs=1e-5)
+    if told:
+        assert torch.equal(model.label_counts, counts)
+    else:
+        assert float(model.label_counts.sum()) == 100 * 128
+
+
+def test_unseen_classes_teach_nothing_and_are_taken_at_their_word():
+    divergence, samples, _ = world()
+    truth, distances = samples(30)
+    seen = torch.arange(K) < 6
+    divergence[~seen], divergence[:, ~seen] = torch.nan, torch.nan
+    distances[:, ~seen] = torch.inf
+    model = LabelNoiseModel(K)
+    posterior = model.posterior(distances, divergence, truth)
+    torch.testing.assert_close(posterior.sum(1), torch.ones(30))
+    new = ~seen[truth]
+    assert new.any()
+    assert (posterior[new].gather(1, truth[new, None]) == 1).all()
+    assert (posterior[~new][:, ~seen] == 0).all()
+    alone = copy.deepcopy(model)
+    model.update(distances, divergence, truth)
+    alone.update(distances[~new], divergence, truth[~new])
+    torch.testing.assert_close(model.log_parameters, alone.log_parameters, rtol=0, atol=0)
+    nothing = LabelNoiseModel(K)
+    nothing.update(distances[new], torch.full((K, K), torch.nan), truth[new])
+    assert torch.equal(nothing.log_parameters, LabelNoiseModel(K).log_parameters)
+
+
+def test_resumes_bit_for_bit():
+    divergence, samples, _ = world()
+    rounds = [samples(32)[::-1] for _ in range(80)]
+    whole = LabelNoiseModel(K)
+    for distances, labels in rounds:
+        whole.update(distances, divergence, labels)
+    first, second = LabelNoiseModel(K), LabelNoiseModel(K)
+    for distances, labels in rounds[:60]:
+        first.update(distances, divergence, labels)
+    second.load_state_dict(first.state_dict())
+    for distances, labels in rounds[60:]:
+        second.update(distances, divergence, labels)
+    assert second.noise_rate == whole.noise_rate
+    for name, value in whole.get_extra_state().items():
+        assert torch.equal(value, second.get_extra_state()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_classes": 1}, "num_classes must be at least 2, got 1"),
+        ({"warmup": -1}, "warmup must be at least 0, got -1"),
+        ({"lr": 0.0}, "lr must be positive"),
+        ({"class_counts": torch.ones(3)}, r"class_counts must be of shape \(12,\), got \(3,\)"),
+        ({"class_counts": torch.zeros(K)}, "class_counts must be at least 0 and not all 0"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        LabelNoiseModel(**{"num_classes": K, **options})
