@@ -1,0 +1,1 @@
+"""What the figures in the docs come from."""
