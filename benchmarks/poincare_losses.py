@@ -13,10 +13,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pytorch_metric_learning import losses
 from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.samplers import MPerClassSampler
+from pytorch_metric_learning.utils import common_functions as c_f
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import CustomKNN
 from sklearn.datasets import load_digits
@@ -98,6 +100,7 @@ def train_and_test(make_loss: Any, knn: Any) -> float:
     total = 0.0
     for seed in SEEDS:
         torch.manual_seed(seed)
+        c_f.NUMPY_RANDOM = np.random.default_rng(seed)  # what MPerClassSampler draws from
         net = torch.nn.Sequential(
             torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, EMBEDDING_SIZE)
         )

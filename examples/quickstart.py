@@ -9,12 +9,14 @@ import warnings
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import torch
 from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.losses import MultiSimilarityLoss
 from pytorch_metric_learning.samplers import MPerClassSampler
 from pytorch_metric_learning.testers import GlobalEmbeddingSpaceTester
 from pytorch_metric_learning.trainers import MetricLossOnly
+from pytorch_metric_learning.utils import common_functions as c_f
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import CustomKNN
 from sklearn.datasets import load_digits
@@ -37,6 +39,7 @@ def train_and_test(name, loss, images, labels, test_set, knn_func):
     """PML's own trainer and tester; returns the network and its accuracies."""
     print(f"\n{name}", flush=True)
     torch.manual_seed(SEED)
+    c_f.NUMPY_RANDOM = np.random.default_rng(SEED)  # what MPerClassSampler draws from
     trunk = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.ReLU())
     embedder = torch.nn.Linear(256, EMBEDDING_SIZE)
     net = torch.nn.Sequential(trunk, embedder)

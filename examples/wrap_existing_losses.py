@@ -3,10 +3,12 @@
 Run: python examples/wrap_existing_losses.py
 """
 
+import numpy as np
 import torch
 from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.losses import ContrastiveLoss, MultiSimilarityLoss
 from pytorch_metric_learning.samplers import MPerClassSampler
+from pytorch_metric_learning.utils import common_functions as c_f
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import CustomKNN
 from sklearn.datasets import load_digits
@@ -25,6 +27,7 @@ calculator = AccuracyCalculator(
 
 def train_and_test(loss):
     torch.manual_seed(0)
+    c_f.NUMPY_RANDOM = np.random.default_rng(0)  # what MPerClassSampler draws from
     net = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, 64))
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
     sampler = MPerClassSampler(labels, m=12, length_before_new_iter=24_000)

@@ -6,6 +6,7 @@ import torch
 from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.losses import MultiSimilarityLoss
 from pytorch_metric_learning.samplers import MPerClassSampler
+from pytorch_metric_learning.utils import common_functions as c_f
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import CustomKNN
 
@@ -25,7 +26,7 @@ def clinc(data_dir):
 
 def train_and_test(loss, features, labels, test_features, test_labels) -> float:
     torch.manual_seed(0)
-    np.random.seed(0)  # MPerClassSampler draws from it
+    c_f.NUMPY_RANDOM = np.random.default_rng(0)  # what MPerClassSampler draws from
     net = torch.nn.Sequential(torch.nn.Linear(384, 512), torch.nn.ReLU(), torch.nn.Linear(512, 128))
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-4)
     steps = len(features) // BATCH
