@@ -1,0 +1,373 @@
+"""Wrong labels, four ways: plain, PRISM (told the noise rate), ours (not told), right labels only.
+
+Every row (data set, loss, noise) has four runs on the same seeds and for the same number of steps.
+*Recovered* = (ours − plain)/(clean only − plain) of the mean MAP@R, shown where that gap is at
+least .03. Runs that stand in the CSV file are not made again, so an interrupted suite goes on
+where it stopped; delete the file after a change to the method.
+
+Run: python -m benchmarks.noise --suite quick
+     python -m benchmarks.noise --suite full --data DIR
+"""
+
+import argparse
+import csv
+import itertools
+import multiprocessing
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from pytorch_metric_learning import losses
+from pytorch_metric_learning.distances import CosineSimilarity
+from pytorch_metric_learning.samplers import MPerClassSampler
+from pytorch_metric_learning.utils import common_functions as c_f
+from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
+from pytorch_metric_learning.utils.inference import CustomKNN
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from benchmarks.datasets import BATCH_SIZE, EMBEDDING_SIZE, Benchmark, load
+from benchmarks.prism import Prism
+from pml_ahsml import AdaptiveNoiseAwareLoss, inject_label_noise
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+LOSSES: dict[str, Callable[[], torch.nn.Module]] = {
+    "MultiSimilarity": losses.MultiSimilarityLoss,
+    "SupCon": losses.SupConLoss,
+    "Triplet": lambda: losses.TripletMarginLoss(margin=0.1),
+}
+RUNS = ("plain", "prism", "ours", "clean_only")
+SMALL_GAP = 0.03
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training run."""
+
+    data: str
+    loss: str
+    noise: str  # kind:rate
+    seed: int
+    run: str
+
+
+@dataclass(frozen=True)
+class Result(Job):
+    """A job and what came out; nan where a figure does not apply."""
+
+    precision_at_1: float
+    map_at_r: float
+    noise_rate: float  # ours: the estimate
+    noise_rate_seen: float  # share of wrong labels in the last half of the batches
+    trust_auroc: float  # ours: trust against the truth, over the training set
+    seconds: float
+
+
+def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
+    """All runs of the suite, those of a row together."""
+    rows: Iterable[tuple[str, str, str]]
+    if arguments.suite == "quick":
+        rows = itertools.product(("digits",), LOSSES, ("symmetric:0.4", "none:0"))
+        seeds: Iterable[int] = (0,)
+    else:
+        noises = ("symmetric:0.2", "symmetric:0.5", "near:0.4", "pair:0.2", "none:0")
+        rows = [
+            *itertools.product(("clinc", "hwu"), LOSSES, noises),
+            *itertools.product(("clinc", "hwu"), ("MultiSimilarity", "SupCon"), ("symmetric:0.7",)),
+            *itertools.product(("clinc", "hwu"), LOSSES, ("small_cluster:0.25",)),
+            *(("omniglot", "MultiSimilarity", f"symmetric:{r}") for r in (0.2, 0.5)),
+            *(("synthetic", "MultiSimilarity", noise) for noise in ("symmetric:0.3", "none:0")),
+        ]
+        seeds = (0, 1, 2)
+    chosen = [
+        (data, loss, noise)
+        for data, loss, noise in rows
+        if (not arguments.datasets or data in arguments.datasets)
+        and (not arguments.losses or loss in arguments.losses)
+        and (not arguments.noise or noise in arguments.noise)
+    ]
+    return [
+        Job(data, loss, noise, seed, run)
+        for (data, loss, noise) in chosen
+        for seed in (arguments.seeds or seeds)
+        for run in RUNS
+        if (not arguments.runs or run in arguments.runs)
+        and (noise != "none:0" or run in ("plain", "ours"))
+    ]
+
+
+def train(job: Job, data_dir: Path) -> Result:
+    """One training run, by the protocol."""
+    torch.set_num_threads(1)
+    started = time.perf_counter()
+    data = load(job.data, data_dir)
+    inputs, truth = data.train
+    labels = noisy_labels(job, data)
+    is_noisy = labels != truth
+    steps = data.epochs * (len(labels) // BATCH_SIZE)
+    if job.run == "clean_only":
+        inputs, labels, is_noisy = inputs[~is_noisy], labels[~is_noisy], is_noisy[~is_noisy]
+    torch.manual_seed(job.seed)
+    c_f.NUMPY_RANDOM = np.random.default_rng(job.seed)  # what MPerClassSampler draws from
+    net = data.make_net()
+    loss = make_loss(job, data, float(is_noisy.float().mean()))
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-4)
+    seen = []
+    for rows in itertools.islice(batches(labels), steps):
+        optimizer.zero_grad()
+        loss(net(data.augment(inputs[rows])), labels[rows]).backward()
+        optimizer.step()
+        seen.append(float(is_noisy[rows].float().mean()))
+    net.eval()
+    with torch.no_grad():
+        test = net(data.test[0])
+        accuracy = AccuracyCalculator(
+            include=("precision_at_1", "mean_average_precision_at_r"),
+            k="max_bin_count",
+            knn_func=CustomKNN(CosineSimilarity()),
+        ).get_accuracy(test, data.test[1])
+        noise_rate = auroc = float("nan")
+        if isinstance(loss, AdaptiveNoiseAwareLoss):
+            noise_rate = loss.noise_rate
+            if is_noisy.any():
+                trust = torch.cat(
+                    [
+                        loss.trust(net(x), y)
+                        for x, y in zip(inputs.split(1024), labels.split(1024), strict=True)
+                    ]
+                )
+                auroc = float(roc_auc_score(~is_noisy, trust))
+    return Result(
+        **asdict(job),
+        precision_at_1=accuracy["precision_at_1"],
+        map_at_r=accuracy["mean_average_precision_at_r"],
+        noise_rate=noise_rate,
+        noise_rate_seen=statistics.fmean(seen[len(seen) // 2 :]),
+        trust_auroc=auroc,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def noisy_labels(job: Job, data: Benchmark) -> Tensor:
+    """The training labels of a row, the same for all its runs."""
+    inputs, labels = data.train
+    kind, rate = job.noise.split(":")
+    if kind == "none":
+        return labels
+    return inject_label_noise(
+        labels,
+        float(rate),
+        kind,
+        num_classes=data.num_classes,
+        embeddings=inputs.flatten(1) if kind in ("near", "pair") else None,
+        generator=torch.Generator().manual_seed(job.seed),
+    )[0]
+
+
+def make_loss(job: Job, data: Benchmark, noise_rate: float) -> torch.nn.Module:
+    """The loss of a run."""
+    loss = LOSSES[job.loss]()
+    if job.run == "prism":
+        return Prism(loss, data.num_classes, EMBEDDING_SIZE, noise_rate)
+    if job.run == "ours":
+        return AdaptiveNoiseAwareLoss(loss, data.num_classes, EMBEDDING_SIZE)
+    return loss
+
+
+def batches(labels: Tensor) -> Iterator[Tensor]:
+    """Batches of 32 classes × 4 samples without end (fewer classes where there are fewer)."""
+    per_class = max(4, -(-BATCH_SIZE // len(labels.unique())))
+    length = max(len(labels), 32 * BATCH_SIZE) // BATCH_SIZE * BATCH_SIZE
+    sampler = MPerClassSampler(labels, per_class, length_before_new_iter=length)
+    while True:
+        yield from torch.tensor(list(sampler)).split(BATCH_SIZE)
+
+
+def read_results(path: Path) -> list[Result]:
+    """The runs that have been made."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [
+            Result(**{f.name: f.type(row[f.name]) for f in fields(Result)})  # type: ignore[operator]
+            for row in csv.DictReader(file)
+        ]
+
+
+def append_result(path: Path, result: Result) -> None:
+    """Add one run to the file."""
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, [f.name for f in fields(Result)])
+        if new:
+            writer.writeheader()
+        writer.writerow(asdict(result))
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the seeds of a row say together."""
+
+    data: str
+    loss: str
+    noise: str
+    results: dict[str, list[Result]]
+
+    def scores(self, run: str) -> list[float]:
+        """MAP@R of the seeds of a run."""
+        return [result.map_at_r for result in self.results.get(run, [])]
+
+    def mean(self, run: str) -> float:
+        """Mean MAP@R of a run, nan where it was not made."""
+        scores = self.scores(run)
+        return statistics.fmean(scores) if scores else float("nan")
+
+    @property
+    def recovered(self) -> float:
+        """(ours − plain)/(clean only − plain), nan where the gap is small."""
+        gap = self.mean("clean_only") - self.mean("plain")
+        return (self.mean("ours") - self.mean("plain")) / gap if gap >= SMALL_GAP else float("nan")
+
+
+def rows_of(results: list[Result]) -> list[Row]:
+    """The rows, in the order in which they were first run."""
+    rows: dict[tuple[str, str, str], Row] = {}
+    for result in results:
+        key = (result.data, result.loss, result.noise)
+        row = rows.setdefault(key, Row(*key, {}))
+        row.results.setdefault(result.run, []).append(result)
+    return list(rows.values())
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as Markdown."""
+    lines = [
+        "| data | loss | noise | plain | PRISM (told the rate) | ours | clean only | recovered "
+        "| noise rate: estimated (seen) | AUROC |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+
+    def cell(value: float, digits: int = 3) -> str:
+        return "" if np.isnan(value) else f"{value:.{digits}f}"
+
+    for row in rows:
+        ours = row.results.get("ours", [])
+
+        def mean(name: str, ours: list[Result] = ours) -> float:
+            values = [getattr(result, name) for result in ours]
+            return statistics.fmean(values) if values else float("nan")
+
+        scores = " | ".join(cell(row.mean(run)) for run in RUNS)
+        lines.append(
+            f"| {row.data} | {row.loss} | {row.noise} | {scores} | {cell(row.recovered, 2)} "
+            f"| {cell(mean('noise_rate'))} ({cell(mean('noise_rate_seen'))}) "
+            f"| {cell(mean('trust_auroc'))} |"
+        )
+    known = [row.recovered for row in rows if not np.isnan(row.recovered)]
+    if known:
+        lines.append(
+            f"\nRecovered: mean {statistics.fmean(known):.2f}, median "
+            f"{statistics.median(known):.2f}, worst {min(known):.2f} of {len(known)} rows."
+        )
+    return "\n".join(lines) + "\n"
+
+
+def plot(rows: list[Row], path: Path) -> None:
+    """Mean MAP@R of the runs of each row, with the standard deviation over the seeds."""
+    figure, axis = plt.subplots(figsize=(9, 1 + 0.3 * len(rows)), layout="constrained")
+    colours = {"plain": "tab:gray", "prism": "tab:blue", "ours": "tab:red", "clean_only": "k"}
+    for run, offset in zip(RUNS, (-0.2, -0.07, 0.07, 0.2), strict=True):
+        made = [(y, row) for y, row in enumerate(rows) if row.scores(run)]
+        axis.errorbar(
+            [row.mean(run) for _, row in made],
+            [y + offset for y, _ in made],
+            xerr=[float(np.std(row.scores(run))) for _, row in made],
+            fmt="o",
+            markersize=4,
+            color=colours[run],
+            label=run.replace("_", " "),
+        )
+    axis.set_yticks(range(len(rows)), [f"{r.data}, {r.loss}, {r.noise}" for r in rows], fontsize=8)
+    axis.invert_yaxis()
+    axis.grid(axis="y", alpha=0.3)
+    axis.set_xlabel("MAP@R on clean test labels")
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.05), ncols=4, frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+def machine() -> str:
+    """Where the figures come from."""
+    names = ("torch", "pytorch-metric-learning", "numpy", "pml_ahsml")
+    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    return (
+        f"Python {platform.python_version()}, {versions}; {os.cpu_count()} cores, "
+        f"{platform.machine()}, no GPU, one thread a run."
+    )
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Make the runs that are missing, then the table and the plot."""
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    path = arguments.output / f"noise_{arguments.suite}.csv"
+    made = {tuple(getattr(r, f.name) for f in fields(Job)) for r in read_results(path)}
+    jobs = [j for j in suite_jobs(arguments) if tuple(asdict(j).values()) not in made]
+    print(f"{len(jobs)} runs to make, {len(made)} made before", flush=True)
+    # processes instead of threads: torch's random numbers are global
+    with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
+        arguments_of = [(job, arguments.data) for job in jobs]
+        for n, result in enumerate(pool.imap(_train, arguments_of), 1):
+            append_result(path, result)
+            print(
+                f"[{n}/{len(jobs)}] {result.data} {result.loss} {result.noise} seed {result.seed} "
+                f"{result.run}: MAP@R {result.map_at_r:.3f} in {result.seconds:.0f} s",
+                flush=True,
+            )
+    wanted = {tuple(asdict(j).values()) for j in suite_jobs(arguments)}
+    results = [
+        r for r in read_results(path) if tuple(getattr(r, f.name) for f in fields(Job)) in wanted
+    ]
+    order = {tuple(asdict(j).values()): i for i, j in enumerate(suite_jobs(arguments))}
+    results.sort(key=lambda r: order[tuple(getattr(r, f.name) for f in fields(Job))])
+    rows = rows_of(results)
+    markdown = table(rows)
+    head = f"Made by `python -m benchmarks.noise --suite {arguments.suite}`. {machine()}\n\n"
+    (arguments.output / f"noise_{arguments.suite}.md").write_text(head + markdown)
+    plot(rows, arguments.output / f"noise_{arguments.suite}.png")
+    print(markdown)
+
+
+def _train(arguments: tuple[Job, Path]) -> Result:
+    return train(*arguments)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--suite", choices=("quick", "full"), default="quick")
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
+    )
+    parser.add_argument("--output", type=Path, default=Path("benchmark_results"))
+    parser.add_argument("--datasets", nargs="*", help="only these data sets")
+    parser.add_argument("--losses", nargs="*", choices=tuple(LOSSES), help="only these losses")
+    parser.add_argument("--noise", nargs="*", help="only these, as kind:rate")
+    parser.add_argument("--seeds", nargs="*", type=int, help="these seeds instead of the suite's")
+    parser.add_argument("--runs", nargs="*", choices=RUNS, help="only these runs")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    return parser
+
+
+if __name__ == "__main__":
+    main(parser().parse_args())

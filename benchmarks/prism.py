@@ -1,0 +1,53 @@
+"""PRISM (Liu et al., CVPR 2021), the method to compare with, from its equations."""
+
+from collections import deque
+
+import torch
+from torch import Tensor
+
+TEMPERATURE, MOMENTUM, WARMUP, WINDOW = 0.1, 0.5, 50, 100
+
+
+class Prism(torch.nn.Module):
+    """Drops the samples that are least probable by the centres of the classes.
+
+    P_clean(i) = softmax_k( w_k·f_i/τ ) at k = y_i, with unit features f and class centres w that
+    are running means of the samples kept. A sample is kept if P_clean exceeds the mean, over the
+    last 100 batches, of the R-th percentile of P_clean in the batch, R being the noise rate.
+
+    Args:
+        loss: a PML loss.
+        num_classes: K.
+        embedding_size: D.
+        noise_rate: R in [0, 1], the true one: PRISM has to be told.
+    """
+
+    def __init__(
+        self, loss: torch.nn.Module, num_classes: int, embedding_size: int, noise_rate: float
+    ) -> None:
+        super().__init__()
+        self.loss = loss
+        self.noise_rate = noise_rate
+        self.centres = torch.zeros(num_classes, embedding_size)
+        self.percentiles: deque[float] = deque(maxlen=WINDOW)
+        self.batches = 0
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """The wrapped loss on the samples kept."""
+        features = torch.nn.functional.normalize(embeddings.detach())
+        keep = torch.ones(len(labels), dtype=torch.bool)
+        self.batches += 1
+        if self.batches > WARMUP:
+            seen = self.centres.any(1)
+            logits = (features @ self.centres.T / TEMPERATURE).masked_fill(~seen, -torch.inf)
+            clean = logits.softmax(1).gather(1, labels[:, None]).squeeze(1)
+            self.percentiles.append(float(clean.quantile(self.noise_rate)))
+            keep = clean >= sum(self.percentiles) / len(self.percentiles)
+        for k in labels[keep].unique():
+            mean = features[keep & (labels == k)].mean(0)
+            mixed = MOMENTUM * self.centres[k] + (1 - MOMENTUM) * mean
+            self.centres[k] = torch.nn.functional.normalize(mixed, dim=0)
+        if not keep.any():
+            return (embeddings * 0).sum()
+        value: Tensor = self.loss(embeddings[keep], labels[keep])
+        return value
