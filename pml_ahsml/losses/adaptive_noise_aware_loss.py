@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from pytorch_metric_learning import losses as pml_losses
 from pytorch_metric_learning.distances import BaseDistance
-from pytorch_metric_learning.reducers import BaseReducer, DoNothingReducer
-from pytorch_metric_learning.utils import loss_and_miner_utils as lmu
+from pytorch_metric_learning.reducers import BaseReducer
 from torch import Tensor
 
 from ..checks import check_count, check_embeddings, check_labels
 from ..statistics import ClassStatistics, LabelNoiseModel
 from ..statistics.gather import gather_rows
+from . import wrapped_loss
 from .row_selection import IndicesTuple, RowSelection
 
 # A distrusted sample still says a little about where its class lies. Without that little, a class
@@ -101,7 +101,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         sync: bool = False,
         **kwargs: Any,
     ) -> None:
-        _check_loss(loss)
+        wrapped_loss.check_loss(loss)
+        if isinstance(loss, AdaptiveNoiseAwareLoss):
+            raise ValueError(f"loss must not be wrapped already, got {type(loss).__name__}")
         check_count("class_warmup", class_warmup, minimum=1)
         for name in _OF_THE_WRAPPED_LOSS:
             if name in kwargs:
@@ -110,7 +112,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
                 )
         noise_model = LabelNoiseModel(num_classes, warmup=warmup, class_counts=class_counts)
         class_statistics = ClassStatistics(
-            num_classes, embedding_size, getattr(_inner(loss), "distance", None)
+            num_classes, embedding_size, getattr(wrapped_loss.inner_loss(loss), "distance", None)
         )
         super().__init__(**kwargs)
         # what the base class has just made; the properties below show the wrapped loss's own
@@ -129,12 +131,12 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     @property
     def distance(self) -> BaseDistance:
         """The distance of the wrapped loss."""
-        return _inner(self.loss).distance
+        return wrapped_loss.inner_loss(self.loss).distance
 
     @property
     def reducer(self) -> BaseReducer:
         """The reducer of the wrapped loss."""
-        return _inner(self.loss).reducer
+        return wrapped_loss.inner_loss(self.loss).reducer
 
     @property
     def noise_rate(self) -> float:
@@ -280,7 +282,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     ) -> Any:
         """The wrapped loss on the selected rows."""
         if selection.keeps_all:
-            return self._call(embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask)
+            return wrapped_loss.call(
+                self.loss, embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask
+            )
         keep = selection.query
         kept_ref, kept_ref_labels, kept_mask, kept_tuple = ref_emb, ref_labels, enqueue_mask, None
         if ref_emb is not None and selection.ref is not None:
@@ -292,10 +296,18 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             kept_tuple = selection.filter_indices_tuple(indices_tuple)
         kept_labels = labels[keep]
         nothing_mined = _is_empty(kept_tuple) and not _is_empty(indices_tuple)
-        if nothing_mined or self._has_nothing_to_do(kept_labels, kept_ref_labels, kept_mask):
-            return self._zero(embeddings)
-        output = self._call(
-            embeddings[keep], kept_labels, kept_tuple, kept_ref, kept_ref_labels, kept_mask
+        if nothing_mined or wrapped_loss.would_break(
+            self.loss, kept_labels, kept_ref_labels, kept_mask
+        ):
+            return wrapped_loss.zero(self.loss, embeddings)
+        output = wrapped_loss.call(
+            self.loss,
+            embeddings[keep],
+            kept_labels,
+            kept_tuple,
+            kept_ref,
+            kept_ref_labels,
+            kept_mask,
         )
         if isinstance(output, dict) and not isinstance(self.loss, pml_losses.ProxyAnchorLoss):
             # (the elements of a ProxyAnchorLoss are its proxies, not rows of the batch)
@@ -304,48 +316,6 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             is_memory = isinstance(self.loss, pml_losses.CrossBatchMemory)
             output = selection.restore_indices(output, ref_is_memory=is_memory)
         return output
-
-    def _call(
-        self,
-        embeddings: Tensor,
-        labels: Tensor,
-        indices_tuple: IndicesTuple | None,
-        ref_emb: Tensor | None,
-        ref_labels: Tensor | None,
-        enqueue_mask: Tensor | None,
-    ) -> Any:
-        """The wrapped loss, by the arguments that its class takes."""
-        if isinstance(self.loss, pml_losses.CrossBatchMemory):
-            return self.loss(embeddings, labels, indices_tuple, enqueue_mask)
-        if isinstance(self.loss, pml_losses.MultipleLosses):
-            return self.loss(embeddings, labels, indices_tuple)
-        return self.loss(embeddings, labels, indices_tuple, ref_emb, ref_labels)
-
-    def _has_nothing_to_do(
-        self, labels: Tensor, ref_labels: Tensor | None, enqueue_mask: Tensor | None
-    ) -> bool:
-        """Whether the rows left would break the wrapped loss instead of giving a zero."""
-        if len(labels) == 0:
-            return True
-        if isinstance(self.loss, pml_losses.CrossBatchMemory) and enqueue_mask is not None:
-            # with nothing to enqueue PML takes an empty memory for a full one
-            return not enqueue_mask.any() and not self.loss.has_been_filled
-        inner = _inner(self.loss)
-        if isinstance(inner, pml_losses.NCALoss) and not isinstance(inner, pml_losses.ProxyNCALoss):
-            # the mean over no anchor with a positive is nan
-            return not lmu.get_matches_and_diffs(labels, ref_labels)[0].any()
-        return False
-
-    def _zero(self, embeddings: Tensor) -> Any:
-        """A zero loss that reaches every parameter, so that no rank of DDP waits for a gradient."""
-        inner = _inner(self.loss)
-        if isinstance(getattr(inner, "reducer", None), DoNothingReducer):
-            return inner.zero_losses()
-        zero = (embeddings * 0).sum()
-        for parameter in self.loss.parameters():
-            if parameter.requires_grad:
-                zero = zero + (parameter * 0).sum()
-        return zero
 
     def _checked(self, embeddings: Tensor, labels: Tensor | None) -> Tensor:
         """Raise for bad embeddings or labels; the labels on the device of the embeddings."""
@@ -377,34 +347,6 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             )
 
 
-def _inner(loss: torch.nn.Module) -> Any:
-    """The loss that owns the distance and the reducer."""
-    return loss.loss if isinstance(loss, pml_losses.CrossBatchMemory) else loss
-
-
 def _is_empty(indices_tuple: IndicesTuple | None) -> bool:
     """Whether a miner found nothing. PML's weighting losses then take everything instead."""
     return indices_tuple is not None and all(len(rows) == 0 for rows in indices_tuple)
-
-
-def _check_loss(loss: Any) -> None:
-    name = type(loss).__name__
-    if not isinstance(
-        loss,
-        pml_losses.BaseMetricLossFunction | pml_losses.CrossBatchMemory | pml_losses.MultipleLosses,
-    ):
-        raise TypeError(
-            "loss must be a loss of pytorch-metric-learning (a BaseMetricLossFunction, "
-            f"CrossBatchMemory or MultipleLosses), got {name}"
-        )
-    if isinstance(loss, AdaptiveNoiseAwareLoss):
-        raise ValueError(f"loss must not be wrapped already, got {name}")
-    parts = loss.losses if isinstance(loss, pml_losses.MultipleLosses) else [_inner(loss)]
-    for part in parts.values() if isinstance(parts, torch.nn.ModuleDict) else parts:
-        if isinstance(part, pml_losses.VICRegLoss | pml_losses.ManifoldLoss):
-            raise ValueError(f"loss must be one that takes labels, got {type(part).__name__}")
-        if isinstance(part, pml_losses.SmoothAPLoss):
-            raise ValueError(
-                "loss must take classes of unequal size, which is what is left when samples are "
-                f"distrusted, got {type(part).__name__}; FastAPLoss does"
-            )
