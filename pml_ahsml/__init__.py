@@ -3,7 +3,7 @@
 from .data import inject_label_noise
 from .distances import PoincareDistance
 from .inference import PoincareKNN
-from .losses import AdaptiveNoiseAwareLoss
+from .losses import AdaptiveNoiseAwareLoss, Relabelling
 from .miners import HierarchicalSimilarityMiner
 from .statistics import ClassStatistics, LabelNoiseModel
 
@@ -16,5 +16,6 @@ __all__ = [
     "LabelNoiseModel",
     "PoincareDistance",
     "PoincareKNN",
+    "Relabelling",
     "inject_label_noise",
 ]

@@ -126,3 +126,40 @@ def label_posterior(log_likelihood: Tensor, transition: Tensor, labels: Tensor) 
         tensor([[0.6923, 0.3077]])
     """
     return log_joint(log_likelihood, transition, labels).softmax(dim=1)
+
+
+def geodesic_gap(
+    distances: Tensor, divergence: Tensor, labels: Tensor, guesses: Tensor, neighbours: int = 5
+) -> Tensor:
+    """How much nearer a sample is to one class than to another, in units of class spacing.
+
+    (d(h_i, μ_y) − d(h_i, μ_g)) / s, where the spacing s is the mean geodesic distance between a
+    class and its nearest classes.
+
+    Args:
+        distances: (N, K) geodesic distances of the samples to the class centroids.
+        divergence: (K, K) geodesic distances between class centroids, nan for unseen classes.
+        labels: (N,) classes y.
+        guesses: (N,) classes g.
+        neighbours: nearest classes that count for the spacing; fewer where fewer are seen.
+
+    Returns:
+        (N,), positive where the sample is nearer to g; nan where y or g is unseen.
+
+    Source:
+        This project.
+
+    Example:
+        >>> d = torch.tensor([[3.0, 1.0]])
+        >>> divergence = torch.tensor([[0.0, 4.0], [4.0, 0.0]])
+        >>> geodesic_gap(d, divergence, torch.tensor([0]), torch.tensor([1]))
+        tensor([0.5000])
+    """
+    seen = ~divergence.diagonal().isnan()
+    between = divergence[seen][:, seen]
+    same = torch.eye(len(between), dtype=torch.bool, device=between.device)
+    count = max(0, min(neighbours, len(between) - 1))
+    nearest = between.masked_fill(same, torch.inf).topk(count, largest=False).values
+    gap = distances.gather(1, labels[:, None]) - distances.gather(1, guesses[:, None])
+    known = (seen[labels] & seen[guesses])[:, None]
+    return (gap / nearest.mean()).masked_fill(~known, torch.nan).squeeze(1)

@@ -1,5 +1,6 @@
 """Losses for pytorch-metric-learning trainers."""
 
 from .adaptive_noise_aware_loss import AdaptiveNoiseAwareLoss
+from .relabelling import Relabelling
 
-__all__ = ["AdaptiveNoiseAwareLoss"]
+__all__ = ["AdaptiveNoiseAwareLoss", "Relabelling"]

@@ -1,6 +1,6 @@
 """Wrap any PML loss so that wrong labels stop hurting it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -9,10 +9,13 @@ from pytorch_metric_learning.distances import BaseDistance
 from pytorch_metric_learning.reducers import BaseReducer
 from torch import Tensor
 
-from ..checks import check_count, check_embeddings, check_labels
+from ..checks import check_count, check_embeddings, check_in_interval, check_labels
 from ..statistics import ClassStatistics, LabelNoiseModel
 from ..statistics.gather import gather_rows
 from . import wrapped_loss
+from .batch import Batch
+from .relabelling import Relabelling
+from .replay_memory import ReplayMemory, count_of, occurrence
 from .row_selection import IndicesTuple, RowSelection
 
 # A distrusted sample still says a little about where its class lies. Without that little, a class
@@ -29,8 +32,20 @@ class _Evidence:
     distances: Tensor
     divergence: Tensor
 
-    def rows(self, selected: Tensor) -> "_Evidence":
-        return _Evidence(self.distances[selected], self.divergence)
+
+@dataclass(frozen=True)
+class _Judgement:
+    """What is made of the rows of a batch.
+
+    Args:
+        trusted: (N,) bool, trust above ½; what the centroids go by.
+        takes_part: (N,) bool, what the wrapped loss sees.
+        labels: (N,) as given, or as believed where a row is relabelled.
+    """
+
+    trusted: Tensor
+    takes_part: Tensor
+    labels: Tensor
 
 
 class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
@@ -56,6 +71,16 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             sensible features has centroids worth believing.
         class_warmup: visits, that is batches with at least one sample so labelled, before the
             samples of a class are judged, ≥ 1: with many classes some are rare in the warm-up.
+        trust_threshold: in [0.5, 1): the wrapped loss sees the samples with trust above it. Class
+            centroids and the label model go by ½ whatever it is.
+        relabel: None, or a ``Relabelling`` that says when a distrusted sample takes part with the
+            label it is believed to have. Not while an indices_tuple is given, which goes by the
+            labels as given, and not into a CrossBatchMemory.
+        memory_size: embeddings of trusted samples to remember, 0 for none. Each sample left out is
+            replaced by a remembered one of its class, without a gradient, so that the wrapped loss
+            sees batches of the composition that the sampler made. Only in training
+            mode, and only where the wrapped loss forms its pairs itself: not with an
+            indices_tuple, ref_emb, a CrossBatchMemory or a DoNothingReducer.
         class_counts: (K,) training samples per class, as labelled, if known; by default the labels
             seen are counted.
         sync: under plain DistributedDataParallel, learn from the samples of all ranks, so that all
@@ -97,6 +122,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         *,
         warmup: int = 50,
         class_warmup: int = 3,
+        trust_threshold: float = 0.5,
+        relabel: Relabelling | None = None,
+        memory_size: int = 0,
         class_counts: Tensor | None = None,
         sync: bool = False,
         **kwargs: Any,
@@ -105,6 +133,10 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         if isinstance(loss, AdaptiveNoiseAwareLoss):
             raise ValueError(f"loss must not be wrapped already, got {type(loss).__name__}")
         check_count("class_warmup", class_warmup, minimum=1)
+        check_in_interval("trust_threshold", trust_threshold, 0.5, 1.0)
+        check_count("memory_size", memory_size, minimum=0)
+        if relabel is not None and not isinstance(relabel, Relabelling):
+            raise TypeError(f"relabel must be a Relabelling, got {type(relabel).__name__}")
         for name in _OF_THE_WRAPPED_LOSS:
             if name in kwargs:
                 raise ValueError(
@@ -121,6 +153,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         self.num_classes = num_classes
         self.embedding_size = embedding_size
         self.class_warmup = class_warmup
+        self.trust_threshold = trust_threshold
+        self.relabel = relabel
+        self.memory = ReplayMemory(memory_size, embedding_size) if memory_size else None
         self.sync = sync
         self.class_statistics = class_statistics
         self.noise_model = noise_model
@@ -165,37 +200,17 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         Returns:
             What the reducer of the wrapped loss returns.
         """
-        labels = self._checked(embeddings, labels)
-        if ref_emb is not None:
-            self._check_references(ref_emb, ref_labels)
-        if enqueue_mask is not None:
-            self._check_enqueue_mask(enqueue_mask, len(embeddings))
-            enqueue_mask = enqueue_mask.to(embeddings.device)
+        batch = self._checked_batch(
+            embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask
+        )
         self.reset_stats()
         # by centroids and parameters that have not seen these samples yet
-        evidence = self._evidence(embeddings)
-        keep = self._trusted(evidence, labels)
-        if ref_emb is None:
-            selection = RowSelection(keep)
-        elif ref_labels is None:
-            everything = torch.ones(len(ref_emb), dtype=torch.bool, device=keep.device)
-            selection = RowSelection(keep, everything)
-        else:
-            ref_labels = ref_labels.to(ref_emb.device)
-            selection = RowSelection(keep, self._trusted(self._evidence(ref_emb), ref_labels))
-        output = self._wrapped(
-            selection, embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask
-        )
+        evidence = self._evidence(batch.embeddings)
+        judgement = self._judge(evidence, batch.labels)
+        output = self._wrapped(batch, judgement)
         # last, so that a batch that the wrapped loss refuses has taught nothing
         if self.training:
-            if enqueue_mask is not None:
-                embeddings, labels, keep = (x[~enqueue_mask] for x in (embeddings, labels, keep))
-                evidence = evidence.rows(~enqueue_mask)
-            if self.sync:
-                embeddings, labels = gather_rows(embeddings.detach(), labels)
-                evidence = self._evidence(embeddings)
-                keep = self._trusted(evidence, labels)
-            self._learn(embeddings, labels, evidence, keep)
+            self._learn(batch, evidence, judgement)
         return output
 
     @torch.no_grad()
@@ -254,68 +269,105 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         return torch.where(judged[:, None], posterior, one_hot)
 
     @torch.no_grad()
-    def _trusted(self, evidence: "_Evidence", labels: Tensor) -> Tensor:
-        """(N,) bool, the rows with trust above ½."""
+    def _judge(self, evidence: "_Evidence", labels: Tensor) -> "_Judgement":
         labels = labels.long()
-        return self._posterior(evidence, labels).gather(1, labels[:, None]).squeeze(1) > 0.5
+        posterior = self._posterior(evidence, labels)
+        trust = posterior.gather(1, labels[:, None]).squeeze(1)
+        takes_part, believed = trust > self.trust_threshold, labels
+        if self.relabel is not None and self.noise_model.batches >= self.relabel.warmup:
+            relabelled, guesses = self.relabel.decide(
+                posterior, evidence.distances, evidence.divergence, labels
+            )
+            relabelled &= ~takes_part
+            takes_part = takes_part | relabelled
+            believed = torch.where(relabelled, guesses, labels)
+        return _Judgement(trust > 0.5, takes_part, believed)
+
+    def _wrapped(self, batch: Batch, judgement: "_Judgement") -> Any:
+        """The wrapped loss on the rows that take part."""
+        is_memory = isinstance(self.loss, pml_losses.CrossBatchMemory)
+        forms_pairs = batch.indices_tuple is None and not is_memory
+        given, ref_rows = batch.labels, None
+        keep = judgement.takes_part & (forms_pairs | (judgement.labels == given))
+        if batch.ref_emb is not None and batch.ref_labels is None:
+            ref_rows = torch.ones(len(batch.ref_emb), dtype=torch.bool, device=keep.device)
+        elif batch.ref_emb is not None and batch.ref_labels is not None:
+            refs = self._judge(self._evidence(batch.ref_emb), batch.ref_labels)
+            ref_rows = refs.takes_part & (forms_pairs | (refs.labels == batch.ref_labels))
+            batch = replace(batch, ref_labels=refs.labels.to(batch.ref_labels.dtype))
+        selection = RowSelection(keep, ref_rows)
+        if forms_pairs and self.relabel is not None:
+            batch = replace(batch, labels=judgement.labels.to(given.dtype))
+        selected = batch if selection.keeps_all else batch.select(selection)
+        if forms_pairs and batch.ref_emb is None and not wrapped_loss.is_unreduced(self.loss):
+            selected = self._replayed(selected, given)
+        nothing_left = selected.has_empty_tuple and not batch.has_empty_tuple
+        if nothing_left or (
+            selected is not batch and wrapped_loss.would_break(self.loss, selected)
+        ):
+            return wrapped_loss.zero(self.loss, batch.embeddings)
+        output = wrapped_loss.call(self.loss, selected)
+        if isinstance(output, dict) and not isinstance(self.loss, pml_losses.ProxyAnchorLoss):
+            # (the elements of a ProxyAnchorLoss are its proxies, not rows of the batch)
+            if batch.enqueue_mask is not None:
+                selection = RowSelection(keep[~batch.enqueue_mask])
+            output = selection.restore_indices(output, ref_is_memory=is_memory)
+        return output
+
+    def _replayed(self, selected: Batch, given: Tensor) -> Batch:
+        """The selected rows, and remembered ones for what their classes have lost."""
+        if self.memory is None or not self.training or not self.noise_model.is_warm:
+            return selected
+        left, given = selected.labels.long(), given.long()
+        missing = given[occurrence(given) >= count_of(given, left)]
+        embeddings, labels = self.memory.to(given.device).newest(missing)
+        if len(labels) == 0:
+            return selected
+        return replace(
+            selected,
+            embeddings=torch.cat([selected.embeddings, embeddings.to(selected.embeddings)]),
+            labels=torch.cat([selected.labels, labels.to(selected.labels)]),
+        )
 
     @torch.no_grad()
-    def _learn(
-        self, embeddings: Tensor, labels: Tensor, evidence: "_Evidence", trusted: Tensor
-    ) -> None:
+    def _learn(self, batch: Batch, evidence: "_Evidence", judgement: "_Judgement") -> None:
+        embeddings, labels, trusted = batch.embeddings.detach(), batch.labels, judgement.trusted
+        if batch.enqueue_mask is not None:
+            queries = ~batch.enqueue_mask
+            embeddings, labels, trusted = embeddings[queries], labels[queries], trusted[queries]
+            evidence = _Evidence(evidence.distances[queries], evidence.divergence)
+        if self.sync:
+            embeddings, labels = gather_rows(embeddings, labels)
+            evidence = self._evidence(embeddings)
+            trusted = self._judge(evidence, labels).trusted
         if len(embeddings) == 0:
             return
+        if self.memory is not None and self.noise_model.is_warm:
+            # relabelled samples stay out: a wrong guess would be confirmed by its own echo
+            rows = judgement.takes_part & (judgement.labels == batch.labels)
+            self.memory.to(batch.labels.device).push(batch.embeddings[rows], batch.labels[rows])
         noise_model = self.noise_model.to(labels.device)
         noise_model.update(evidence.distances, evidence.divergence, labels.long())
         weights = torch.where(trusted, 1.0, _DISTRUSTED_WEIGHT)
         self.class_statistics.update(embeddings, labels, weights)
 
-    def _wrapped(
+    def _checked_batch(
         self,
-        selection: RowSelection,
         embeddings: Tensor,
-        labels: Tensor,
+        labels: Tensor | None,
         indices_tuple: IndicesTuple | None,
         ref_emb: Tensor | None,
         ref_labels: Tensor | None,
         enqueue_mask: Tensor | None,
-    ) -> Any:
-        """The wrapped loss on the selected rows."""
-        if selection.keeps_all:
-            return wrapped_loss.call(
-                self.loss, embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask
-            )
-        keep = selection.query
-        kept_ref, kept_ref_labels, kept_mask, kept_tuple = ref_emb, ref_labels, enqueue_mask, None
-        if ref_emb is not None and selection.ref is not None:
-            kept_ref = ref_emb[selection.ref]
-            kept_ref_labels = None if ref_labels is None else ref_labels[selection.ref]
+    ) -> Batch:
+        labels = self._checked(embeddings, labels)
+        if ref_emb is not None:
+            self._check_references(ref_emb, ref_labels)
+            ref_labels = None if ref_labels is None else ref_labels.to(ref_emb.device)
         if enqueue_mask is not None:
-            kept_mask = enqueue_mask[keep]
-        if indices_tuple is not None:
-            kept_tuple = selection.filter_indices_tuple(indices_tuple)
-        kept_labels = labels[keep]
-        nothing_mined = _is_empty(kept_tuple) and not _is_empty(indices_tuple)
-        if nothing_mined or wrapped_loss.would_break(
-            self.loss, kept_labels, kept_ref_labels, kept_mask
-        ):
-            return wrapped_loss.zero(self.loss, embeddings)
-        output = wrapped_loss.call(
-            self.loss,
-            embeddings[keep],
-            kept_labels,
-            kept_tuple,
-            kept_ref,
-            kept_ref_labels,
-            kept_mask,
-        )
-        if isinstance(output, dict) and not isinstance(self.loss, pml_losses.ProxyAnchorLoss):
-            # (the elements of a ProxyAnchorLoss are its proxies, not rows of the batch)
-            if enqueue_mask is not None:
-                selection = RowSelection(keep[~enqueue_mask])
-            is_memory = isinstance(self.loss, pml_losses.CrossBatchMemory)
-            output = selection.restore_indices(output, ref_is_memory=is_memory)
-        return output
+            self._check_enqueue_mask(enqueue_mask, len(embeddings))
+            enqueue_mask = enqueue_mask.to(embeddings.device)
+        return Batch(embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask)
 
     def _checked(self, embeddings: Tensor, labels: Tensor | None) -> Tensor:
         """Raise for bad embeddings or labels; the labels on the device of the embeddings."""
@@ -345,8 +397,3 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
                 f"enqueue_mask must be of shape ({num_rows},) and bool, got "
                 f"{tuple(enqueue_mask.shape)} of {enqueue_mask.dtype}"
             )
-
-
-def _is_empty(indices_tuple: IndicesTuple | None) -> bool:
-    """Whether a miner found nothing. PML's weighting losses then take everything instead."""
-    return indices_tuple is not None and all(len(rows) == 0 for rows in indices_tuple)

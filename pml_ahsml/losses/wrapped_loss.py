@@ -8,7 +8,7 @@ from pytorch_metric_learning.reducers import DoNothingReducer
 from pytorch_metric_learning.utils import loss_and_miner_utils as lmu
 from torch import Tensor
 
-from .row_selection import IndicesTuple
+from .batch import Batch
 
 
 def check_loss(loss: Any) -> None:
@@ -43,39 +43,28 @@ def is_unreduced(loss: torch.nn.Module) -> bool:
     return isinstance(getattr(inner_loss(loss), "reducer", None), DoNothingReducer)
 
 
-def call(
-    loss: torch.nn.Module,
-    embeddings: Tensor,
-    labels: Tensor,
-    indices_tuple: IndicesTuple | None,
-    ref_emb: Tensor | None,
-    ref_labels: Tensor | None,
-    enqueue_mask: Tensor | None,
-) -> Any:
+def call(loss: torch.nn.Module, batch: Batch) -> Any:
     """The loss, by the arguments that its class takes."""
     if isinstance(loss, pml_losses.CrossBatchMemory):
-        return loss(embeddings, labels, indices_tuple, enqueue_mask)
+        return loss(batch.embeddings, batch.labels, batch.indices_tuple, batch.enqueue_mask)
     if isinstance(loss, pml_losses.MultipleLosses):
-        return loss(embeddings, labels, indices_tuple)
-    return loss(embeddings, labels, indices_tuple, ref_emb, ref_labels)
+        return loss(batch.embeddings, batch.labels, batch.indices_tuple)
+    return loss(
+        batch.embeddings, batch.labels, batch.indices_tuple, batch.ref_emb, batch.ref_labels
+    )
 
 
-def would_break(
-    loss: torch.nn.Module,
-    labels: Tensor,
-    ref_labels: Tensor | None,
-    enqueue_mask: Tensor | None,
-) -> bool:
+def would_break(loss: torch.nn.Module, batch: Batch) -> bool:
     """Whether so few rows are left that the loss would fail instead of giving a zero."""
-    if len(labels) == 0:
+    if len(batch.labels) == 0:
         return True
-    if isinstance(loss, pml_losses.CrossBatchMemory) and enqueue_mask is not None:
+    if isinstance(loss, pml_losses.CrossBatchMemory) and batch.enqueue_mask is not None:
         # with nothing to enqueue PML takes an empty memory for a full one
-        return not enqueue_mask.any() and not loss.has_been_filled
+        return not batch.enqueue_mask.any() and not loss.has_been_filled
     inner = inner_loss(loss)
     if isinstance(inner, pml_losses.NCALoss) and not isinstance(inner, pml_losses.ProxyNCALoss):
         # the mean over no anchor with a positive is nan
-        return not lmu.get_matches_and_diffs(labels, ref_labels)[0].any()
+        return not lmu.get_matches_and_diffs(batch.labels, batch.ref_labels)[0].any()
     return False
 
 

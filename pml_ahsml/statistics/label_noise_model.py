@@ -95,9 +95,14 @@ class LabelNoiseModel(ModuleWithTables):
         self.register_table("smoothed", torch.zeros(2))
 
     @property
+    def batches(self) -> int:
+        """Batches seen."""
+        return int(self.adam_steps)
+
+    @property
     def is_warm(self) -> bool:
         """Whether ``warmup`` batches have been seen."""
-        return bool(self.adam_steps >= self.warmup)
+        return self.batches >= self.warmup
 
     @property
     def noise_rate(self) -> float:

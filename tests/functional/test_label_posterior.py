@@ -62,3 +62,19 @@ def test_a_class_alone_has_nothing_to_be_confused_with():
     assert t[0].exp().tolist() == pytest.approx([0.8, 0.0])
     p = lp.class_log_likelihood(torch.tensor([[0.5, torch.inf]]), 1.0, torch.zeros(2), seen)
     assert lp.label_posterior(p, t, torch.tensor([0])).tolist() == [[1.0, 0.0]]
+
+
+def test_geodesic_gap_is_measured_by_the_spacing_of_seen_classes():
+    distances, divergence, _, labels, seen = setting()
+    guesses = labels.roll(1)
+    others = [[float(divergence[k, j]) for j in range(K) if j != k] for k in range(K)]
+    for neighbours in (2, 9):
+        spacing = sum(sum(sorted(row)[:neighbours]) / min(neighbours, K - 1) for row in others) / K
+        gap = lp.geodesic_gap(distances, divergence, labels, guesses, neighbours)
+        for i in range(N):
+            nearer = float(distances[i, labels[i]] - distances[i, guesses[i]])
+            assert float(gap[i]) == pytest.approx(nearer / spacing)
+    seen[3] = False
+    distances[:, 3], divergence[3], divergence[:, 3] = torch.inf, torch.nan, torch.nan
+    gap = lp.geodesic_gap(distances, divergence, labels, guesses)
+    assert torch.equal(gap.isnan(), (labels == 3) | (guesses == 3))

@@ -12,6 +12,7 @@ from pml_ahsml import (
     AdaptiveNoiseAwareLoss,
     HierarchicalSimilarityMiner,
     PoincareDistance,
+    Relabelling,
     inject_label_noise,
 )
 
@@ -39,9 +40,9 @@ def warm_state(hyperbolic: bool) -> tuple[dict, dict]:
     return wrapper.class_statistics.state_dict(), wrapper.noise_model.state_dict()
 
 
-def warmed(loss) -> AdaptiveNoiseAwareLoss:
+def warmed(loss, **options) -> AdaptiveNoiseAwareLoss:
     """A wrapper that has been through 60 batches with wrong labels, around an untouched loss."""
-    wrapper = AdaptiveNoiseAwareLoss(loss, K, D)
+    wrapper = AdaptiveNoiseAwareLoss(loss, K, D, **options)
     statistics, noise_model = warm_state(wrapper.class_statistics.keeps_norm)
     wrapper.class_statistics.load_state_dict(statistics, strict=False)  # less the curvature
     wrapper.noise_model.load_state_dict(noise_model)
@@ -555,3 +556,142 @@ def test_a_call_that_the_wrapped_loss_refuses_changes_nothing():
 def test_bad_options_are_refused(loss, options, error, message):
     with pytest.raises(error, match=message):
         AdaptiveNoiseAwareLoss(loss, **{"num_classes": K, "embedding_size": D, **options})
+
+
+TRUTH = torch.arange(K).repeat_interleave(B // K)
+
+
+def test_relabelled_rows_take_part_with_the_label_they_are_believed_to_have():
+    loss = losses.MultiSimilarityLoss()
+    wrapper = warmed(loss, relabel=Relabelling(warmup=60))
+    embeddings, labels, is_noisy = batch(100)
+    rows, labels_believed = believed(wrapper, embeddings, labels)
+    assert rows[~is_noisy].all()
+    assert torch.equal(labels_believed[rows], TRUTH[rows])
+    value, gradient = value_and_gradient(loss, embeddings[rows], labels_believed[rows])
+    wrapped_value, wrapped_gradient = value_and_gradient(wrapper, embeddings, labels)
+    assert torch.equal(value, wrapped_value)
+    assert torch.equal(gradient, wrapped_gradient[rows])
+
+
+def test_relabelling_waits_for_its_own_warmup_and_for_pairs_of_its_own():
+    loss = losses.MultiSimilarityLoss()
+    embeddings, labels, is_noisy = batch(100)
+    rows = ~is_noisy
+    early = warmed(loss, relabel=Relabelling(warmup=61))
+    assert torch.equal(early(embeddings, labels), loss(embeddings[rows], labels[rows]))
+    mined = miners.MultiSimilarityMiner(epsilon=1)(embeddings, labels)
+    plain, relabelling = warmed(loss), warmed(loss, relabel=Relabelling(warmup=0))
+    expected = plain(embeddings, labels, mined)
+    assert torch.equal(relabelling(embeddings, labels, mined), expected)
+    memory = losses.CrossBatchMemory(losses.ContrastiveLoss(), D, memory_size=2 * B)
+    warmed(memory, relabel=Relabelling(warmup=0))(embeddings, labels)
+    assert torch.equal(memory.label_memory[: memory.queue_idx], labels[rows])
+
+
+def test_the_statistics_do_not_follow_relabelled_rows():
+    embeddings, labels, _ = batch(100)
+    plain, relabelling = (
+        warmed(losses.ContrastiveLoss(), relabel=relabel)
+        for relabel in (None, Relabelling(warmup=0))
+    )
+    plain(embeddings, labels)
+    relabelling(embeddings, labels)
+    assert torch.equal(plain.class_statistics.means, relabelling.class_statistics.means)
+
+
+def believed(wrapper, embeddings, labels):
+    """Rows that take part, and the labels they are believed to have."""
+    posterior = wrapper.posterior(embeddings, labels)
+    evidence = wrapper.class_statistics.distances(embeddings), wrapper.class_divergence()
+    relabelled, guesses = wrapper.relabel.decide(posterior, *evidence, labels)
+    trusted = posterior.gather(1, labels[:, None]).squeeze(1) > 0.5
+    assert (relabelled & ~trusted).sum() > 10
+    return trusted | relabelled, torch.where(relabelled, guesses, labels)
+
+
+def test_references_are_relabelled_too():
+    loss = losses.ContrastiveLoss()
+    wrapper = warmed(loss, relabel=Relabelling(warmup=0))
+    embeddings, labels, _ = batch(100)
+    refs, ref_labels, _ = batch(101)
+    q, y = believed(wrapper, embeddings, labels)
+    r, z = believed(wrapper, refs, ref_labels)
+    value = wrapper(embeddings, labels, None, refs, ref_labels)
+    assert torch.equal(value, loss(embeddings[q], y[q], None, refs[r], z[r]))
+
+
+def test_remembered_samples_stand_in_for_those_left_out():
+    loss = losses.MultiSimilarityLoss()
+    wrapper = warmed(loss, memory_size=2 * B)
+    first, first_labels, first_noisy = batch(100)
+    rows = ~first_noisy
+    # nothing is remembered yet
+    assert torch.equal(wrapper(first, first_labels), loss(first[rows], first_labels[rows]))
+    embeddings, labels, is_noisy = batch(101)
+    missing = labels[is_noisy].bincount(minlength=K)
+    stand_ins = torch.cat([first[rows & (first_labels == k)][: missing[k]] for k in range(K)])
+    classes = torch.cat([first_labels[rows & (first_labels == k)][: missing[k]] for k in range(K)])
+    order = torch.cat([(first == e).all(1).nonzero()[0] for e in stand_ins]).argsort()
+    right = ~is_noisy
+    expected, expected_gradient = value_and_gradient(
+        lambda e: loss(
+            torch.cat([e, stand_ins[order]]), torch.cat([labels[right], classes[order]])
+        ),
+        embeddings[right],
+    )
+    value, gradient = value_and_gradient(wrapper, embeddings, labels)
+    assert len(stand_ins) > 10
+    assert torch.equal(value, expected)
+    assert torch.equal(gradient[right], expected_gradient)
+    assert (gradient[is_noisy] == 0).all()
+
+
+def test_remembered_samples_are_used_in_training_and_in_self_made_pairs_only():
+    loss = losses.MultiSimilarityLoss()
+    wrapper = warmed(loss, memory_size=2 * B)
+    wrapper(*batch(100)[:2])
+    embeddings, labels, is_noisy = batch(101)
+    right = ~is_noisy
+    mined = miners.MultiSimilarityMiner(epsilon=1)(embeddings, labels)
+    plain = warmed(loss)
+    for args in ((labels, mined), (labels, None, embeddings, labels)):
+        twin = copy.deepcopy(wrapper)
+        expected = copy.deepcopy(plain)(embeddings, *args)
+        assert torch.equal(twin(embeddings, *args), expected)
+    wrapper.eval()
+    before = state_of(wrapper)
+    assert torch.equal(wrapper(embeddings, labels), loss(embeddings[right], labels[right]))
+    assert state_of(wrapper) == before
+
+
+def test_a_memory_resumes_and_forgets_nothing_when_a_call_is_refused():
+    def make():
+        return warmed(losses.RankedListLoss(margin=1, Tn=1), memory_size=B)
+
+    wrapper, resumed = make(), make()
+    wrapper(*batch(100)[:2])
+    resumed.load_state_dict(wrapper.state_dict())
+    embeddings, labels, _ = batch(101)
+    before = state_of(wrapper)
+    mined = miners.TripletMarginMiner(margin=1.5)(embeddings, labels)
+    with pytest.raises(ValueError, match="indices_tuple is not supported"):
+        wrapper(embeddings, labels, mined)
+    assert state_of(wrapper) == before
+    assert torch.equal(wrapper(embeddings, labels), resumed(embeddings, labels))
+    assert state_of(wrapper) == state_of(resumed)
+
+
+def test_a_higher_threshold_keeps_fewer_rows_and_teaches_the_statistics_the_same():
+    loss = losses.ContrastiveLoss()
+    generator = torch.Generator().manual_seed(5)
+    truth = torch.arange(K).repeat_interleave(B // K)
+    embeddings = CENTRES[truth] + 3.0 * torch.randn(B, D, generator=generator)  # hard to tell
+    labels, _ = inject_label_noise(truth, 0.25, num_classes=K, generator=generator)
+    low, high = warmed(loss), warmed(loss, trust_threshold=0.999)
+    trust = low.trust(embeddings, labels)
+    rows = trust > 0.999
+    assert (rows != (trust > 0.5)).any()
+    assert torch.equal(high(embeddings, labels), loss(embeddings[rows], labels[rows]))
+    low(embeddings, labels)
+    assert torch.equal(low.class_statistics.means, high.class_statistics.means)

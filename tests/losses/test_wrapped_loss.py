@@ -3,6 +3,7 @@ import torch
 from pytorch_metric_learning import losses, reducers
 
 from pml_ahsml.losses import wrapped_loss
+from pml_ahsml.losses.batch import Batch
 
 LABELS = torch.tensor([0, 0, 1, 1])
 
@@ -43,18 +44,22 @@ def test_finds_the_loss_that_owns_distance_and_reducer():
     assert not wrapped_loss.is_unreduced(losses.ContrastiveLoss())
 
 
+def rows(start, stop, **others) -> Batch:
+    return Batch(torch.zeros(stop - start, 4), LABELS[start:stop], **others)
+
+
 def test_says_when_a_loss_would_break():
     pair, nca = losses.ContrastiveLoss(), losses.NCALoss()
-    assert wrapped_loss.would_break(pair, LABELS[:0], None, None)
-    assert not wrapped_loss.would_break(pair, LABELS[1:3], None, None)
-    assert wrapped_loss.would_break(nca, LABELS[1:3], None, None)
-    assert not wrapped_loss.would_break(nca, LABELS[1:3], LABELS, None)
-    assert not wrapped_loss.would_break(losses.ProxyNCALoss(2, 4), LABELS[1:3], None, None)
+    assert wrapped_loss.would_break(pair, rows(0, 0))
+    assert not wrapped_loss.would_break(pair, rows(1, 3))
+    assert wrapped_loss.would_break(nca, rows(1, 3))
+    assert not wrapped_loss.would_break(nca, rows(1, 3, ref_labels=LABELS))
+    assert not wrapped_loss.would_break(losses.ProxyNCALoss(2, 4), rows(1, 3))
     memory = losses.CrossBatchMemory(pair, 4, memory_size=8)
-    nothing = torch.zeros(4, dtype=torch.bool)
-    assert wrapped_loss.would_break(memory, LABELS, None, nothing)
+    nothing_to_enqueue = rows(0, 4, enqueue_mask=torch.zeros(4, dtype=torch.bool))
+    assert wrapped_loss.would_break(memory, nothing_to_enqueue)
     memory.has_been_filled = True
-    assert not wrapped_loss.would_break(memory, LABELS, None, nothing)
+    assert not wrapped_loss.would_break(memory, nothing_to_enqueue)
 
 
 def test_zero_reaches_every_trained_parameter():

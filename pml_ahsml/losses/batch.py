@@ -1,0 +1,48 @@
+"""What a PML loss is called with."""
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from .row_selection import IndicesTuple, RowSelection
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The arguments of a PML loss, as one thing.
+
+    Args:
+        embeddings: (N, D).
+        labels: (N,).
+        indices_tuple: what a miner returned, or None.
+        ref_emb: (M, D), or None.
+        ref_labels: (M,), or None.
+        enqueue_mask: (N,) bool for a CrossBatchMemory, or None.
+    """
+
+    embeddings: Tensor
+    labels: Tensor
+    indices_tuple: IndicesTuple | None = None
+    ref_emb: Tensor | None = None
+    ref_labels: Tensor | None = None
+    enqueue_mask: Tensor | None = None
+
+    def select(self, selection: RowSelection) -> "Batch":
+        """The batch of the selected rows, with the indices_tuple filtered and renumbered."""
+        rows, refs = selection.query, selection.ref
+        mined = self.indices_tuple
+        return replace(
+            self,
+            embeddings=self.embeddings[rows],
+            labels=self.labels[rows],
+            indices_tuple=None if mined is None else selection.filter_indices_tuple(mined),
+            ref_emb=self.ref_emb if self.ref_emb is None else self.ref_emb[refs],
+            ref_labels=self.ref_labels if self.ref_labels is None else self.ref_labels[refs],
+            enqueue_mask=None if self.enqueue_mask is None else self.enqueue_mask[rows],
+        )
+
+    @property
+    def has_empty_tuple(self) -> bool:
+        """Whether a miner found nothing. PML's weighting losses then take everything instead."""
+        mined = self.indices_tuple
+        return mined is not None and all(len(rows) == 0 for rows in mined)

@@ -1,0 +1,112 @@
+"""Recent embeddings of samples that were believed, to stand in for samples that are not."""
+
+import torch
+from torch import Tensor
+
+from ..checks import check_count
+from ..statistics.module_with_tables import ModuleWithTables
+
+
+class ReplayMemory(ModuleWithTables):
+    """Remembers recent embeddings and hands them out by class, the newest first.
+
+    A batch of 32 classes × 4 samples in which half of the labels are wrong keeps two right samples
+    a class: fewer positive and fewer negative pairs than the loss and its sampler were set up for.
+    Replacing each sample that is left out by a remembered one of the same class brings the batch
+    back to its composition, without changing how many pairs the loss sees. Remembered embeddings
+    carry no gradient.
+
+    Args:
+        size: embeddings remembered, ≥ 1. Eight batches are old enough to hold several samples of
+            a class and young enough to fit the present network.
+        embedding_size: D.
+
+    Raises:
+        ValueError: for an option outside its range.
+
+    Source:
+        This project; a memory of past embeddings is the idea of Wang et al. (XBM), CVPR 2020.
+
+    Example:
+        >>> memory = ReplayMemory(size=4, embedding_size=1)
+        >>> memory.push(torch.tensor([[1.0], [2.0]]), torch.tensor([0, 1]))
+        >>> memory.push(torch.tensor([[3.0]]), torch.tensor([0]))
+        >>> memory.newest(torch.tensor([0, 0, 0, 7]))  # three of class 0 are wanted, two are there
+        (tensor([[3.],
+                [1.]]), tensor([0, 0]))
+    """
+
+    embeddings: Tensor
+    labels: Tensor
+
+    def __init__(self, size: int, embedding_size: int) -> None:
+        check_count("size", size, minimum=1)
+        check_count("embedding_size", embedding_size, minimum=1)
+        super().__init__()
+        self.register_table("embeddings", torch.zeros(size, embedding_size))
+        # newest first; −1 where nothing has been remembered yet
+        self.register_table("labels", torch.full((size,), -1, dtype=torch.long))
+
+    @torch.no_grad()
+    def push(self, embeddings: Tensor, labels: Tensor) -> None:
+        """Remember some embeddings and forget the oldest.
+
+        Args:
+            embeddings: (N, D).
+            labels: (N,) their classes.
+        """
+        size = len(self.labels)
+        self.embeddings = torch.cat([embeddings.to(self.embeddings), self.embeddings])[:size]
+        self.labels = torch.cat([labels.to(self.labels), self.labels])[:size]
+
+    @torch.no_grad()
+    def newest(self, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """The newest embeddings of the classes wanted.
+
+        Args:
+            wanted: (W,) classes, each as often as embeddings of it are wanted.
+
+        Returns:
+            embeddings: (V, D), V ≤ W; fewer where fewer are remembered.
+            labels: (V,) their classes.
+        """
+        chosen = occurrence(self.labels) < count_of(self.labels, wanted)
+        return self.embeddings[chosen], self.labels[chosen]
+
+
+def occurrence(values: Tensor) -> Tensor:
+    """How many times each value has occurred before.
+
+    Args:
+        values: (N,).
+
+    Returns:
+        (N,) 0 at the first occurrence of a value, 1 at its second, …
+
+    Example:
+        >>> occurrence(torch.tensor([5, 3, 5, 5]))
+        tensor([0, 0, 1, 2])
+    """
+    order = values.argsort(stable=True)
+    ordered = values[order]
+    rank = torch.arange(len(values), device=values.device)
+    rank -= torch.searchsorted(ordered, ordered)
+    return torch.empty_like(rank).scatter_(0, order, rank)
+
+
+def count_of(values: Tensor, among: Tensor) -> Tensor:
+    """How often each value occurs among others.
+
+    Args:
+        values: (N,).
+        among: (M,).
+
+    Returns:
+        (N,) counts.
+
+    Example:
+        >>> count_of(torch.tensor([5, 3]), torch.tensor([3, 3, 4]))
+        tensor([0, 2])
+    """
+    ordered = among.sort().values
+    return torch.searchsorted(ordered, values, right=True) - torch.searchsorted(ordered, values)

@@ -1,0 +1,52 @@
+from collections import Counter
+
+import pytest
+import torch
+
+from pml_ahsml.losses.replay_memory import ReplayMemory, count_of, occurrence
+
+
+def test_hands_out_the_newest_of_each_class():
+    memory, history = ReplayMemory(20, 1), []
+    for step in range(8):
+        labels = torch.randint(6, (5,))
+        embeddings = torch.arange(5.0)[:, None] + 10 * step
+        memory.push(embeddings, labels)
+        history = [*zip(embeddings[:, 0].tolist(), labels.tolist(), strict=True), *history][:20]
+        wanted = torch.randint(8, (12,))
+        left, expected = Counter(wanted.tolist()), []
+        for value, label in history:
+            if left[label] > 0:
+                left[label] -= 1
+                expected.append((value, label))
+        values, found = memory.newest(wanted)
+        assert list(zip(values[:, 0].tolist(), found.tolist(), strict=True)) == expected
+    assert expected
+
+
+def test_an_empty_memory_has_nothing_and_nothing_is_wanted_from_a_full_one():
+    memory = ReplayMemory(4, 2)
+    assert len(memory.newest(torch.tensor([0, 1]))[0]) == 0
+    memory.push(torch.ones(4, 2), torch.arange(4))
+    assert len(memory.newest(torch.tensor([], dtype=torch.long))[0]) == 0
+
+
+def test_more_than_fits_is_cut_and_carries_no_gradient():
+    memory = ReplayMemory(3, 2)
+    embeddings = torch.arange(10.0).view(5, 2).requires_grad_()
+    memory.push(embeddings, torch.zeros(5, dtype=torch.long))
+    values, _ = memory.newest(torch.zeros(9, dtype=torch.long))
+    assert torch.equal(values, embeddings[:3])
+    assert not values.requires_grad
+
+
+def test_counts_against_loops():
+    values, among = torch.randint(5, (30,)), torch.randint(5, (20,))
+    seen = values.tolist()
+    assert occurrence(values).tolist() == [seen[:i].count(v) for i, v in enumerate(seen)]
+    assert count_of(values, among).tolist() == [among.tolist().count(v) for v in seen]
+
+
+def test_bad_sizes_are_refused():
+    with pytest.raises(ValueError, match="size must be at least 1, got 0"):
+        ReplayMemory(0, 2)
