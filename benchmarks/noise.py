@@ -17,10 +17,11 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -36,7 +37,7 @@ from torch import Tensor
 
 from benchmarks.datasets import BATCH_SIZE, EMBEDDING_SIZE, Benchmark, load
 from benchmarks.prism import Prism
-from pml_ahsml import AdaptiveNoiseAwareLoss, inject_label_noise
+from pml_ahsml import AdaptiveNoiseAwareLoss, Relabelling, inject_label_noise
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -45,6 +46,13 @@ LOSSES: dict[str, Callable[[], torch.nn.Module]] = {
     "MultiSimilarity": losses.MultiSimilarityLoss,
     "SupCon": losses.SupConLoss,
     "Triplet": lambda: losses.TripletMarginLoss(margin=0.1),
+}
+# Options of the wrapper; "ours" is what a user gets.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "ours": {},
+    "replay": {"memory_size": 1024},
+    "relabel": {"relabel": Relabelling()},
+    "relabel_replay": {"trust_threshold": 0.8, "relabel": Relabelling(), "memory_size": 1024},
 }
 RUNS = ("plain", "prism", "ours", "clean_only")
 SMALL_GAP = 0.03
@@ -100,9 +108,8 @@ def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
         Job(data, loss, noise, seed, run)
         for (data, loss, noise) in chosen
         for seed in (arguments.seeds or seeds)
-        for run in RUNS
-        if (not arguments.runs or run in arguments.runs)
-        and (noise != "none:0" or run in ("plain", "ours"))
+        for run in (arguments.runs or RUNS)
+        if noise != "none:0" or run not in ("prism", "clean_only")
     ]
 
 
@@ -179,8 +186,8 @@ def make_loss(job: Job, data: Benchmark, noise_rate: float) -> torch.nn.Module:
     loss = LOSSES[job.loss]()
     if job.run == "prism":
         return Prism(loss, data.num_classes, EMBEDDING_SIZE, noise_rate)
-    if job.run == "ours":
-        return AdaptiveNoiseAwareLoss(loss, data.num_classes, EMBEDDING_SIZE)
+    if job.run in VARIANTS:
+        return AdaptiveNoiseAwareLoss(loss, data.num_classes, EMBEDDING_SIZE, **VARIANTS[job.run])
     return loss
 
 
@@ -232,11 +239,15 @@ class Row:
         scores = self.scores(run)
         return statistics.fmean(scores) if scores else float("nan")
 
-    @property
-    def recovered(self) -> float:
-        """(ours − plain)/(clean only − plain), nan where the gap is small."""
+    def recovered(self, run: str) -> float:
+        """(run − plain)/(clean only − plain), nan where the gap is small."""
         gap = self.mean("clean_only") - self.mean("plain")
-        return (self.mean("ours") - self.mean("plain")) / gap if gap >= SMALL_GAP else float("nan")
+        return (self.mean(run) - self.mean("plain")) / gap if gap >= SMALL_GAP else float("nan")
+
+    def figure(self, run: str, name: str) -> float:
+        """Mean over the seeds of another figure of a run."""
+        values = [getattr(result, name) for result in self.results.get(run, [])]
+        return statistics.fmean(values) if values else float("nan")
 
 
 def rows_of(results: list[Result]) -> list[Row]:
@@ -249,44 +260,42 @@ def rows_of(results: list[Result]) -> list[Row]:
     return list(rows.values())
 
 
-def table(rows: list[Row]) -> str:
-    """The rows as Markdown."""
-    lines = [
-        "| data | loss | noise | plain | PRISM (told the rate) | ours | clean only | recovered "
-        "| noise rate: estimated (seen) | AUROC |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+def table(rows: list[Row], runs: Sequence[str]) -> str:
+    """The rows as Markdown: MAP@R of each run, then the figures of our own runs."""
+    own = [run for run in runs if run in VARIANTS]
+    head = ["data", "loss", "noise", *runs]
+    for run in own:
+        head += [f"{run}: recovered", "noise rate (seen)", "AUROC"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
 
     def cell(value: float, digits: int = 3) -> str:
         return "" if np.isnan(value) else f"{value:.{digits}f}"
 
     for row in rows:
-        ours = row.results.get("ours", [])
-
-        def mean(name: str, ours: list[Result] = ours) -> float:
-            values = [getattr(result, name) for result in ours]
-            return statistics.fmean(values) if values else float("nan")
-
-        scores = " | ".join(cell(row.mean(run)) for run in RUNS)
-        lines.append(
-            f"| {row.data} | {row.loss} | {row.noise} | {scores} | {cell(row.recovered, 2)} "
-            f"| {cell(mean('noise_rate'))} ({cell(mean('noise_rate_seen'))}) "
-            f"| {cell(mean('trust_auroc'))} |"
-        )
-    known = [row.recovered for row in rows if not np.isnan(row.recovered)]
-    if known:
-        lines.append(
-            f"\nRecovered: mean {statistics.fmean(known):.2f}, median "
-            f"{statistics.median(known):.2f}, worst {min(known):.2f} of {len(known)} rows."
-        )
+        cells = [row.data, row.loss, row.noise, *(cell(row.mean(run)) for run in runs)]
+        for run in own:
+            estimated, seen = row.figure(run, "noise_rate"), row.figure(run, "noise_rate_seen")
+            cells += [
+                cell(row.recovered(run), 2),
+                f"{cell(estimated)} ({cell(seen)})",
+                cell(row.figure(run, "trust_auroc")),
+            ]
+        lines.append(f"| {' | '.join(cells)} |")
+    for run in own + ["prism"] * ("prism" in runs):
+        known = [row.recovered(run) for row in rows if not np.isnan(row.recovered(run))]
+        if known:
+            lines.append(
+                f"\n{run} recovers {statistics.fmean(known):.2f} in the mean (median "
+                f"{statistics.median(known):.2f}, worst {min(known):.2f} of {len(known)} rows)."
+            )
     return "\n".join(lines) + "\n"
 
 
-def plot(rows: list[Row], path: Path) -> None:
+def plot(rows: list[Row], runs: Sequence[str], path: Path) -> None:
     """Mean MAP@R of the runs of each row, with the standard deviation over the seeds."""
     figure, axis = plt.subplots(figsize=(9, 1 + 0.3 * len(rows)), layout="constrained")
-    colours = {"plain": "tab:gray", "prism": "tab:blue", "ours": "tab:red", "clean_only": "k"}
-    for run, offset in zip(RUNS, (-0.2, -0.07, 0.07, 0.2), strict=True):
+    colours = {"plain": "tab:gray", "prism": "tab:blue", "clean_only": "k"}
+    for run, offset in zip(runs, np.linspace(-0.25, 0.25, len(runs)), strict=True):
         made = [(y, row) for y, row in enumerate(rows) if row.scores(run)]
         axis.errorbar(
             [row.mean(run) for _, row in made],
@@ -294,7 +303,7 @@ def plot(rows: list[Row], path: Path) -> None:
             xerr=[float(np.std(row.scores(run))) for _, row in made],
             fmt="o",
             markersize=4,
-            color=colours[run],
+            color=colours.get(run),
             label=run.replace("_", " "),
         )
     axis.set_yticks(range(len(rows)), [f"{r.data}, {r.loss}, {r.noise}" for r in rows], fontsize=8)
@@ -339,10 +348,11 @@ def main(arguments: argparse.Namespace) -> None:
     order = {tuple(asdict(j).values()): i for i, j in enumerate(suite_jobs(arguments))}
     results.sort(key=lambda r: order[tuple(getattr(r, f.name) for f in fields(Job))])
     rows = rows_of(results)
-    markdown = table(rows)
+    runs = arguments.runs or RUNS
+    markdown = table(rows, runs)
     head = f"Made by `python -m benchmarks.noise --suite {arguments.suite}`. {machine()}\n\n"
     (arguments.output / f"noise_{arguments.suite}.md").write_text(head + markdown)
-    plot(rows, arguments.output / f"noise_{arguments.suite}.png")
+    plot(rows, runs, arguments.output / f"noise_{arguments.suite}.png")
     print(markdown)
 
 
@@ -364,7 +374,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--losses", nargs="*", choices=tuple(LOSSES), help="only these losses")
     parser.add_argument("--noise", nargs="*", help="only these, as kind:rate")
     parser.add_argument("--seeds", nargs="*", type=int, help="these seeds instead of the suite's")
-    parser.add_argument("--runs", nargs="*", choices=RUNS, help="only these runs")
+    parser.add_argument("--runs", nargs="*", choices=(*RUNS, *VARIANTS), help="these instead")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     return parser
 
