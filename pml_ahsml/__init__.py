@@ -3,13 +3,14 @@
 from .data import inject_label_noise
 from .distances import PoincareDistance
 from .inference import PoincareKNN
-from .losses import AdaptiveNoiseAwareLoss, Relabelling
+from .losses import AdaptiveMargins, AdaptiveNoiseAwareLoss, Relabelling
 from .miners import HierarchicalSimilarityMiner
 from .statistics import ClassStatistics, LabelNoiseModel
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdaptiveMargins",
     "AdaptiveNoiseAwareLoss",
     "ClassStatistics",
     "HierarchicalSimilarityMiner",

@@ -96,3 +96,36 @@ def adaptive_margins(
         tensor([0.5000, 0.7000])
     """
     return gamma + rescale(within, span), gamma - rescale(between, span)
+
+
+def margin_offsets(
+    within: Tensor, between: Tensor, labels: Tensor, ref_labels: Tensor, span: float
+) -> Tensor:
+    """What the adaptive margins take off the similarity of each pair.
+
+    Ŝ_aa for a positive pair of class a, −Ŝ_ab for a negative pair of classes a and b: comparing
+    s_ij − offset with γ is comparing s_ij with M_p(a) or M_n(a, b).
+
+    Args:
+        within: (K,) S_aa, nan where unknown.
+        between: (K, K) S_ab, nan where unknown.
+        labels: (N,) classes in [0, K).
+        ref_labels: (M,) classes in [0, K).
+        span: the range [0, span] of Ŝ. AHSML uses 0.2.
+
+    Returns:
+        (N, M) offsets in similarity.
+
+    Source:
+        Margins: AHSML. Their form as offsets: this project.
+
+    Example:
+        >>> between = torch.tensor([[torch.nan, 0.2], [0.2, torch.nan]])
+        >>> y = torch.tensor([0, 1])
+        >>> margin_offsets(torch.tensor([0.6, 0.8]), between, y, y, 0.2)
+        tensor([[ 0.0000, -0.1000],
+                [-0.1000,  0.2000]])
+    """
+    positive, negative = adaptive_margins(within, between, 0.0, span)
+    same = labels[:, None] == ref_labels
+    return torch.where(same, positive[labels][:, None], negative[labels[:, None], ref_labels])

@@ -1,5 +1,7 @@
 """Wrap any PML loss so that wrong labels stop hurting it."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +15,7 @@ from ..checks import check_count, check_embeddings, check_in_interval, check_lab
 from ..statistics import ClassStatistics, LabelNoiseModel
 from ..statistics.gather import gather_rows
 from . import wrapped_loss
+from .adaptive_margins import AdaptiveMargins
 from .batch import Batch
 from .relabelling import Relabelling
 from .replay_memory import ReplayMemory, count_of, occurrence
@@ -71,6 +74,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             sensible features has centroids worth believing.
         class_warmup: visits, that is batches with at least one sample so labelled, before the
             samples of a class are judged, ≥ 1: with many classes some are rare in the warm-up.
+        margins: None, or ``AdaptiveMargins`` for class-wise margins inside a loss that compares the
+            pairs of a batch.
         trust_threshold: in [0.5, 1): the wrapped loss sees the samples with trust above it. Class
             centroids and the label model go by ½ whatever it is.
         relabel: None, or a ``Relabelling`` that says when a distrusted sample takes part with the
@@ -122,6 +127,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         *,
         warmup: int = 50,
         class_warmup: int = 3,
+        margins: AdaptiveMargins | None = None,
         trust_threshold: float = 0.5,
         relabel: Relabelling | None = None,
         memory_size: int = 0,
@@ -142,6 +148,10 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
                 raise ValueError(
                     f"{name} must be given to the wrapped loss, got it for AdaptiveNoiseAwareLoss"
                 )
+        if margins is not None:
+            if not isinstance(margins, AdaptiveMargins):
+                raise TypeError(f"margins must be AdaptiveMargins, got {type(margins).__name__}")
+            margins.check_loss(loss)
         noise_model = LabelNoiseModel(num_classes, warmup=warmup, class_counts=class_counts)
         class_statistics = ClassStatistics(
             num_classes, embedding_size, getattr(wrapped_loss.inner_loss(loss), "distance", None)
@@ -153,6 +163,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         self.num_classes = num_classes
         self.embedding_size = embedding_size
         self.class_warmup = class_warmup
+        self.margins = margins
         self.trust_threshold = trust_threshold
         self.relabel = relabel
         self.memory = ReplayMemory(memory_size, embedding_size) if memory_size else None
@@ -243,7 +254,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         labels = self._checked(embeddings, labels).long()
         return self._posterior(self._evidence(embeddings), labels)
 
-    def class_divergence(self, classes: Tensor | None = None) -> Tensor:
+    def class_divergence(self, classes: Tensor | Sequence[int] | None = None) -> Tensor:
         """Geodesic distances between class centroids.
 
         Args:
@@ -252,7 +263,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         Returns:
             (C, C) geodesic lengths; nan where a class has not been seen.
         """
-        return self.class_statistics.divergence(classes)
+        return self.class_statistics.divergence(
+            None if classes is None else torch.as_tensor(classes)
+        )
 
     @torch.no_grad()
     def _evidence(self, embeddings: Tensor) -> "_Evidence":
@@ -306,13 +319,20 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             selected is not batch and wrapped_loss.would_break(self.loss, selected)
         ):
             return wrapped_loss.zero(self.loss, batch.embeddings)
-        output = wrapped_loss.call(self.loss, selected)
+        with self._margins(selected):
+            output = wrapped_loss.call(self.loss, selected)
         if isinstance(output, dict) and not isinstance(self.loss, pml_losses.ProxyAnchorLoss):
             # (the elements of a ProxyAnchorLoss are its proxies, not rows of the batch)
             if batch.enqueue_mask is not None:
                 selection = RowSelection(keep[~batch.enqueue_mask])
             output = selection.restore_indices(output, ref_is_memory=is_memory)
         return output
+
+    def _margins(self, batch: Batch) -> AbstractContextManager[None]:
+        if self.margins is None:
+            return nullcontext()
+        statistics = self.class_statistics.to(batch.embeddings.device)
+        return self.margins.inside(self.loss, batch, statistics)
 
     def _replayed(self, selected: Batch, given: Tensor) -> Batch:
         """The selected rows, and remembered ones for what their classes have lost."""
@@ -363,6 +383,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         labels = self._checked(embeddings, labels)
         if ref_emb is not None:
             self._check_references(ref_emb, ref_labels)
+            if self.margins is not None and ref_labels is None:
+                raise ValueError("ref_labels must be given where margins are used, got None")
             ref_labels = None if ref_labels is None else ref_labels.to(ref_emb.device)
         if enqueue_mask is not None:
             self._check_enqueue_mask(enqueue_mask, len(embeddings))

@@ -35,3 +35,15 @@ def test_margins_are_the_rescaled_similarities_around_gamma():
 @pytest.mark.parametrize("values", [[2.0, 2.0], [2.0], [float("nan")] * 2, [float("nan"), 1.0]])
 def test_rescale_takes_the_middle_where_nothing_differs(values):
     assert cs.rescale(torch.tensor(values), 0.2).tolist() == pytest.approx([0.1] * len(values))
+
+
+def test_margin_offsets_are_what_the_margins_take_off_each_pair():
+    s, labels = batch()
+    within, between = cs.class_similarity(s, labels, 5)
+    refs = torch.tensor([4, 0, 3])
+    offsets = cs.margin_offsets(within, between, labels, refs, 0.3)
+    positive, negative = reference.rescale(within, 0.3), reference.rescale(between, 0.3)
+    for i, a in enumerate(labels.tolist()):
+        for j, b in enumerate(refs.tolist()):
+            expected = positive[a] if a == b else -negative[a, b]
+            assert float(offsets[i, j]) == pytest.approx(float(expected))

@@ -1,0 +1,134 @@
+"""Class-wise adaptive margins inside any loss that works on a distance matrix."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pytorch_metric_learning import losses as pml_losses
+from torch import Tensor
+
+from ..checks import check_in_interval
+from ..distances import as_similarity, max_distance
+from ..functional import class_similarity as cs
+from ..statistics import ClassStatistics
+from .batch import Batch
+
+# Losses that compare entries of the matrix that their distance returns for the batch.
+_SUPPORTED = (
+    pml_losses.ContrastiveLoss,
+    pml_losses.GeneralizedLiftedStructureLoss,
+    pml_losses.HistogramLoss,
+    pml_losses.IntraPairVarianceLoss,
+    pml_losses.LiftedStructureLoss,
+    pml_losses.MarginLoss,
+    pml_losses.MultiSimilarityLoss,
+    pml_losses.NCALoss,
+    pml_losses.NTXentLoss,
+    pml_losses.RankedListLoss,
+    pml_losses.SupConLoss,
+    pml_losses.TripletMarginLoss,
+)
+
+
+@dataclass(frozen=True)
+class AdaptiveMargins:
+    """Shifts every pair of a loss by the class-wise similarity of its classes.
+
+    A positive pair of class a counts as less similar by Ŝ_aa, a negative pair of classes a and b as
+    more similar by Ŝ_ab: the loss then asks for M_p(a) = γ + Ŝ_aa and M_n(a, b) = γ − Ŝ_ab where it
+    asked for its own γ before (``base`` of a MultiSimilarityLoss). Distances are shifted by the
+    same in units of d_max/2. The margins carry no gradient.
+
+    Args:
+        span: in [0, 2], the length of the range [0, span] of Ŝ. AHSML uses 0.2.
+        scope: "batch", the mean similarities of the rows that take part, or "running", those of
+            the class statistics over past batches, in Minkowski similarity.
+
+    Raises:
+        ValueError: for an option outside its range, or at the construction of the wrapper for a
+            loss that does not work on a matrix or whose distance has no known maximum.
+
+    Source:
+        Margins: AHSML. Entering them as offsets of the matrix, and the running scope: this project.
+
+    Example:
+        >>> from pytorch_metric_learning.losses import MultiSimilarityLoss
+        >>> from pml_ahsml import AdaptiveNoiseAwareLoss
+        >>> loss = AdaptiveNoiseAwareLoss(
+        ...     MultiSimilarityLoss(), num_classes=3, embedding_size=4, margins=AdaptiveMargins()
+        ... )
+    """
+
+    span: float = 0.2
+    scope: str = "batch"
+
+    def __post_init__(self) -> None:
+        check_in_interval("span", self.span, 0.0, 2.0)
+        if self.scope not in ("batch", "running"):
+            raise ValueError(f"scope must be 'batch' or 'running', got {self.scope!r}")
+
+    def check_loss(self, loss: torch.nn.Module) -> None:
+        """Raise unless the margins can work inside the loss."""
+        if not isinstance(loss, _SUPPORTED) or isinstance(loss, pml_losses.ProxyNCALoss):
+            raise ValueError(
+                "margins must be None for a loss that does not compare the pairs of a batch, got "
+                f"them for {type(loss).__name__}; they work in "
+                + ", ".join(supported.__name__ for supported in _SUPPORTED)
+            )
+        as_similarity(torch.zeros(1), loss.distance)
+
+    @torch.no_grad()
+    def offsets(self, distance: Any, batch: Batch, statistics: ClassStatistics) -> Tensor:
+        """What is taken off the similarity of each pair: Ŝ_aa if positive, −Ŝ_ab if negative.
+
+        Args:
+            distance: the distance of the loss.
+            batch: the rows that take part.
+            statistics: for the running scope.
+
+        Returns:
+            (N, M), or (N, N) without references.
+        """
+        labels = batch.labels.long()
+        refs = batch.embeddings if batch.ref_emb is None else batch.ref_emb
+        ref_labels = labels if batch.ref_labels is None else batch.ref_labels.long()
+        classes, compact = torch.cat([labels, ref_labels]).unique(return_inverse=True)
+        rows, columns = compact.split([len(labels), len(ref_labels)])
+        if self.scope == "running":
+            within, between = statistics.mean_similarity(classes)
+        else:
+            similarity = as_similarity(distance(refs), distance)
+            within, between = cs.class_similarity(similarity, columns, len(classes))
+        return cs.margin_offsets(within, between, rows, columns, self.span)
+
+    @contextmanager
+    def inside(self, loss: Any, batch: Batch, statistics: ClassStatistics) -> Iterator[None]:
+        """Let the distance of the loss return shifted values while the context lasts.
+
+        Args:
+            loss: the wrapped loss.
+            batch: what it is about to be called with.
+            statistics: for the running scope.
+        """
+        distance = loss.distance
+        offsets = self.offsets(distance, batch, statistics)
+        shift = -offsets
+        if not distance.is_inverted:
+            bound = max_distance(distance)
+            assert bound is not None  # checked at construction
+            shift = offsets * bound / 2
+
+        def hook(_: torch.nn.Module, arguments: tuple[Any, ...], values: Tensor) -> Tensor:
+            if arguments[0] is not batch.embeddings:
+                return values
+            shifted = values + shift.to(values.dtype)
+            # its bins end at −1 and 1
+            return shifted.clamp(-1, 1) if isinstance(loss, pml_losses.HistogramLoss) else shifted
+
+        handle = distance.register_forward_hook(hook)
+        try:
+            yield
+        finally:
+            handle.remove()
