@@ -1,0 +1,127 @@
+import itertools
+import math
+
+import pytest
+import torch
+from pytorch_metric_learning import losses
+
+from benchmarks import noise
+from benchmarks.datasets import load
+from benchmarks.prism import WARMUP, Prism
+
+
+def result(run: str, map_at_r: float, seed: int = 0, kind: str = "near:0.4") -> noise.Result:
+    return noise.Result("clinc", "SupCon", kind, seed, run, 0.9, map_at_r, 0.4, 0.41, 0.98, 3.0)
+
+
+def test_results_are_kept_and_read_again(tmp_path):
+    path = tmp_path / "results.csv"
+    assert noise.read_results(path) == []
+    made = [result("plain", 0.5), result("ours", 0.75, seed=2)]
+    for one in made:
+        noise.append_result(path, one)
+    assert noise.read_results(path) == made
+
+
+def test_recovered_is_the_share_of_the_gap():
+    scores = {
+        "plain": (0.5, 0.6),
+        "ours": (0.7, 0.8),
+        "prism": (0.6, 0.6),
+        "clean_only": (0.8, 0.9),
+    }
+    results = [
+        result(run, score, seed) for run, pair in scores.items() for seed, score in enumerate(pair)
+    ]
+    (row,) = noise.rows_of(results)
+    assert row.recovered("ours") == pytest.approx((0.75 - 0.55) / (0.85 - 0.55))
+    text = noise.table([row], noise.RUNS)
+    assert "| clinc | SupCon | near:0.4 | 0.550 | 0.600 | 0.750 | 0.850 | 0.67 |" in text
+    assert "ours recovers 0.67" in text
+    assert "prism recovers 0.17" in text
+    close = noise.rows_of([result("plain", 0.8), result("ours", 0.9), result("clean_only", 0.82)])
+    assert math.isnan(close[0].recovered("ours"))
+
+
+def test_a_plot_is_drawn(tmp_path):
+    rows = noise.rows_of([result("plain", 0.5), result("ours", 0.7), result("ours", 0.72, seed=1)])
+    noise.plot(rows, noise.RUNS, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 1000
+
+
+def test_the_suites_hold_the_rows_they_promise():
+    full = noise.suite_jobs(noise.parser().parse_args(["--suite", "full"]))
+    main = {
+        (job.data, job.loss, job.noise)
+        for job in full
+        if job.data in ("clinc", "hwu")
+        and job.noise in ("symmetric:0.2", "symmetric:0.5", "near:0.4", "pair:0.2")
+    }
+    assert len(main) == 24
+    assert {job.seed for job in full} == {0, 1, 2}
+    assert not any(job.noise == "none:0" and job.run == "clean_only" for job in full)
+    arguments = ["--suite", "full", "--losses", "SupCon", "--noise", "near:0.4", "--seeds", "5"]
+    few = noise.suite_jobs(noise.parser().parse_args(arguments))
+    assert {(job.loss, job.noise, job.seed) for job in few} == {("SupCon", "near:0.4", 5)}
+    assert [job.run for job in few if job.data == "hwu"] == list(noise.RUNS)
+
+
+def test_all_runs_of_a_row_see_the_same_wrong_labels():
+    data = load("digits", None)
+    drawn = [
+        noise.noisy_labels(noise.Job("digits", "SupCon", "pair:0.2", 1, run), data)
+        for run in noise.RUNS
+    ]
+    assert all(torch.equal(labels, drawn[0]) for labels in drawn)
+    share = (drawn[0] != data.train[1]).float().mean()
+    assert float(share) == pytest.approx(0.2, abs=1e-3)
+
+
+def test_batches_hold_four_samples_of_a_class():
+    labels = torch.arange(64).repeat_interleave(10)
+    for rows in itertools.islice(noise.batches(labels), 12):
+        assert labels[rows].bincount().unique().tolist() in ([0, 4], [4])
+
+
+@pytest.mark.parametrize("name", ["digits", "synthetic"])
+def test_data_sets_that_need_no_folder(name):
+    data = load(name, None)
+    inputs, labels = data.train
+    assert data.num_classes == {"digits": 10, "synthetic": 5000}[name]
+    views = data.augment(inputs[:8])
+    assert views.shape == inputs[:8].shape
+    assert not torch.equal(views, inputs[:8])
+    assert data.make_net()(views).shape == (8, 128)
+    assert len(labels) == len(inputs)
+
+
+def test_data_sets_of_the_folder(data_dir):
+    sizes = {"clinc": (18000, 4500, 150), "hwu": (9960, 1076, 64), "omniglot": (3580, 1260, 179)}
+    for name, (train, test, classes) in sizes.items():
+        data = load(name, data_dir)
+        assert (len(data.train[1]), len(data.test[1]), data.num_classes) == (train, test, classes)
+        views = data.augment(data.train[0][:8])
+        assert data.make_net()(views).shape == (8, 128)
+
+
+def test_prism_drops_the_improbable_after_its_warmup():
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.randn(6, 8, generator=generator)
+    prism = Prism(losses.ContrastiveLoss(), 6, 8, noise_rate=0.25)
+    truth = torch.arange(6).repeat_interleave(8)
+
+    def draw():
+        wrong = torch.rand(48, generator=generator) < 0.25
+        labels = torch.where(wrong, (truth + 1) % 6, truth)
+        return centres[truth] + 0.1 * torch.randn(48, 8, generator=generator), labels, wrong
+
+    for _ in range(WARMUP + 20):
+        embeddings, labels, _ = draw()
+        value = prism(embeddings, labels)
+        if prism.batches <= WARMUP:
+            assert torch.equal(value, prism.loss(embeddings, labels))
+    embeddings, labels, wrong = draw()
+    value = prism(embeddings, labels)
+    assert abs(value - prism.loss(embeddings[~wrong], labels[~wrong])) < 0.1 * abs(
+        value - prism.loss(embeddings, labels)
+    )
