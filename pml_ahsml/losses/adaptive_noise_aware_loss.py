@@ -25,6 +25,9 @@ from .row_selection import IndicesTuple, RowSelection
 # whose samples are all distrusted for a while could never come back.
 _DISTRUSTED_WEIGHT = 0.1
 
+# Trust is 1 during the warm-up, and must exceed the threshold then.
+_HIGHEST_THRESHOLD = 0.9999
+
 _OF_THE_WRAPPED_LOSS = ("distance", "reducer", "embedding_regularizer", "embedding_reg_weight")
 
 
@@ -76,7 +79,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             samples of a class are judged, ≥ 1: with many classes some are rare in the warm-up.
         margins: None, or ``AdaptiveMargins`` for class-wise margins inside a loss that compares the
             pairs of a batch.
-        trust_threshold: in [0.5, 1): the wrapped loss sees the samples with trust above it. Class
+        trust_threshold: in [0.5, 0.9999]: the wrapped loss sees the samples with trust above it. Class
             centroids and the label model go by ½ whatever it is.
         relabel: None, or a ``Relabelling`` that says when a distrusted sample takes part with the
             label it is believed to have. Not while an indices_tuple is given, which goes by the
@@ -139,7 +142,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         if isinstance(loss, AdaptiveNoiseAwareLoss):
             raise ValueError(f"loss must not be wrapped already, got {type(loss).__name__}")
         check_count("class_warmup", class_warmup, minimum=1)
-        check_in_interval("trust_threshold", trust_threshold, 0.5, 1.0)
+        check_in_interval("trust_threshold", trust_threshold, 0.5, _HIGHEST_THRESHOLD)
         check_count("memory_size", memory_size, minimum=0)
         if relabel is not None and not isinstance(relabel, Relabelling):
             raise TypeError(f"relabel must be a Relabelling, got {type(relabel).__name__}")
@@ -307,7 +310,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         elif batch.ref_emb is not None and batch.ref_labels is not None:
             refs = self._judge(self._evidence(batch.ref_emb), batch.ref_labels)
             ref_rows = refs.takes_part & (forms_pairs | (refs.labels == batch.ref_labels))
-            batch = replace(batch, ref_labels=refs.labels.to(batch.ref_labels.dtype))
+            if forms_pairs and self.relabel is not None:
+                batch = replace(batch, ref_labels=refs.labels.to(batch.ref_labels.dtype))
         selection = RowSelection(keep, ref_rows)
         if forms_pairs and self.relabel is not None:
             batch = replace(batch, labels=judgement.labels.to(given.dtype))
@@ -380,6 +384,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         ref_labels: Tensor | None,
         enqueue_mask: Tensor | None,
     ) -> Batch:
+        if ref_emb is embeddings and ref_labels is labels:
+            # PML then leaves out self-comparisons, by object identity, as it does without references
+            ref_emb = ref_labels = None
         labels = self._checked(embeddings, labels)
         if ref_emb is not None:
             self._check_references(ref_emb, ref_labels)

@@ -272,6 +272,14 @@ def test_references_are_filtered_on_their_own_side():
     assert (wrapper.class_statistics.visits - visits).tolist() == [1] + [0] * (K - 1)
 
 
+@pytest.mark.parametrize("loss", [losses.TripletMarginLoss(margin=2), losses.NCALoss()])
+def test_references_that_are_the_queries_are_not_compared_with_themselves(loss):
+    wrapper = warmed(loss)
+    embeddings, labels, is_noisy = batch(100)
+    value = wrapper(embeddings, labels, None, embeddings, labels)
+    assert torch.equal(value, loss(embeddings[~is_noisy], labels[~is_noisy]))
+
+
 def test_unlabelled_references_are_trusted():
     loss = losses.TripletMarginLoss()
     wrapper = warmed(loss)
