@@ -79,8 +79,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             samples of a class are judged, ≥ 1: with many classes some are rare in the warm-up.
         margins: None, or ``AdaptiveMargins`` for class-wise margins inside a loss that compares the
             pairs of a batch.
-        trust_threshold: in [0.5, 0.9999]: the wrapped loss sees the samples with trust above it. Class
-            centroids and the label model go by ½ whatever it is.
+        trust_threshold: in [0.5, 0.9999]: the wrapped loss sees the samples with trust above it.
+            Class centroids and the label model go by ½ whatever it is.
         relabel: None, or a ``Relabelling`` that says when a distrusted sample takes part with the
             label it is believed to have. Not while an indices_tuple is given, which goes by the
             labels as given, and not into a CrossBatchMemory.
@@ -385,7 +385,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         enqueue_mask: Tensor | None,
     ) -> Batch:
         if ref_emb is embeddings and ref_labels is labels:
-            # PML then leaves out self-comparisons, by object identity, as it does without references
+            # by object identity PML then leaves out self-comparisons, as without references
             ref_emb = ref_labels = None
         labels = self._checked(embeddings, labels)
         if ref_emb is not None:
