@@ -26,9 +26,10 @@ class ClassStatistics(ModuleWithTables):
         num_classes: K ≥ 2.
         embedding_size: D ≥ 1.
         distance: the distance of the loss whose embeddings are summarised, see above.
-        momentum: share of the old mean kept at an update, in [0, 1). 0.9 forgets the embeddings
-            of an untrained network within some ten visits of a class. A class's first visits are
-            averaged evenly instead, so that the first sample does not count for more.
+        momentum: share of the old mean kept at an update, in [0, 1]. 0.8 averages over some five
+            visits of a class: enough samples to outvote wrong labels, and recent enough to follow
+            the network. A class's first visits are averaged evenly instead, so that the first
+            sample does not count for more.
 
     Raises:
         ValueError: for an option outside its range.
@@ -55,7 +56,7 @@ class ClassStatistics(ModuleWithTables):
         embedding_size: int,
         distance: BaseDistance | None = None,
         *,
-        momentum: float = 0.9,
+        momentum: float = 0.8,
     ) -> None:
         check_count("num_classes", num_classes, minimum=2)
         check_count("embedding_size", embedding_size, minimum=1)

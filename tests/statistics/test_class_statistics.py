@@ -32,7 +32,7 @@ def naive_means(distance, place, rounds) -> tuple[torch.Tensor, list[int]]:
                 radius = 2 * math.sqrt(0.1) * float(u.norm())
                 x = torch.cat([torch.tensor([math.cosh(radius)]), math.sinh(radius) * u / u.norm()])
                 mean += float(weights[i]) / total * x
-            step = 1.0 if visits[k] == 1 else min(1, total) * max(0.1, 1 / visits[k])
+            step = 1.0 if visits[k] == 1 else min(1, total) * max(0.2, 1 / visits[k])
             means[k] += step * (mean - means[k])
     return means, visits
 
