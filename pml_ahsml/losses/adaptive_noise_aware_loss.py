@@ -238,7 +238,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         Returns:
             (N,) in [0, 1]; 1 during the warm-up and for classes that are still in theirs.
         """
-        labels = self._checked(embeddings, labels).long()
+        labels = self._checked(embeddings, labels)
         posterior = self._posterior(self._evidence(embeddings), labels)
         return posterior.gather(1, labels[:, None]).squeeze(1)
 
@@ -254,7 +254,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             (N, num_classes), rows sum to 1; all on the given label during the warm-up and for
             classes that are still in theirs.
         """
-        labels = self._checked(embeddings, labels).long()
+        labels = self._checked(embeddings, labels)
         return self._posterior(self._evidence(embeddings), labels)
 
     def class_divergence(self, classes: Tensor | Sequence[int] | None = None) -> Tensor:
@@ -286,7 +286,6 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
 
     @torch.no_grad()
     def _judge(self, evidence: "_Evidence", labels: Tensor) -> "_Judgement":
-        labels = labels.long()
         posterior = self._posterior(evidence, labels)
         trust = posterior.gather(1, labels[:, None]).squeeze(1)
         takes_part, believed = trust > self.trust_threshold, labels
@@ -311,17 +310,16 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             refs = self._judge(self._evidence(batch.ref_emb), batch.ref_labels)
             ref_rows = refs.takes_part & (forms_pairs | (refs.labels == batch.ref_labels))
             if forms_pairs and self.relabel is not None:
-                batch = replace(batch, ref_labels=refs.labels.to(batch.ref_labels.dtype))
+                batch = replace(batch, ref_labels=refs.labels)
         selection = RowSelection(keep, ref_rows)
         if forms_pairs and self.relabel is not None:
-            batch = replace(batch, labels=judgement.labels.to(given.dtype))
+            batch = replace(batch, labels=judgement.labels)
         selected = batch if selection.keeps_all else batch.select(selection)
         if forms_pairs and batch.ref_emb is None and not wrapped_loss.is_unreduced(self.loss):
             selected = self._replayed(selected, given)
         nothing_left = selected.has_empty_tuple and not batch.has_empty_tuple
-        if nothing_left or (
-            selected is not batch and wrapped_loss.would_break(self.loss, selected)
-        ):
+        is_filtered = selected is not batch or len(given) == 0
+        if nothing_left or (is_filtered and wrapped_loss.would_break(self.loss, selected)):
             return wrapped_loss.zero(self.loss, batch.embeddings)
         with self._margins(selected):
             output = wrapped_loss.call(self.loss, selected)
@@ -342,15 +340,14 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         """The selected rows, and remembered ones for what their classes have lost."""
         if self.memory is None or not self.training or not self.noise_model.is_warm:
             return selected
-        left, given = selected.labels.long(), given.long()
-        missing = given[occurrence(given) >= count_of(given, left)]
+        missing = given[occurrence(given) >= count_of(given, selected.labels)]
         embeddings, labels = self.memory.to(given.device).newest(missing)
         if len(labels) == 0:
             return selected
         return replace(
             selected,
             embeddings=torch.cat([selected.embeddings, embeddings.to(selected.embeddings)]),
-            labels=torch.cat([selected.labels, labels.to(selected.labels)]),
+            labels=torch.cat([selected.labels, labels]),
         )
 
     @torch.no_grad()
@@ -371,7 +368,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             rows = judgement.takes_part & (judgement.labels == batch.labels)
             self.memory.to(batch.labels.device).push(batch.embeddings[rows], batch.labels[rows])
         noise_model = self.noise_model.to(labels.device)
-        noise_model.update(evidence.distances, evidence.divergence, labels.long())
+        noise_model.update(evidence.distances, evidence.divergence, labels)
         weights = torch.where(trusted, 1.0, _DISTRUSTED_WEIGHT)
         self.class_statistics.update(embeddings, labels, weights)
 
@@ -392,19 +389,20 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             self._check_references(ref_emb, ref_labels)
             if self.margins is not None and ref_labels is None:
                 raise ValueError("ref_labels must be given where margins are used, got None")
-            ref_labels = None if ref_labels is None else ref_labels.to(ref_emb.device)
+            ref_labels = None if ref_labels is None else ref_labels.to(ref_emb.device, torch.long)
         if enqueue_mask is not None:
             self._check_enqueue_mask(enqueue_mask, len(embeddings))
             enqueue_mask = enqueue_mask.to(embeddings.device)
         return Batch(embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask)
 
     def _checked(self, embeddings: Tensor, labels: Tensor | None) -> Tensor:
-        """Raise for bad embeddings or labels; the labels on the device of the embeddings."""
+        """Raise for bad embeddings or labels; the labels as indices beside the embeddings."""
         check_embeddings("embeddings", embeddings, self.embedding_size)
         if labels is None:
             raise ValueError("labels must be given, got None")
         check_labels("labels", labels, len(embeddings), self.num_classes)
-        return labels.to(embeddings.device)
+        # as indices: torch takes uint8 for a mask
+        return labels.to(embeddings.device, torch.long)
 
     def _check_references(self, ref_emb: Tensor, ref_labels: Tensor | None) -> None:
         if isinstance(self.loss, pml_losses.CrossBatchMemory | pml_losses.MultipleLosses):

@@ -120,7 +120,7 @@ class ClassStatistics(ModuleWithTables):
                 f"{float(weights.max())}"
             )
         self.to(embeddings.device)
-        classes, rows = labels.to(embeddings.device).unique(return_inverse=True)
+        classes, rows = labels.to(embeddings.device, torch.long).unique(return_inverse=True)
         points = poincare.hyperboloid_lift(self.tangent(embeddings), self._curvature())
         # summed in float64, so that the order of the rows (the rank that gathered) does not matter
         weights = weights.to(points.device, torch.float64)
@@ -165,7 +165,9 @@ class ClassStatistics(ModuleWithTables):
             never seen are nan.
         """
         centroids = self.centroids(classes)
-        seen = self.seen if classes is None else self.seen[classes.to(self.visits.device)]
+        seen = (
+            self.seen if classes is None else self.seen[classes.to(self.visits.device, torch.long)]
+        )
         divergence = poincare.distance_matrix(centroids, centroids, self._curvature())
         return divergence.masked_fill(~(seen[:, None] & seen), torch.nan)
 
@@ -179,7 +181,9 @@ class ClassStatistics(ModuleWithTables):
         Returns:
             (C, D); the origin for classes never seen.
         """
-        means = self.means if classes is None else self.means[classes.to(self.means.device)]
+        means = (
+            self.means if classes is None else self.means[classes.to(self.means.device, torch.long)]
+        )
         # a mean of time coordinates is at least 1, so a zero row is a class never seen
         time = torch.where(means[:, :1] > 0, means[:, :1], 1.0)
         return poincare.hyperboloid_unlift(torch.cat([time, means[:, 1:]], 1), self._curvature())

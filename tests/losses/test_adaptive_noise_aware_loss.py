@@ -9,6 +9,7 @@ import torch
 from pytorch_metric_learning import distances, losses, miners, reducers, regularizers
 
 from pml_ahsml import (
+    AdaptiveMargins,
     AdaptiveNoiseAwareLoss,
     HierarchicalSimilarityMiner,
     PoincareDistance,
@@ -231,6 +232,18 @@ def test_without_a_trusted_row_the_loss_is_a_zero_that_reaches_all_parameters(lo
     assert all((p.grad == 0).all() for p in loss.parameters())
 
 
+@pytest.mark.parametrize("margins", [None, AdaptiveMargins()])
+def test_an_empty_batch_is_a_zero_and_teaches_nothing(margins):
+    wrapper = warmed(losses.MultiSimilarityLoss(), margins=margins)
+    before = state_of(wrapper)
+    embeddings = torch.zeros(0, D, requires_grad=True)
+    value = wrapper(embeddings, torch.zeros(0, dtype=torch.long))
+    value.backward()
+    assert value == 0
+    assert state_of(wrapper) == before
+    assert wrapper.trust(embeddings, torch.zeros(0, dtype=torch.long)).shape == (0,)
+
+
 def test_a_tuple_that_loses_all_its_pairs_does_not_turn_into_everything():
     loss = losses.ProxyAnchorLoss(K, D)  # takes an empty tuple for "weight 1 for all rows"
     wrapper = warmed(loss)
@@ -449,6 +462,18 @@ def test_other_precisions_are_judged_alike(dtype):
     assert value.dtype == dtype
     assert gradient.isfinite().all()
     assert torch.equal(gradient.abs().sum(1) == 0, is_noisy)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
+def test_labels_of_every_integer_type_are_indices(dtype):
+    wrapper = warmed(losses.MultiSimilarityLoss(), relabel=Relabelling(), memory_size=B)
+    twin = copy.deepcopy(wrapper)
+    for seed in (100, 101):
+        embeddings, labels, _ = batch(seed)
+        expected = twin(embeddings, labels)
+        assert torch.equal(wrapper(embeddings, labels.to(dtype)), expected)
+    assert state_of(wrapper) == state_of(twin)
+    assert torch.equal(wrapper.trust(embeddings, labels.to(dtype)), twin.trust(embeddings, labels))
 
 
 def test_shares_its_statistics_with_a_miner():
