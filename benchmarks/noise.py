@@ -11,6 +11,7 @@ Run: python -m benchmarks.noise --suite quick
 
 import argparse
 import csv
+import functools
 import itertools
 import multiprocessing
 import os
@@ -79,6 +80,11 @@ class Result(Job):
     noise_rate_seen: float  # share of wrong labels in the last half of the batches
     trust_auroc: float  # ours: trust against the truth, over the training set
     seconds: float
+
+    @property
+    def job(self) -> Job:
+        """The job that this is the result of."""
+        return Job(self.data, self.loss, self.noise, self.seed, self.run)
 
 
 def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
@@ -328,25 +334,23 @@ def main(arguments: argparse.Namespace) -> None:
     """Make the runs that are missing, then the table and the plot."""
     arguments.output.mkdir(parents=True, exist_ok=True)
     path = arguments.output / f"noise_{arguments.suite}.csv"
-    made = {tuple(getattr(r, f.name) for f in fields(Job)) for r in read_results(path)}
-    jobs = [j for j in suite_jobs(arguments) if tuple(asdict(j).values()) not in made]
-    print(f"{len(jobs)} runs to make, {len(made)} made before", flush=True)
+    wanted = suite_jobs(arguments)
+    made = {result.job for result in read_results(path)}
+    missing = [job for job in wanted if job not in made]
+    print(f"{len(missing)} runs to make, {len(made)} made before", flush=True)
     # processes instead of threads: torch's random numbers are global
     with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
-        arguments_of = [(job, arguments.data) for job in jobs]
-        for n, result in enumerate(pool.imap(_train, arguments_of), 1):
+        finished = pool.imap(functools.partial(train, data_dir=arguments.data), missing)
+        for n, result in enumerate(finished, 1):
             append_result(path, result)
             print(
-                f"[{n}/{len(jobs)}] {result.data} {result.loss} {result.noise} seed {result.seed} "
-                f"{result.run}: MAP@R {result.map_at_r:.3f} in {result.seconds:.0f} s",
+                f"[{n}/{len(missing)}] {result.data} {result.loss} {result.noise} "
+                f"seed {result.seed} {result.run}: MAP@R {result.map_at_r:.3f} in "
+                f"{result.seconds:.0f} s",
                 flush=True,
             )
-    wanted = {tuple(asdict(j).values()) for j in suite_jobs(arguments)}
-    results = [
-        r for r in read_results(path) if tuple(getattr(r, f.name) for f in fields(Job)) in wanted
-    ]
-    order = {tuple(asdict(j).values()): i for i, j in enumerate(suite_jobs(arguments))}
-    results.sort(key=lambda r: order[tuple(getattr(r, f.name) for f in fields(Job))])
+    by_job = {result.job: result for result in read_results(path)}
+    results = [by_job[job] for job in wanted]
     rows = rows_of(results)
     runs = arguments.runs or RUNS
     markdown = table(rows, runs)
@@ -354,10 +358,6 @@ def main(arguments: argparse.Namespace) -> None:
     (arguments.output / f"noise_{arguments.suite}.md").write_text(head + markdown)
     plot(rows, runs, arguments.output / f"noise_{arguments.suite}.png")
     print(markdown)
-
-
-def _train(arguments: tuple[Job, Path]) -> Result:
-    return train(*arguments)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -129,8 +129,7 @@ class PoincareDistance(BaseDistance):
 
     def _wide_tangent(self, embeddings: Tensor) -> Tensor:
         # half precision overflows in the squared norm of an embedding that clipping would tame
-        half = embeddings.dtype in (torch.float16, torch.bfloat16)
-        return self.to_tangent(embeddings.float() if half else embeddings)
+        return self.to_tangent(poincare.at_least_float32(embeddings))
 
 
 def _check_manifold(manifold: torch.nn.Module) -> None:

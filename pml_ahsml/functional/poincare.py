@@ -190,7 +190,7 @@ def distance_matrix(tangent: Tensor, ref_tangent: Tensor, curvature: float | Ten
     """
     dtype = tangent.dtype
     with torch.autocast(tangent.device.type, enabled=False):
-        u, v = _at_least_float32(tangent), _at_least_float32(ref_tangent)
+        u, v = at_least_float32(tangent), at_least_float32(ref_tangent)
         scale_u, radius_u = _spatial_scale(u, curvature)
         scale_v, radius_v = _spatial_scale(v, curvature)
         reach = radius_u.sinh() * radius_v.sinh().T
@@ -224,7 +224,7 @@ def pairwise_distance(tangent: Tensor, ref_tangent: Tensor, curvature: float | T
     """
     dtype = tangent.dtype
     with torch.autocast(tangent.device.type, enabled=False):
-        u, v = _at_least_float32(tangent), _at_least_float32(ref_tangent)
+        u, v = at_least_float32(tangent), at_least_float32(ref_tangent)
         return _length(_half_sinh_squared(u, v, curvature), curvature).to(dtype)
 
 
@@ -275,5 +275,17 @@ def _safe_sqrt(x: Tensor) -> Tensor:
     return torch.where(positive, torch.where(positive, x, 1.0).sqrt(), 0.0)
 
 
-def _at_least_float32(x: Tensor) -> Tensor:
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision widened to float32, anything else as it is.
+
+    Args:
+        x: any floating point tensor.
+
+    Returns:
+        The same shape.
+
+    Example:
+        >>> at_least_float32(torch.ones(1, dtype=torch.float16)).dtype
+        torch.float32
+    """
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -91,9 +91,9 @@ class AdaptiveMargins:
         Returns:
             (N, M), or (N, N) without references.
         """
-        labels = batch.labels.long()
+        labels = batch.labels
         refs = batch.embeddings if batch.ref_emb is None else batch.ref_emb
-        ref_labels = labels if batch.ref_labels is None else batch.ref_labels.long()
+        ref_labels = labels if batch.ref_labels is None else batch.ref_labels
         classes, compact = torch.cat([labels, ref_labels]).unique(return_inverse=True)
         rows, columns = compact.split([len(labels), len(ref_labels)])
         if self.scope == "running":

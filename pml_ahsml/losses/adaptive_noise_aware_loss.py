@@ -86,9 +86,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             labels as given, and not into a CrossBatchMemory.
         memory_size: embeddings of trusted samples to remember, 0 for none. Each sample left out is
             replaced by a remembered one of its class, without a gradient, so that the wrapped loss
-            sees batches of the composition that the sampler made. Only in training
-            mode, and only where the wrapped loss forms its pairs itself: not with an
-            indices_tuple, ref_emb, a CrossBatchMemory or a DoNothingReducer.
+            sees batches of the composition that the sampler made. Only in training mode, and only
+            where the wrapped loss forms its pairs itself: not with an indices_tuple, ref_emb, a
+            CrossBatchMemory or a DoNothingReducer.
         class_counts: (K,) training samples per class, as labelled, if known; by default the labels
             seen are counted.
         sync: under plain DistributedDataParallel, learn from the samples of all ranks, so that all
@@ -238,9 +238,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         Returns:
             (N,) in [0, 1]; 1 during the warm-up and for classes that are still in theirs.
         """
-        labels = self._checked(embeddings, labels)
-        posterior = self._posterior(self._evidence(embeddings), labels)
-        return posterior.gather(1, labels[:, None]).squeeze(1)
+        posterior = self.posterior(embeddings, labels)
+        return posterior.gather(1, labels.to(posterior.device, torch.long)[:, None]).squeeze(1)
 
     @torch.no_grad()
     def posterior(self, embeddings: Tensor, labels: Tensor) -> Tensor:
