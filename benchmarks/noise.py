@@ -301,6 +301,8 @@ def plot(rows: list[Row], runs: Sequence[str], path: Path) -> None:
     """Mean MAP@R of the runs of each row, with the standard deviation over the seeds."""
     figure, axis = plt.subplots(figsize=(9, 1 + 0.3 * len(rows)), layout="constrained")
     colours = {"plain": "tab:gray", "prism": "tab:blue", "clean_only": "k"}
+    own = ("tab:red", "tab:orange", "tab:green", "tab:purple")
+    colours |= dict(zip(VARIANTS, own, strict=True))
     for run, offset in zip(runs, np.linspace(-0.25, 0.25, len(runs)), strict=True):
         made = [(y, row) for y, row in enumerate(rows) if row.scores(run)]
         axis.errorbar(
@@ -309,14 +311,14 @@ def plot(rows: list[Row], runs: Sequence[str], path: Path) -> None:
             xerr=[float(np.std(row.scores(run))) for _, row in made],
             fmt="o",
             markersize=4,
-            color=colours.get(run),
+            color=colours[run],
             label=run.replace("_", " "),
         )
     axis.set_yticks(range(len(rows)), [f"{r.data}, {r.loss}, {r.noise}" for r in rows], fontsize=8)
     axis.invert_yaxis()
     axis.grid(axis="y", alpha=0.3)
     axis.set_xlabel("MAP@R on clean test labels")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.05), ncols=4, frameon=False)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
     figure.savefig(path, dpi=110)
 
 
