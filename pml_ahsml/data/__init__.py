@@ -1,5 +1,15 @@
-"""Data plumbing: label noise to test against."""
+"""Data plumbing: sample identity, two views, and label noise to test against."""
 
+from .batch_getter import BatchGetter
+from .indexed_dataset import IndexedDataset
 from .label_noise import inject_label_noise
+from .subset_batch_miner import SubsetBatchMiner
+from .two_view_dataset import TwoViewDataset
 
-__all__ = ["inject_label_noise"]
+__all__ = [
+    "BatchGetter",
+    "IndexedDataset",
+    "SubsetBatchMiner",
+    "TwoViewDataset",
+    "inject_label_noise",
+]
