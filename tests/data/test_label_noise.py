@@ -10,7 +10,9 @@ OPTIONS = {
     "near": {"class_similarity": SIMILARITY},
     "pair": {"class_similarity": SIMILARITY},
     "small_cluster": {},
+    "instance": {"embeddings": torch.randn(1000, 5, generator=torch.Generator().manual_seed(3))},
 }
+ROWS = torch.tensor([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.1, 0.2, 0.7]])
 
 
 @pytest.mark.parametrize("kind", OPTIONS)
@@ -74,7 +76,7 @@ def test_small_clusters_are_pieces_of_dissolved_classes():
 
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_is_repeatable_by_its_generator(kind):
-    labels = torch.arange(100) % K
+    labels = torch.arange(1000) % K
 
     def draw(seed):
         generator = torch.Generator().manual_seed(seed)
@@ -84,6 +86,102 @@ def test_is_repeatable_by_its_generator(kind):
     assert not torch.equal(draw(3), draw(4))
 
 
+def test_open_set_noise_puts_whole_classes_outside():
+    labels = torch.arange(20).repeat_interleave(10)
+    noisy, is_noisy = inject_label_noise(labels, 0.23, "open_set")  # 4.6 classes
+    outside = labels[is_noisy].unique()
+    assert len(outside) == 5
+    assert torch.equal(is_noisy, torch.isin(labels, outside))
+    assert not torch.isin(noisy, outside).any()
+    assert torch.equal(noisy[~is_noisy], labels[~is_noisy])
+    # each sample for itself: 50 draws among 15 classes
+    assert len(noisy[is_noisy].unique()) > 10
+
+
+def test_open_classes_can_be_given():
+    labels = torch.arange(K).repeat(300)
+    generator = torch.Generator().manual_seed(0)
+    noisy, is_noisy = inject_label_noise(
+        labels, None, "open_set", open_classes=torch.tensor([5, 1]), generator=generator
+    )
+    assert torch.equal(is_noisy, (labels == 5) | (labels == 1))
+    share = torch.bincount(noisy[is_noisy], minlength=K) / 600
+    assert share[[5, 1]].sum() == 0
+    # five standard deviations of a share of 1/5 in 600 draws
+    assert ((share[[0, 2, 3, 4, 6]] - 0.2).abs() < 0.082).all()
+
+
+def test_instance_noise_takes_the_ambiguous_samples_to_the_class_they_look_like():
+    labels = torch.arange(4).repeat_interleave(250)
+    embeddings = 2 * torch.eye(4, 8)[labels] + torch.randn(1000, 8)
+    noisy, is_noisy = inject_label_noise(labels, 0.3, "instance", embeddings=embeddings)
+    rows = torch.nn.functional.normalize(embeddings)
+    means = torch.nn.functional.normalize(
+        torch.stack([rows[labels == k].mean(0) for k in range(4)])
+    )
+    cosine = rows @ means.T
+    for i in range(1000):
+        others = [k for k in range(4) if k != labels[i]]
+        nearest = max(others, key=lambda k, i=i: cosine[i, k])
+        assert noisy[i] == (nearest if is_noisy[i] else labels[i])
+    lead = cosine.scatter(1, labels[:, None], -2).max(1).values - cosine[range(1000), labels]
+    assert lead[is_noisy].mean() > lead[~is_noisy].mean() + 0.5 * lead.std()
+    assert is_noisy[lead > 0].float().mean() < 1  # it is a chance, not a threshold
+
+
+def test_instance_noise_draws_by_its_weights():
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    angles = torch.tensor([0.0, 0.2, 0.7, 1.5, 1.3, 0.9])
+    embeddings = torch.stack([angles.cos(), angles.sin()], 1)
+    means = torch.nn.functional.normalize(
+        torch.stack([embeddings[:3].sum(0), embeddings[3:].sum(0)])
+    )
+    cosine = embeddings @ means.T
+    lead = torch.where(labels == 0, cosine[:, 1] - cosine[:, 0], cosine[:, 0] - cosine[:, 1])
+    expected = (lead / lead.std(unbiased=False)).softmax(0)
+    draws, generator = 3000, torch.Generator().manual_seed(0)
+    counts = sum(
+        inject_label_noise(labels, 1 / 6, "instance", embeddings=embeddings, generator=generator)[1]
+        for _ in range(draws)
+    )
+    # five standard deviations of a share
+    assert ((counts / draws - expected).abs() < 5 * (expected / draws).sqrt()).all()
+
+
+def test_transition_noise_follows_the_rows_of_its_matrix():
+    labels = torch.arange(3, dtype=torch.int32).repeat(10_000)
+    noisy, is_noisy = inject_label_noise(labels, None, "transition", transition_matrix=ROWS)
+    assert noisy.dtype == torch.int32
+    assert torch.equal(noisy != labels, is_noisy)
+    for k in range(3):
+        share = torch.bincount(noisy[labels == k], minlength=3) / 10_000
+        torch.testing.assert_close(share, ROWS[k], rtol=0, atol=0.025)  # five standard deviations
+        assert (share[ROWS[k] == 0] == 0).all()
+
+    def draw(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return inject_label_noise(
+            labels, None, "transition", transition_matrix=ROWS, generator=generator
+        )[0]
+
+    assert torch.equal(draw(3), draw(3))
+    assert not torch.equal(draw(3), draw(4))
+
+
+def test_no_labels_have_no_wrong_ones():
+    empty = torch.zeros(0, dtype=torch.long)
+    options = {
+        **{kind: {} for kind in ("symmetric", "small_cluster", "open_set")},
+        "instance": {"embeddings": torch.zeros(0, 2)},
+        "near": {"class_similarity": torch.eye(3)},
+    }
+    for kind, given in options.items():
+        noisy, is_noisy = inject_label_noise(empty, 0.5, kind, num_classes=3, **given)
+        assert noisy.shape == is_noisy.shape == (0,)
+    noisy, _ = inject_label_noise(empty, None, "transition", num_classes=3, transition_matrix=ROWS)
+    assert noisy.shape == (0,)
+
+
 FOUR = torch.arange(4)
 
 
@@ -91,7 +189,13 @@ FOUR = torch.arange(4)
     ("arguments", "options", "error", "message"),
     [
         ((FOUR, 1.5), {}, ValueError, r"rate must be in \[0.0, 1.0\], got 1.5"),
-        ((FOUR, 0.5, "nearly"), {}, ValueError, "kind must be 'symmetric', .* got 'nearly'"),
+        ((FOUR, None), {}, TypeError, "rate must be a number, got NoneType"),
+        (
+            (FOUR, 0.5, "nearly"),
+            {},
+            ValueError,
+            "kind must be one of 'symmetric', .*, got 'nearly'",
+        ),
         ((torch.zeros(4).long(), 0.5), {}, ValueError, "num_classes must be at least 2, got 1"),
         ((torch.arange(4.0), 0.5), {}, TypeError, "integer dtype"),
         (([0, 1], 0.5), {}, TypeError, "labels must be a tensor, got list"),
@@ -110,6 +214,63 @@ FOUR = torch.arange(4)
             r"embeddings must be of shape \(4, D\), got \(3, 2\)",
         ),
         ((FOUR, 1.0, "small_cluster"), {}, ValueError, "rate must leave a class .* got 4 of 4"),
+        (
+            (FOUR.repeat(4), 0.07, "open_set"),
+            {},
+            ValueError,
+            "rate must be worth half a class at least .* got 1 of 16",
+        ),
+        ((FOUR, 1.0, "open_set"), {}, ValueError, "must leave a class"),
+        (
+            (FOUR, 0.5, "open_set"),
+            {"open_classes": torch.tensor([1])},
+            ValueError,
+            "rate must be None where open_classes determines it, got 0.5",
+        ),
+        (
+            (FOUR, None, "open_set"),
+            {"open_classes": torch.tensor([4])},
+            ValueError,
+            r"open_classes must lie in \[0, 4\)",
+        ),
+        (
+            (FOUR, None, "open_set"),
+            {"open_classes": FOUR},
+            ValueError,
+            "open_classes must leave a class",
+        ),
+        ((FOUR, 0.5, "instance"), {}, ValueError, "embeddings must be given for kind='instance'"),
+        (
+            (torch.zeros(4).long(), 0.5, "instance"),
+            {"embeddings": torch.ones(4, 2), "num_classes": 2},
+            ValueError,
+            "labels must hold at least 2 classes",
+        ),
+        (
+            (FOUR, 0.5, "near"),
+            {"embeddings": torch.ones(4, 2), "class_similarity": torch.eye(4)},
+            ValueError,
+            "class_similarity or embeddings must be given .* got 2 of it",
+        ),
+        ((FOUR, None, "transition"), {}, ValueError, "transition_matrix must be given"),
+        (
+            (FOUR, 0.5, "transition"),
+            {"transition_matrix": torch.eye(4)},
+            ValueError,
+            "rate must be None where transition_matrix determines it",
+        ),
+        (
+            (FOUR, None, "transition"),
+            {"transition_matrix": torch.eye(4) / 2},
+            ValueError,
+            "transition_matrix must have rows .* sums from 0.5 to 0.5",
+        ),
+        (
+            (FOUR, None, "transition"),
+            {"transition_matrix": torch.eye(4) * 2 - 0.25},
+            ValueError,
+            "transition_matrix must have rows .* values from -0.25",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(arguments, options, error, message):

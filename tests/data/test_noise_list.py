@@ -1,0 +1,68 @@
+import pytest
+import torch
+
+from pml_ahsml.data import read_noise_list
+
+# the form of the lists that PRISM's authors publish
+NOISY = """/data/cars196/images/AM General Hummer SUV 2000/02217.jpg,11
+/data/cars196/images/AM General Hummer SUV 2000/01167.jpg,1
+/data/cars196/images/Acura RL Sedan, 2012/01167.jpg,98
+
+/data/cars196/images/Acura RL Sedan, 2012/00004.jpg,2
+"""
+CLEAN = """/data/cars196/images/AM General Hummer SUV 2000/01167.jpg,1
+/data/cars196/images/Acura RL Sedan, 2012/00004.jpg,2
+"""
+
+
+@pytest.fixture
+def lists(tmp_path):
+    noisy, clean = tmp_path / "noised_train.csv", tmp_path / "noised_cleaned_train.csv"
+    noisy.write_text(NOISY)
+    clean.write_text(CLEAN)
+    return noisy, clean
+
+
+def test_reads_labels_and_tells_which_are_wrong(lists):
+    noise = read_noise_list(*lists)
+    assert noise.labels.tolist() == [11, 1, 98, 2]
+    assert noise.names[2] == "/data/cars196/images/Acura RL Sedan, 2012/01167.jpg"
+    assert noise.is_noisy.tolist() == [True, False, True, False]
+    assert read_noise_list(lists[0]).is_noisy is None
+
+
+def test_labels_are_those_of_a_data_set_elsewhere(lists):
+    noise = read_noise_list(*lists)
+    mine = [r"D:\cars\Acura RL Sedan, 2012\01167.jpg", "x/AM General Hummer SUV 2000/01167.jpg"]
+    positions = noise.order(mine)
+    assert noise.labels[positions].tolist() == [98, 1]
+    with pytest.raises(ValueError, match=r"tell .* apart, got 1, with which .*01167.* and .*01167"):
+        noise.order(mine, components=1)
+    with pytest.raises(ValueError, match="must be those of the list, got 'b.jpg' and 1 others"):
+        noise.order(["b.jpg", "images/c.jpg"])
+    with pytest.raises(ValueError, match="components must be at least 1, got 0"):
+        noise.order(mine, components=0)
+
+
+def test_reads_paths_or_indices_before_white_space(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_text("10 3\n11\t4\na car/3.jpg   5\n")
+    noise = read_noise_list(path)
+    assert noise.names == ("10", "11", "a car/3.jpg")
+    assert torch.equal(noise.labels, torch.tensor([3, 4, 5]))
+    assert noise.order([11, 10]).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("line", ["a.jpg", "a.jpg,b", "a.jpg,", "a.jpg,1.5"])
+def test_lines_of_another_form_are_refused(tmp_path, line):
+    path = tmp_path / "labels.txt"
+    path.write_text(f"b.jpg,1\n{line}\n")
+    with pytest.raises(ValueError, match="line 2 of .* must be a sample and its label, got"):
+        read_noise_list(path)
+
+
+def test_a_clean_list_of_other_samples_is_refused(lists, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("a.jpg,1\n" + CLEAN)
+    with pytest.raises(ValueError, match=r"must list samples of .*train.csv, got 'a.jpg' and 0"):
+        read_noise_list(lists[0], other)
