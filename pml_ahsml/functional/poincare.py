@@ -16,6 +16,9 @@ from . import distance_kernel
 # term left out is smaller than 1e-10, so the switch is invisible in float32 and in tests.
 _SERIES_LIMIT = 1e-2
 
+# Rows of class centroids that are widened to float64 at once.
+_CENTROID_BLOCK = 1 << 16
+
 
 def clip_norm(embeddings: Tensor, max_norm: float) -> Tensor:
     """Shorten the rows that are longer than ``max_norm``: u = e·min(1, r/‖e‖).
@@ -153,6 +156,44 @@ def hyperboloid_unlift(points: Tensor, curvature: float | Tensor) -> Tensor:
     radius = 0.5 * (torch.log(time + norm) - torch.log(time - norm))
     root = torch.as_tensor(curvature, dtype=points.dtype, device=points.device).sqrt()
     return space * (radius / (2 * root * torch.where(norm > 0, norm, 1.0)))
+
+
+def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | Tensor) -> Tensor:
+    """Geodesic distances between points of the hyperboloid: d(x, y) = arcosh(−⟨x, y⟩)/√c.
+
+    For class centroids, which live on the hyperboloid: one product in float64, which resolves
+    distances down to some 1e-7 of the radius; no gradient.
+
+    Args:
+        points: (N, D + 1) points, time coordinate first, or positive multiples of them.
+        ref_points: (M, D + 1) such points.
+        curvature: c > 0.
+
+    Returns:
+        (N, M) geodesic lengths, float32, without a gradient.
+
+    Source:
+        Lorentz model, Nickel & Kiela, ICML 2018.
+
+    Example:
+        >>> x = hyperboloid_lift(torch.tensor([[0.5, 0.0], [0.0, 0.5]]), 1.0)
+        >>> hyperboloid_distance(x[:1], 7 * hyperboloid_lift(torch.zeros(1, 2), 1.0), 1.0)
+        tensor([[1.]])
+    """
+    root = float(curvature) ** 0.5
+    x = _on_hyperboloid(points)
+    x = torch.cat([x[:, :1], -x[:, 1:]], 1)
+    # in blocks, so that the wide copy of a million centroids is never there at once
+    blocks = [x @ _on_hyperboloid(y).T for y in ref_points.split(_CENTROID_BLOCK)]
+    return torch.cat([(cosh.clamp_min_(1).acosh_() / root).float() for cosh in blocks], 1)
+
+
+def _on_hyperboloid(points: Tensor) -> Tensor:
+    """Points scaled to −⟨x, x⟩ = 1, in float64."""
+    wide = points.detach().to(distance_kernel.exact_dtype(points))
+    squared = wide[:, :1].square() - wide[:, 1:].square().sum(1, keepdim=True)
+    # a row of zeros, which is no point, stays one
+    return wide / squared.clamp_min(torch.finfo(wide.dtype).tiny).sqrt()
 
 
 def distance_matrix(
