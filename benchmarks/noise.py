@@ -38,7 +38,14 @@ from torch import Tensor
 
 from benchmarks.datasets import BATCH_SIZE, EMBEDDING_SIZE, Benchmark, load
 from benchmarks.prism import Prism
-from pml_ahsml import AdaptiveNoiseAwareLoss, inject_label_noise
+from pml_ahsml import (
+    AdaptiveMargins,
+    AdaptiveNoiseAwareLoss,
+    PoincareDistance,
+    PoincareKNN,
+    Relabelling,
+    inject_label_noise,
+)
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -48,9 +55,31 @@ LOSSES: dict[str, Callable[[], torch.nn.Module]] = {
     "SupCon": losses.SupConLoss,
     "Triplet": lambda: losses.TripletMarginLoss(margin=0.1),
 }
-# Options of the wrapper; "ours" is what a user gets.
+# Options of the wrapper; "ours" is what a user gets. The others take away or add one part.
+_NEVER = 10**9  # a warm-up without end: everything is trusted, which leaves AHSML alone
+_ALL_MARGINS = AdaptiveMargins(view_margin=True)
 VARIANTS: dict[str, dict[str, Any]] = {
     "ours": {},
+    "trust": {"relabel": None},
+    "no_relabelling": {"relabel": Relabelling(confidence=1.0)},
+    "no_memory": {"relabel": Relabelling(memory_size=0)},
+    "no_centroids": {"relabel": Relabelling(absent_centroids=False)},
+    "ours_margins": {"margins": AdaptiveMargins()},
+    "ours_views": {"num_views": 2},
+    "ours_views_margins": {"num_views": 2, "margins": _ALL_MARGINS},
+    "ahsml_margins": {"warmup": _NEVER, "margins": AdaptiveMargins()},
+    "ahsml_views": {"warmup": _NEVER, "num_views": 2},
+    "ahsml_views_margins": {"warmup": _NEVER, "num_views": 2, "margins": AdaptiveMargins()},
+    "ahsml_views_all_margins": {"warmup": _NEVER, "num_views": 2, "margins": _ALL_MARGINS},
+    "hyperbolic": {},
+}
+# The wrapped losses in hyperbolic distance, with the settings of docs/poincare_losses.md.
+HYPERBOLIC: dict[str, Callable[[], torch.nn.Module]] = {
+    "MultiSimilarity": lambda: losses.MultiSimilarityLoss(
+        alpha=0.43, beta=11, base=2.3, distance=PoincareDistance()
+    ),
+    "SupCon": lambda: losses.SupConLoss(temperature=0.5, distance=PoincareDistance()),
+    "Triplet": lambda: losses.TripletMarginLoss(margin=2, distance=PoincareDistance()),
 }
 RUNS = ("plain", "prism", "ours", "clean_only")
 SMALL_GAP = 0.03
@@ -84,12 +113,25 @@ class Result(Job):
         return Job(self.data, self.loss, self.noise, self.seed, self.run)
 
 
+def suite_runs(suite: str) -> tuple[str, ...]:
+    """The runs of each row, by default."""
+    return ("plain", *VARIANTS, "clean_only") if suite == "ablation" else RUNS
+
+
 def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
     """All runs of the suite, those of a row together."""
     rows: Iterable[tuple[str, str, str]]
     if arguments.suite == "quick":
         rows = itertools.product(("digits",), LOSSES, ("symmetric:0.4", "none:0"))
         seeds: Iterable[int] = (0,)
+    elif arguments.suite == "ablation":
+        rows = [
+            ("clinc", "MultiSimilarity", "symmetric:0.5"),
+            ("clinc", "Triplet", "near:0.4"),
+            ("hwu", "SupCon", "symmetric:0.5"),
+            ("hwu", "MultiSimilarity", "pair:0.2"),
+        ]
+        seeds = (0, 1, 2)
     else:
         noises = ("symmetric:0.2", "symmetric:0.5", "near:0.4", "pair:0.2", "none:0")
         rows = [
@@ -111,7 +153,7 @@ def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
         Job(data, loss, noise, seed, run)
         for (data, loss, noise) in chosen
         for seed in (arguments.seeds or seeds)
-        for run in (arguments.runs or RUNS)
+        for run in (arguments.runs or suite_runs(arguments.suite))
         if noise != "none:0" or run not in ("prism", "clean_only")
     ]
 
@@ -132,10 +174,12 @@ def train(job: Job, data_dir: Path) -> Result:
     net = data.make_net()
     loss = make_loss(job, data, float(is_noisy.float().mean()))
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-4)
+    num_views = VARIANTS.get(job.run, {}).get("num_views", 1)
     seen = []
     for rows in itertools.islice(batches(labels), steps):
         optimizer.zero_grad()
-        loss(net(data.augment(inputs[rows])), labels[rows]).backward()
+        views = torch.cat([data.augment(inputs[rows]) for _ in range(num_views)])
+        loss(net(views), labels[rows].repeat(num_views)).backward()
         optimizer.step()
         seen.append(float(is_noisy[rows].float().mean()))
     net.eval()
@@ -144,7 +188,7 @@ def train(job: Job, data_dir: Path) -> Result:
         accuracy = AccuracyCalculator(
             include=("precision_at_1", "mean_average_precision_at_r"),
             k="max_bin_count",
-            knn_func=CustomKNN(CosineSimilarity()),
+            knn_func=PoincareKNN() if job.run == "hyperbolic" else CustomKNN(CosineSimilarity()),
         ).get_accuracy(test, data.test[1])
         noise_rate = auroc = float("nan")
         if isinstance(loss, AdaptiveNoiseAwareLoss):
@@ -186,7 +230,7 @@ def noisy_labels(job: Job, data: Benchmark) -> Tensor:
 
 def make_loss(job: Job, data: Benchmark, noise_rate: float) -> torch.nn.Module:
     """The loss of a run."""
-    loss = LOSSES[job.loss]()
+    loss = (HYPERBOLIC if job.run == "hyperbolic" else LOSSES)[job.loss]()
     if job.run == "prism":
         return Prism(loss, data.num_classes, EMBEDDING_SIZE, noise_rate)
     if job.run in VARIANTS:
@@ -351,7 +395,7 @@ def main(arguments: argparse.Namespace) -> None:
     by_job = {result.job: result for result in read_results(path)}
     results = [by_job[job] for job in wanted]
     rows = rows_of(results)
-    runs = arguments.runs or RUNS
+    runs = arguments.runs or suite_runs(arguments.suite)
     markdown = table(rows, runs)
     head = f"Made by `python -m benchmarks.noise --suite {arguments.suite}`. {machine()}\n\n"
     (arguments.output / f"noise_{arguments.suite}.md").write_text(head + markdown)
@@ -364,7 +408,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--suite", choices=("quick", "full"), default="quick")
+    parser.add_argument("--suite", choices=("quick", "full", "ablation"), default="quick")
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
     )

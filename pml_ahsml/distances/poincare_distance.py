@@ -117,6 +117,19 @@ class PoincareDistance(BaseDistance):
             return poincare.logmap0(embeddings, self.curvature, max_norm=self.clip_radius)
         return poincare.clip_norm(embeddings, self.clip_radius)
 
+    def from_tangent(self, tangent: Tensor) -> Tensor:
+        """Tangent vectors at the origin as embeddings, the inverse of :meth:`to_tangent`.
+
+        Args:
+            tangent: (N, D).
+
+        Returns:
+            (N, D), in this distance's ``embedding_space``.
+        """
+        if self.embedding_space == "ball":
+            return poincare.expmap0(tangent, self.curvature)
+        return tangent
+
     def compute_mat(self, query_emb: Tensor, ref_emb: Tensor | None) -> Tensor:
         """All pairs, (N, M). Overrides ``BaseDistance.compute_mat``."""
         return poincare.distance_matrix(

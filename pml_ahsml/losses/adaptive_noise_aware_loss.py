@@ -320,7 +320,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             batch = replace(batch, labels=judgement.labels)
         past: tuple[Tensor, Tensor] | None = None
         if forms_pairs and batch.ref_emb is None and not wrapped_loss.is_unreduced(self.loss):
-            past = self._stand_ins(given, batch.labels[keep], judgement)
+            past = self._stand_ins(batch, given, keep, judgement)
         own_pairs = batch.view_ids is not None and forms_pairs and batch.ref_emb is None
         if own_pairs and view_pairs.takes_pairs(self.loss):
             return self._wrapped_views(batch, keep, past)
@@ -365,15 +365,35 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         statistics = self.class_statistics.to(batch.embeddings.device)
         return self.margins.inside(self.loss, batch, statistics, takes_part)
 
+    @torch.no_grad()
     def _stand_ins(
-        self, given: Tensor, kept: Tensor, judgement: "_Judgement"
+        self, batch: Batch, given: Tensor, keep: Tensor, judgement: "_Judgement"
     ) -> tuple[Tensor, Tensor] | None:
-        """Remembered samples for what the classes of the batch have lost."""
-        if self.memory is None or not self.training or not judgement.relabels:
+        """Rows from the past that stand in for doubtful ones, and their classes."""
+        if self.relabel is None or not self.training or not judgement.relabels:
             return None
-        missing = given[occurrence(given) >= count_of(given, kept)]
-        embeddings, labels = self.memory.to(given.device).newest(missing)
-        return (embeddings, labels) if len(labels) else None
+        embeddings, labels = [batch.embeddings[:0]], [given[:0]]
+        if self.memory is not None:
+            missing = given[occurrence(given) >= count_of(given, batch.labels[keep])]
+            remembered, classes = self.memory.to(given.device).newest(missing)
+            embeddings.append(remembered.to(batch.embeddings))
+            labels.append(classes)
+        if self.relabel.absent_centroids:
+            doubtful = int((~keep | (batch.labels != given)).sum())
+            classes = self._absent_classes(torch.cat([batch.labels[keep], *labels]), doubtful)
+            embeddings.append(self.class_statistics.as_embeddings(classes, batch.embeddings))
+            labels.append(classes)
+        stand_ins = torch.cat(embeddings), torch.cat(labels)
+        return stand_ins if len(stand_ins[1]) else None
+
+    def _absent_classes(self, present: Tensor, count: int) -> Tensor:
+        """Up to ``count`` classes that are judged and not present, other ones in each batch."""
+        eligible = self.class_statistics.visits >= self.class_warmup
+        eligible[present] = False
+        absent = eligible.nonzero().squeeze(1)
+        if len(absent) <= count:
+            return absent
+        return absent.roll(-count * self.noise_model.batches)[:count]
 
     @torch.no_grad()
     def _learn(self, batch: Batch, evidence: Evidence, judgement: "_Judgement") -> None:

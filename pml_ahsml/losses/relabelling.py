@@ -22,13 +22,16 @@ class Relabelling:
     the labels wrong, two samples a class are left. So that a batch keeps its composition,
 
     1. a doubtful sample takes part with the label it is believed to have, if the posterior of that
-       class exceeds ``confidence`` and its centroid is nearer than that of the given label by more
+       class exceeds ``confidence`` and its centroid is nearer than that of any other class by more
        than ``gap`` times the typical distance between neighbouring classes. The second condition
        keeps the model from following its own guesses where classes lie close, which is where a
        posterior that has been trained on them is overconfident;
     2. each sample that is then still left out is replaced by a remembered embedding of a trusted
        sample of its class, without a gradient;
-    3. as a right label left out has become cheap and a wrong one kept has not, the wrapped loss
+    3. for each doubtful sample one class that is absent from the batch takes part by its centroid,
+       without a gradient: a negative that averages over many samples, so that noise hardly touches
+       it;
+    4. as a right label left out has become cheap and a wrong one kept has not, the wrapped loss
        sees a label as given only with trust above ``trust_threshold`` instead of ½.
 
     Args:
@@ -39,6 +42,7 @@ class Relabelling:
         trust_threshold: in [0.5, 0.9999].
         memory_size: embeddings to remember, 0 for none. Eight batches of 128 are old enough to hold
             several samples of a class and young enough to fit the present network.
+        absent_centroids: whether centroids of absent classes take part.
 
     Raises:
         ValueError: for an option outside its range.
@@ -57,10 +61,11 @@ class Relabelling:
     """
 
     confidence: float = 0.95
-    gap: float = 0.5
+    gap: float = 1 / 3
     warmup: int = 100
     trust_threshold: float = 0.8
     memory_size: int = 1024
+    absent_centroids: bool = True
 
     def __post_init__(self) -> None:
         check_in_interval("confidence", self.confidence, 0.5, 1.0)
@@ -68,6 +73,10 @@ class Relabelling:
         check_count("warmup", self.warmup, minimum=0)
         check_in_interval("trust_threshold", self.trust_threshold, 0.5, _HIGHEST_THRESHOLD)
         check_count("memory_size", self.memory_size, minimum=0)
+        if not isinstance(self.absent_centroids, bool):
+            raise TypeError(
+                f"absent_centroids must be a bool, got {type(self.absent_centroids).__name__}"
+            )
 
     def decide(
         self, posterior: Tensor, evidence: Evidence, labels: Tensor
@@ -87,7 +96,7 @@ class Relabelling:
         as_given = trust > self.trust_threshold
         certainty, guesses = posterior.max(1)
         spacing = class_spacing(evidence.neighbourhoods)
-        gap = geodesic_gap(evidence.distances, spacing, labels, guesses)
+        gap = geodesic_gap(evidence.distances, spacing, guesses)
         relabelled = ~as_given & (guesses != labels) & (certainty > self.confidence)
         relabelled &= gap > self.gap
         return as_given | relabelled, torch.where(relabelled, guesses, labels)

@@ -47,3 +47,17 @@ def test_margin_offsets_are_what_the_margins_take_off_each_pair():
         for j, b in enumerate(refs.tolist()):
             expected = positive[a] if a == b else -negative[a, b]
             assert float(offsets[i, j]) == pytest.approx(float(expected))
+
+
+def test_view_margins_are_the_least_similar_pair_of_the_class():
+    s, labels = batch()
+    margins = cs.view_margins(s, labels, 5)
+    members = [[i for i, y in enumerate(labels.tolist()) if y == k] for k in range(5)]
+    least = {
+        k: min(float(s[i, j]) for i in rows for j in rows if i != j)
+        for k, rows in enumerate(members)
+        if len(rows) > 1
+    }
+    mean = sum(least.values()) / len(least)
+    assert margins.tolist() == pytest.approx([least.get(k, mean) for k in range(5)])
+    assert cs.view_margins(s[:1, :1], labels[:1], 5).isnan().all()
