@@ -108,7 +108,14 @@ SECTIONS = (
         "among them. Put a CrossBatchMemory inside:\n"
         "`AdaptiveNoiseAwareLoss(CrossBatchMemory(loss, …), …)`. A DistributedLossWrapper goes\n"
         "outside: `DistributedLossWrapper(AdaptiveNoiseAwareLoss(loss, …))`. A SelfSupervisedLoss\n"
-        "makes up labels of its own, of which none can be wrong.",
+        "makes up labels of its own, of which none can be wrong.\n\n"
+        "On several processes (`tests/distributed`: two and four come to what one process comes\n"
+        "to on the global batch): a DistributedLossWrapper hands over the rows of all, so the\n"
+        "wrapper is left as it is; with `efficient=True` it does not, and under plain\n"
+        "DistributedDataParallel nothing does, so there give the wrapper `sync=True`. PML's\n"
+        "gather wants batches of one size; under plain DistributedDataParallel they may differ\n"
+        "and be empty. Of a loss with proxies every process has the whole gradient, which PML\n"
+        "multiplies by the number of processes.",
         (*_HOLDERS, DistributedLossWrapper),
         {
             "around a loss with PoincareDistance": ld.holder_with_poincare,
