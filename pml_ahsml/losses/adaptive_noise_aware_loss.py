@@ -92,8 +92,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         class_counts: (K,) training samples per class, as labelled, if known; by default the labels
             seen are counted.
         sync: under plain DistributedDataParallel, learn from the samples of all ranks, so that all
-            ranks hold the same statistics. Not needed inside a DistributedLossWrapper, which
-            hands over all samples by itself.
+            ranks hold the same statistics. Not inside a DistributedLossWrapper, which hands over
+            all samples by itself, unless that has efficient=True, with which it does not.
         **kwargs: of ``BaseMetricLossFunction``: collect_stats. Distance, reducer and regularizers
             belong to the wrapped loss.
 
