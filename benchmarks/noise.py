@@ -38,7 +38,7 @@ from torch import Tensor
 
 from benchmarks.datasets import BATCH_SIZE, EMBEDDING_SIZE, Benchmark, load
 from benchmarks.prism import Prism
-from pml_ahsml import AdaptiveNoiseAwareLoss, Relabelling, inject_label_noise
+from pml_ahsml import AdaptiveNoiseAwareLoss, inject_label_noise
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -51,9 +51,6 @@ LOSSES: dict[str, Callable[[], torch.nn.Module]] = {
 # Options of the wrapper; "ours" is what a user gets.
 VARIANTS: dict[str, dict[str, Any]] = {
     "ours": {},
-    "replay": {"memory_size": 1024},
-    "relabel": {"relabel": Relabelling()},
-    "relabel_replay": {"trust_threshold": 0.8, "relabel": Relabelling(), "memory_size": 1024},
 }
 RUNS = ("plain", "prism", "ours", "clean_only")
 SMALL_GAP = 0.03

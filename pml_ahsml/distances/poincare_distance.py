@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..checks import check_positive
 from ..functional import poincare
+from ..functional.distance_kernel import exact_dtype
 
 
 class PoincareDistance(BaseDistance):
@@ -48,7 +49,7 @@ class PoincareDistance(BaseDistance):
 
     Example:
         >>> distance = PoincareDistance()
-        >>> distance(torch.tensor([[0.5, 0.0], [0.0, 0.0]]))
+        >>> distance(torch.tensor([[0.3, 0.4], [0.0, 0.0]])).round(decimals=5)
         tensor([[0., 1.],
                 [1., 0.]])
         >>> from pytorch_metric_learning.losses import TripletMarginLoss
@@ -118,18 +119,20 @@ class PoincareDistance(BaseDistance):
 
     def compute_mat(self, query_emb: Tensor, ref_emb: Tensor | None) -> Tensor:
         """All pairs, (N, M). Overrides ``BaseDistance.compute_mat``."""
-        query = self._wide_tangent(query_emb)
-        ref = query if ref_emb is None or ref_emb is query_emb else self._wide_tangent(ref_emb)
-        return poincare.distance_matrix(query, ref, self.curvature).to(query_emb.dtype)
+        return poincare.distance_matrix(
+            query_emb,
+            query_emb if ref_emb is None else ref_emb,
+            self.curvature,
+            max_norm=self.clip_radius,
+            on_ball=self.embedding_space == "ball",
+        )
 
     def pairwise_distance(self, query_emb: Tensor, ref_emb: Tensor) -> Tensor:
         """Matching rows, (N,). Overrides ``BaseDistance.pairwise_distance``."""
-        query, ref = self._wide_tangent(query_emb), self._wide_tangent(ref_emb)
+        # clipping and mapping in float32 would move points by more than near-duplicates differ
+        exact = exact_dtype(query_emb)
+        query, ref = (self.to_tangent(e.to(exact)) for e in (query_emb, ref_emb))
         return poincare.pairwise_distance(query, ref, self.curvature).to(query_emb.dtype)
-
-    def _wide_tangent(self, embeddings: Tensor) -> Tensor:
-        # half precision overflows in the squared norm of an embedding that clipping would tame
-        return self.to_tangent(poincare.at_least_float32(embeddings))
 
 
 def _check_manifold(manifold: torch.nn.Module) -> None:

@@ -98,6 +98,36 @@ def adaptive_margins(
     return gamma + rescale(within, span), gamma - rescale(between, span)
 
 
+def view_margins(similarity: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Margins of view pairs: M_a(a) = min_{i,j∈C_a} s_ij, the least similar pair of the class.
+
+    Two views of one sample should be at least as similar as any two samples of its class.
+
+    Args:
+        similarity: (N, N) similarities of the samples of the batch, all views among them.
+        labels: (N,) classes in [0, num_classes).
+        num_classes: K, the number of classes that the result covers.
+
+    Returns:
+        (K,) similarities; the mean of the others for classes with fewer than two rows, and nan
+        where there is no other.
+
+    Source:
+        AHSML, sample-wise consistency; the minimum in similarity orientation and the mean for
+        what is unknown are this project's reading.
+
+    Example:
+        >>> s = torch.tensor([[1.0, 0.8, 0.1], [0.8, 1.0, 0.3], [0.1, 0.3, 1.0]])
+        >>> view_margins(s, torch.tensor([0, 0, 1]), 2)
+        tensor([0.8000, 0.8000])
+    """
+    pairs = (labels[:, None] == labels).fill_diagonal_(False)
+    least = similarity.masked_fill(~pairs, torch.inf).amin(1)
+    margins = least.new_full((num_classes,), torch.inf).scatter_reduce_(0, labels, least, "amin")
+    known = margins.isfinite()
+    return torch.where(known, margins, margins[known].mean())
+
+
 def margin_offsets(
     within: Tensor, between: Tensor, labels: Tensor, ref_labels: Tensor, span: float
 ) -> Tensor:

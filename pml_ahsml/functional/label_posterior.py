@@ -40,78 +40,12 @@ def class_log_likelihood(
     return logits.masked_fill(~seen, -torch.inf).log_softmax(dim=1)
 
 
-def log_transition(
-    divergence: Tensor,
-    noise_rate: float | Tensor,
-    spread: float | Tensor,
-    seen: Tensor,
-) -> Tensor:
-    """Log-probability that class k is labelled y, the hierarchical confusion prior.
-
-    T_ky = 1 − ε for y = k, and ε·softmax_{y≠k}( −d(μ_k, μ_y)/σ ) for y ≠ k. A small σ says that
-    a class is confused with its neighbours, a large σ that any mistake is as likely as another.
-
-    Args:
-        divergence: (K, K) geodesic distances between class centroids; those of unseen classes may
-            be nan.
-        noise_rate: ε in (0, 1).
-        spread: σ > 0, in units of the distance.
-        seen: (K,) bool, False for classes that have no centroid yet: nothing is confused with them.
-
-    Returns:
-        (K, K) log T; each row sums to 1 after exp where at least two classes are seen.
-
-    Source:
-        This project; the class-wise divergence it stands on is AHSML's.
-
-    Example:
-        >>> d = torch.tensor([[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 0.0]])
-        >>> log_transition(d, 0.3, 1.0, torch.ones(3, dtype=torch.bool)).exp()
-        tensor([[0.7000, 0.2193, 0.0807],
-                [0.1500, 0.7000, 0.1500],
-                [0.0807, 0.2193, 0.7000]])
-    """
-    same = torch.eye(len(divergence), dtype=torch.bool, device=divergence.device)
-    excluded = same | ~seen | ~seen[:, None]
-    logits = (-divergence.masked_fill(excluded, 0) / spread).masked_fill(excluded, -torch.inf)
-    # logsumexp instead of log_softmax: a row with nothing left stays −inf instead of nan
-    log_normaliser = logits.masked_fill(excluded.all(1, keepdim=True), 0).logsumexp(1, keepdim=True)
-    epsilon = torch.as_tensor(noise_rate, dtype=divergence.dtype, device=divergence.device)
-    return torch.where(same, torch.log1p(-epsilon), epsilon.log() + logits - log_normaliser)
-
-
-def log_joint(log_likelihood: Tensor, transition: Tensor, labels: Tensor) -> Tensor:
-    """Log of p_i(k)·T_{k,y_i}: sample i is of class k and came to be labelled y_i.
-
-    Its logsumexp over k is the log marginal likelihood of the label as given.
-
-    Args:
-        log_likelihood: (N, K) log p_i(k).
-        transition: (K, K) log T.
-        labels: (N,) labels as given.
-
-    Returns:
-        (N, K) log-probabilities.
-
-    Source:
-        This project.
-
-    Example:
-        >>> p = torch.tensor([[0.9, 0.1]])
-        >>> t = torch.tensor([[0.8, 0.2], [0.2, 0.8]])
-        >>> log_joint(p.log(), t.log(), torch.tensor([1])).exp()
-        tensor([[0.1800, 0.0800]])
-    """
-    return log_likelihood + transition.T[labels]
-
-
-def label_posterior(log_likelihood: Tensor, transition: Tensor, labels: Tensor) -> Tensor:
+def label_posterior(log_likelihood: Tensor, log_prior: Tensor) -> Tensor:
     """Posterior over the true class: t_i(k) ∝ p_i(k)·T_{k,y_i}.
 
     Args:
         log_likelihood: (N, K) log p_i(k).
-        transition: (K, K) log T.
-        labels: (N,) labels as given.
+        log_prior: (N, K) log T_{k,y_i}, see ``confusion_prior``.
 
     Returns:
         (N, K), rows sum to 1. The trust in label i is its entry at y_i.
@@ -121,27 +55,71 @@ def label_posterior(log_likelihood: Tensor, transition: Tensor, labels: Tensor) 
 
     Example:
         >>> p = torch.tensor([[0.9, 0.1]])
-        >>> t = torch.tensor([[0.8, 0.2], [0.2, 0.8]])
-        >>> label_posterior(p.log(), t.log(), torch.tensor([1]))
+        >>> column = torch.tensor([[0.2, 0.8]])  # the label is 1; T_01 = 0.2, T_11 = 0.8
+        >>> label_posterior(p.log(), column.log())
         tensor([[0.6923, 0.3077]])
     """
-    return log_joint(log_likelihood, transition, labels).softmax(dim=1)
+    return (log_likelihood + log_prior).softmax(dim=1)
 
 
-def geodesic_gap(
-    distances: Tensor, divergence: Tensor, labels: Tensor, guesses: Tensor, neighbours: int = 5
+def marginal_gradient(
+    posterior: Tensor,
+    likelihood: Tensor,
+    distances: Tensor,
+    label_distances: Tensor,
+    mean_distance: Tensor,
+    labels: Tensor,
+    log_parameters: Tensor,
 ) -> Tensor:
-    """How much nearer a sample is to one class than to another, in units of class spacing.
+    """Slope of the log marginal likelihood of the labels, mean_i log Σ_k p_i(k)·T_{k,y_i}.
 
-    (d(h_i, μ_y) − d(h_i, μ_g)) / s, where the spacing s is the mean geodesic distance between a
-    class and its nearest classes.
+    Each slope is what the posterior says less what the model said before it saw the label:
+
+    - by logit ε: mean_i(1 − q_i) − ε, the share of labels believed wrong less the noise rate;
+    - by log τ: mean_i Σ_k (t_i(k) − p_i(k))·d_ik / τ, distances to the true class;
+    - by log σ: mean_i Σ_{k≠y_i} t_i(k)·(d(μ_k, μ_y) − E_k) / σ, distances of confused classes.
 
     Args:
-        distances: (N, K) geodesic distances of the samples to the class centroids.
-        divergence: (K, K) geodesic distances between class centroids, nan for unseen classes.
+        posterior: (N, K) t_i(k).
+        likelihood: (N, K) p_i(k).
+        distances: (N, K) geodesic distances d_ik to the centroids; finite.
+        label_distances: (N, K) geodesic distances d(μ_k, μ_{y_i}); finite.
+        mean_distance: (K,) E_k, the mean distance of class k to those it is confused with.
+        labels: (N,) labels as given.
+        log_parameters: (3,) logit ε, log τ, log σ.
+
+    Returns:
+        (3,) slopes; upwards is likelier.
+
+    Source:
+        This project.
+
+    Example:
+        >>> t, p = torch.tensor([[0.9, 0.1]]), torch.tensor([[0.8, 0.2]])
+        >>> d = torch.tensor([[1.0, 2.0]])
+        >>> marginal_gradient(t, p, d, d, torch.ones(2), torch.tensor([0]), torch.zeros(3))
+        tensor([-0.4000, -0.1000,  0.1000])
+    """
+    noise_rate = log_parameters[0].sigmoid()
+    temperature, spread = log_parameters[1:].exp()
+    wrong = 1 - posterior.gather(1, labels[:, None]).mean()
+    nearer = ((posterior - likelihood) * distances).sum(1).mean()
+    confused = posterior.scatter(1, labels[:, None], 0.0)
+    wider = (confused * (label_distances - mean_distance)).sum(1).mean()
+    return torch.stack([wrong - noise_rate, nearer / temperature, wider / spread])
+
+
+def geodesic_gap(distances: Tensor, spacing: Tensor, labels: Tensor, guesses: Tensor) -> Tensor:
+    """How much nearer a sample is to one class than to another, in units of class spacing.
+
+    (d(h_i, μ_y) − d(h_i, μ_g)) / s.
+
+    Args:
+        distances: (N, K) geodesic distances of the samples to the class centroids, inf for classes
+            never seen.
+        spacing: s, the mean geodesic distance between a class and its nearest classes.
         labels: (N,) classes y.
         guesses: (N,) classes g.
-        neighbours: nearest classes that count for the spacing; fewer where fewer are seen.
 
     Returns:
         (N,), positive where the sample is nearer to g; nan where y or g is unseen.
@@ -151,15 +129,9 @@ def geodesic_gap(
 
     Example:
         >>> d = torch.tensor([[3.0, 1.0]])
-        >>> divergence = torch.tensor([[0.0, 4.0], [4.0, 0.0]])
-        >>> geodesic_gap(d, divergence, torch.tensor([0]), torch.tensor([1]))
+        >>> geodesic_gap(d, torch.tensor(4.0), torch.tensor([0]), torch.tensor([1]))
         tensor([0.5000])
     """
-    seen = ~divergence.diagonal().isnan()
-    between = divergence[seen][:, seen]
-    same = torch.eye(len(between), dtype=torch.bool, device=between.device)
-    count = max(0, min(neighbours, len(between) - 1))
-    nearest = between.masked_fill(same, torch.inf).topk(count, largest=False).values
-    gap = distances.gather(1, labels[:, None]) - distances.gather(1, guesses[:, None])
-    known = (seen[labels] & seen[guesses])[:, None]
-    return (gap / nearest.mean()).masked_fill(~known, torch.nan).squeeze(1)
+    to_label, to_guess = distances.gather(1, torch.stack([labels, guesses], 1)).unbind(1)
+    gap = (to_label - to_guess) / spacing
+    return gap.masked_fill(to_label.isinf() | to_guess.isinf(), torch.nan)

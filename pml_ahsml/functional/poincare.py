@@ -10,17 +10,14 @@ import math
 import torch
 from torch import Tensor
 
+from . import distance_kernel
+
 # Below this squared argument sinh(a)/a and tanh(a)/a are their Taylor polynomials: the first
 # term left out is smaller than 1e-10, so the switch is invisible in float32 and in tests.
 _SERIES_LIMIT = 1e-2
 
-# The matrix product resolves S = sinh²(√c·d/2) to about eps·sinh A_u·sinh A_v. Pairs with S below
-# this multiple of √eps times that product are recomputed from differences: 2e-5 relative is left.
-_NEAR_FACTOR = 16.0
-
-# Floats per temporary when near pairs are recomputed, so that a batch in which all pairs are near
-# (collapsed embeddings) stays in O(N·M) memory.
-_CHUNK_ELEMENTS = 1 << 22
+# Rows of class centroids that are widened to float64 at once.
+_CENTROID_BLOCK = 1 << 16
 
 
 def clip_norm(embeddings: Tensor, max_norm: float) -> Tensor:
@@ -161,20 +158,69 @@ def hyperboloid_unlift(points: Tensor, curvature: float | Tensor) -> Tensor:
     return space * (radius / (2 * root * torch.where(norm > 0, norm, 1.0)))
 
 
-def distance_matrix(tangent: Tensor, ref_tangent: Tensor, curvature: float | Tensor) -> Tensor:
+def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | Tensor) -> Tensor:
+    """Geodesic distances between points of the hyperboloid: d(x, y) = arcosh(−⟨x, y⟩)/√c.
+
+    For class centroids, which live on the hyperboloid: one product in float64, which resolves
+    distances down to some 1e-7 of the radius; no gradient.
+
+    Args:
+        points: (N, D + 1) points, time coordinate first, or positive multiples of them.
+        ref_points: (M, D + 1) such points.
+        curvature: c > 0.
+
+    Returns:
+        (N, M) geodesic lengths, float32, without a gradient.
+
+    Source:
+        Lorentz model, Nickel & Kiela, ICML 2018.
+
+    Example:
+        >>> x = hyperboloid_lift(torch.tensor([[0.5, 0.0], [0.0, 0.5]]), 1.0)
+        >>> hyperboloid_distance(x[:1], 7 * hyperboloid_lift(torch.zeros(1, 2), 1.0), 1.0)
+        tensor([[1.]])
+    """
+    root = float(curvature) ** 0.5
+    x = _on_hyperboloid(points)
+    x = torch.cat([x[:, :1], -x[:, 1:]], 1)
+    # in blocks, so that the wide copy of a million centroids is never there at once
+    blocks = [x @ _on_hyperboloid(y).T for y in ref_points.split(_CENTROID_BLOCK)]
+    return torch.cat([(cosh.clamp_min_(1).acosh_() / root).float() for cosh in blocks], 1)
+
+
+def _on_hyperboloid(points: Tensor) -> Tensor:
+    """Points scaled to −⟨x, x⟩ = 1, in float64."""
+    wide = points.detach().to(distance_kernel.exact_dtype(points))
+    squared = wide[:, :1].square() - wide[:, 1:].square().sum(1, keepdim=True)
+    # a row of zeros, which is no point, stays one
+    return wide / squared.clamp_min(torch.finfo(wide.dtype).tiny).sqrt()
+
+
+def distance_matrix(
+    tangent: Tensor,
+    ref_tangent: Tensor,
+    curvature: float | Tensor,
+    *,
+    max_norm: float = math.inf,
+    on_ball: bool = False,
+) -> Tensor:
     """Geodesic distances between all pairs, by one matrix product and in O(N·M) memory.
 
     d(u, v) = (2/√c)·asinh √S,
     S = sinh²((A_u − A_v)/2) + sinh A_u·sinh A_v·‖û − v̂‖²/4,  A = 2√c‖u‖,  û = u/‖u‖.
 
-    Near-duplicates are recomputed from coordinate differences, so equal rows are at distance
-    exactly 0. The gradient at coincident points is 0, as in ``torch.cdist``. Half precision is
-    computed in float32 and returned in the dtype of the arguments.
+    Near-duplicates are computed from coordinate differences or in float64, so equal rows are at
+    distance exactly 0. The gradient at coincident points is 0, as in ``torch.cdist``; second
+    derivatives work and are slower. Half precision is computed in float32 and returned in the dtype
+    of the arguments. On a GPU the accuracy is that of the matrix product, so leave
+    ``torch.set_float32_matmul_precision`` at "highest".
 
     Args:
         tangent: (N, D) tangent vectors at the origin.
         ref_tangent: (M, D) tangent vectors at the origin.
         curvature: c > 0, a number or a tensor that may require a gradient.
+        max_norm: r > 0; longer tangent vectors are shortened to it, as by :func:`clip_norm`.
+        on_ball: the rows are points of the ball instead, mapped as by :func:`logmap0`.
 
     Returns:
         (N, M) geodesic lengths at curvature −c, in [0, 2(‖u‖ + ‖v‖)].
@@ -183,29 +229,26 @@ def distance_matrix(tangent: Tensor, ref_tangent: Tensor, curvature: float | Ten
         Half-angle form of the hyperbolic law of cosines (this project).
 
     Example:
-        >>> u = torch.tensor([[0.5, 0.0], [0.0, 0.5]])
-        >>> distance_matrix(u, torch.zeros(1, 2), 0.1)
+        >>> u = torch.tensor([[0.3, 0.4], [0.0, 1.0]])
+        >>> distance_matrix(u, torch.zeros(1, 2), 0.1).round(decimals=5)
         tensor([[1.],
-                [1.]])
+                [2.]])
     """
-    dtype = tangent.dtype
+    dtype = torch.promote_types(tangent.dtype, ref_tangent.dtype)
+    wide = torch.promote_types(dtype, torch.float32)
+    u = tangent.to(wide)
+    v = u if ref_tangent is tangent else ref_tangent.to(wide)
+    kernel = distance_kernel.distance_matrix
+    if torch.compiler.is_compiling():
+        kernel = distance_kernel.plain_distance_matrix
     with torch.autocast(tangent.device.type, enabled=False):
-        u, v = at_least_float32(tangent), at_least_float32(ref_tangent)
-        scale_u, radius_u = _spatial_scale(u, curvature)
-        scale_v, radius_v = _spatial_scale(v, curvature)
-        reach = radius_u.sinh() * radius_v.sinh().T
-        angular = (0.5 * (reach - (u * scale_u) @ (v * scale_v).T)).clamp_min(0)
-        s = (0.5 * (radius_u - radius_v.T)).sinh().square() + angular
-        with torch.no_grad():
-            near = s <= _NEAR_FACTOR * math.sqrt(torch.finfo(u.dtype).eps) * reach
-            exact = _recompute(near, u, v, curvature)
-        # exact in value, differentiable as before: s − s is 0, its gradient is not
-        s = torch.where(near, exact + (s - s.detach()), s)
-        return _length(s, curvature).to(dtype)
+        return kernel(u, v, curvature, max_norm, on_ball).to(tangent.dtype)
 
 
 def pairwise_distance(tangent: Tensor, ref_tangent: Tensor, curvature: float | Tensor) -> Tensor:
     """Geodesic distance between row i of one and row i of the other argument.
+
+    Computed in float64, whatever the dtype, and any number of times differentiable.
 
     Args:
         tangent: (N, D) tangent vectors at the origin.
@@ -224,7 +267,8 @@ def pairwise_distance(tangent: Tensor, ref_tangent: Tensor, curvature: float | T
     """
     dtype = tangent.dtype
     with torch.autocast(tangent.device.type, enabled=False):
-        u, v = at_least_float32(tangent), at_least_float32(ref_tangent)
+        exact = distance_kernel.exact_dtype(tangent)
+        u, v = tangent.to(exact), ref_tangent.to(exact)
         return _length(_half_sinh_squared(u, v, curvature), curvature).to(dtype)
 
 
@@ -242,15 +286,6 @@ def _half_sinh_squared(u: Tensor, v: Tensor, curvature: float | Tensor) -> Tenso
     scale_v, _ = _spatial_scale(v, curvature)
     root = torch.as_tensor(curvature, dtype=u.dtype, device=u.device).sqrt()
     return (root * norm_gap).sinh().square() + (scale_u * scale_v).squeeze(-1) * across / 4
-
-
-def _recompute(near: Tensor, u: Tensor, v: Tensor, curvature: float | Tensor) -> Tensor:
-    exact = torch.zeros(near.shape, dtype=u.dtype, device=u.device)
-    pairs_per_chunk = max(1, _CHUNK_ELEMENTS // max(1, u.shape[1]))
-    for pairs in near.nonzero().split(pairs_per_chunk):
-        i, j = pairs.unbind(1)
-        exact[i, j] = _half_sinh_squared(u[i], v[j], curvature)
-    return exact
 
 
 def _spatial_scale(tangent: Tensor, curvature: float | Tensor) -> tuple[Tensor, Tensor]:
@@ -273,19 +308,3 @@ def _safe_sqrt(x: Tensor) -> Tensor:
     """√x whose gradient at 0 is 0 instead of inf."""
     positive = x > 0
     return torch.where(positive, torch.where(positive, x, 1.0).sqrt(), 0.0)
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """Half precision widened to float32, anything else as it is.
-
-    Args:
-        x: any floating point tensor.
-
-    Returns:
-        The same shape.
-
-    Example:
-        >>> at_least_float32(torch.ones(1, dtype=torch.float16)).dtype
-        torch.float32
-    """
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

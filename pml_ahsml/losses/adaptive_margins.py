@@ -14,6 +14,7 @@ from ..distances import as_similarity, max_distance
 from ..functional import class_similarity as cs
 from ..statistics import ClassStatistics
 from .batch import Batch
+from .view_pairs import takes_pairs
 
 # Losses that compare entries of the matrix that their distance returns for the batch.
 _SUPPORTED = (
@@ -45,6 +46,10 @@ class AdaptiveMargins:
         span: in [0, 2], the length of the range [0, span] of Ŝ. AHSML uses 0.2.
         scope: "batch", the mean similarities of the rows that take part, or "running", those of
             the class statistics over past batches, in Minkowski similarity.
+        view_margin: give view pairs the margin M_a, the similarity of the least similar pair of
+            their class, in place of M_p. For ``num_views`` > 1.
+        gamma: in [-1, 1], γ, the similarity that M_a is measured from: a loss that asks for its
+            own γ asks for M_a where γ is the same. AHSML uses 0.5, PML's MultiSimilarityLoss too.
 
     Raises:
         ValueError: for an option outside its range, or at the construction of the wrapper for a
@@ -63,11 +68,16 @@ class AdaptiveMargins:
 
     span: float = 0.2
     scope: str = "batch"
+    view_margin: bool = False
+    gamma: float = 0.5
 
     def __post_init__(self) -> None:
         check_in_interval("span", self.span, 0.0, 2.0)
         if self.scope not in ("batch", "running"):
             raise ValueError(f"scope must be 'batch' or 'running', got {self.scope!r}")
+        if not isinstance(self.view_margin, bool):
+            raise TypeError(f"view_margin must be a bool, got {type(self.view_margin).__name__}")
+        check_in_interval("gamma", self.gamma, -1.0, 1.0)
 
     def check_loss(self, loss: torch.nn.Module) -> None:
         """Raise unless the margins can work inside the loss."""
@@ -79,14 +89,34 @@ class AdaptiveMargins:
             )
         as_similarity(torch.zeros(1), loss.distance)
 
+    def check_views(self, loss: torch.nn.Module, num_views: int) -> None:
+        """Raise unless there are views, in a loss that takes pairs, where M_a is asked for."""
+        if self.view_margin and num_views == 1:
+            raise ValueError("view_margin must be False with num_views=1, got True")
+        if self.view_margin and not takes_pairs(loss):
+            raise ValueError(
+                "view_margin must be False for a loss that is not called with pairs, got True for "
+                f"{type(loss).__name__}"
+            )
+
     @torch.no_grad()
-    def offsets(self, distance: Any, batch: Batch, statistics: ClassStatistics) -> Tensor:
-        """What is taken off the similarity of each pair: Ŝ_aa if positive, −Ŝ_ab if negative.
+    def offsets(
+        self,
+        distance: Any,
+        batch: Batch,
+        statistics: ClassStatistics,
+        takes_part: Tensor | None = None,
+    ) -> Tensor:
+        """What is taken off the similarity of each pair.
+
+        Ŝ_aa of a positive pair, −Ŝ_ab of a negative one, M_a − γ of a view pair where M_a is used.
 
         Args:
             distance: the distance of the loss.
-            batch: the rows that take part.
+            batch: the rows that the loss sees.
             statistics: for the running scope.
+            takes_part: (N,) bool, rows whose label is believed; all by default. Others belong to no
+                class; as views of one sample they take the mean M_a.
 
         Returns:
             (N, M), or (N, N) without references.
@@ -96,24 +126,38 @@ class AdaptiveMargins:
         ref_labels = labels if batch.ref_labels is None else batch.ref_labels
         classes, compact = torch.cat([labels, ref_labels]).unique(return_inverse=True)
         rows, columns = compact.split([len(labels), len(ref_labels)])
+        believed = torch.ones_like(columns, dtype=torch.bool) if takes_part is None else takes_part
+        similarity = as_similarity(distance(refs[believed]), distance)
         if self.scope == "running":
             within, between = statistics.mean_similarity(classes)
         else:
-            similarity = as_similarity(distance(refs), distance)
-            within, between = cs.class_similarity(similarity, columns, len(classes))
-        return cs.margin_offsets(within, between, rows, columns, self.span)
+            within, between = cs.class_similarity(similarity, columns[believed], len(classes))
+        offsets = cs.margin_offsets(within, between, rows, columns, self.span)
+        if self.view_margin and batch.view_ids is not None:
+            margins = cs.view_margins(similarity, columns[believed], len(classes))
+            of_row = torch.where(believed, margins[rows], margins.mean()).nan_to_num(self.gamma)
+            views = batch.view_ids[:, None] == batch.view_ids
+            offsets = torch.where(views, of_row[:, None] - self.gamma, offsets)
+        return offsets
 
     @contextmanager
-    def inside(self, loss: Any, batch: Batch, statistics: ClassStatistics) -> Iterator[None]:
+    def inside(
+        self,
+        loss: Any,
+        batch: Batch,
+        statistics: ClassStatistics,
+        takes_part: Tensor | None = None,
+    ) -> Iterator[None]:
         """Let the distance of the loss return shifted values while the context lasts.
 
         Args:
             loss: the wrapped loss.
             batch: what it is about to be called with.
             statistics: for the running scope.
+            takes_part: (N,) bool, rows whose label is believed; all by default.
         """
         distance = loss.distance
-        offsets = self.offsets(distance, batch, statistics)
+        offsets = self.offsets(distance, batch, statistics, takes_part)
         shift = -offsets
         if not distance.is_inverted:
             bound = max_distance(distance)

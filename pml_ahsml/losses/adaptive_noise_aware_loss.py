@@ -11,10 +11,10 @@ from pytorch_metric_learning.distances import BaseDistance
 from pytorch_metric_learning.reducers import BaseReducer
 from torch import Tensor
 
-from ..checks import check_count, check_embeddings, check_in_interval, check_labels
-from ..statistics import ClassStatistics, LabelNoiseModel
+from ..checks import check_count, check_embeddings, check_labels
+from ..statistics import ClassStatistics, Evidence, LabelNoiseModel
 from ..statistics.gather import gather_rows
-from . import wrapped_loss
+from . import view_pairs, wrapped_loss
 from .adaptive_margins import AdaptiveMargins
 from .batch import Batch
 from .relabelling import Relabelling
@@ -25,18 +25,9 @@ from .row_selection import IndicesTuple, RowSelection
 # whose samples are all distrusted for a while could never come back.
 _DISTRUSTED_WEIGHT = 0.1
 
-# Trust is 1 during the warm-up, and must exceed the threshold then.
-_HIGHEST_THRESHOLD = 0.9999
+_DEFAULT_RELABELLING = Relabelling()
 
 _OF_THE_WRAPPED_LOSS = ("distance", "reducer", "embedding_regularizer", "embedding_reg_weight")
-
-
-@dataclass(frozen=True)
-class _Evidence:
-    """What the label model judges by: distances to (N, K) and between (K, K) class centroids."""
-
-    distances: Tensor
-    divergence: Tensor
 
 
 @dataclass(frozen=True)
@@ -47,11 +38,19 @@ class _Judgement:
         trusted: (N,) bool, trust above ½; what the centroids go by.
         takes_part: (N,) bool, what the wrapped loss sees.
         labels: (N,) as given, or as believed where a row is relabelled.
+        relabels: whether relabelling and replacing have begun.
     """
 
     trusted: Tensor
     takes_part: Tensor
     labels: Tensor
+    relabels: bool
+
+    def select(self, rows: Tensor) -> "_Judgement":
+        """The judgement of some rows, a (N,) bool mask."""
+        return _Judgement(
+            self.trusted[rows], self.takes_part[rows], self.labels[rows], self.relabels
+        )
 
 
 class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
@@ -62,7 +61,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     nor the kind of noise. After a warm-up the wrapped loss sees the samples with trust
     q_i = t_i(y_i) > ½ only: their embeddings and labels, and the ``indices_tuple`` of a miner
     filtered and renumbered. While everything is trusted, value and gradient are exactly those of
-    the wrapped loss. Distrusted samples get no gradient.
+    the wrapped loss. Distrusted samples get no gradient, until some batches later, by default, the
+    samples that are left out are relabelled or replaced by past ones (``Relabelling``).
 
     Where embeddings lie for the label model follows the distance of the wrapped loss: a
     PoincareDistance is used as it is; for any other (cosine, Lp, several losses), which does not
@@ -78,17 +78,17 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         class_warmup: visits, that is batches with at least one sample so labelled, before the
             samples of a class are judged, ≥ 1: with many classes some are rare in the warm-up.
         margins: None, or ``AdaptiveMargins`` for class-wise margins inside a loss that compares the
-            pairs of a batch.
-        trust_threshold: in [0.5, 0.9999]: the wrapped loss sees the samples with trust above it.
-            Class centroids and the label model go by ½ whatever it is.
-        relabel: None, or a ``Relabelling`` that says when a distrusted sample takes part with the
-            label it is believed to have. Not while an indices_tuple is given, which goes by the
-            labels as given, and not into a CrossBatchMemory.
-        memory_size: embeddings of trusted samples to remember, 0 for none. Each sample left out is
-            replaced by a remembered one of its class, without a gradient, so that the wrapped loss
-            sees batches of the composition that the sampler made. Only in training mode, and only
-            where the wrapped loss forms its pairs itself: not with an indices_tuple, ref_emb, a
-            CrossBatchMemory or a DoNothingReducer.
+            pairs of a batch. None by default, see the ablation in docs/research.md.
+        relabel: a ``Relabelling``, or None to leave doubtful samples out for good. Relabelling and
+            replacing happen only where the wrapped loss forms its pairs itself: not with an
+            indices_tuple, which goes by the labels as given, nor in a CrossBatchMemory; replacing
+            not with ref_emb, nor for a DoNothingReducer, nor in eval mode.
+        num_views: V ≥ 1, augmented views of each sample in a batch: rows i, i + N/V, … of the
+            embeddings are views of one sample, as ``pml_ahsml.data.BatchGetter`` stacks them. They
+            are judged as one, by the mean of their distances; in a loss that takes pairs (a
+            GenericPairLoss without an indices_tuple) they are positives of each other whatever
+            their label says. The layout breaks where rows are reordered (the gathering of a
+            DistributedLossWrapper): give ``view_ids`` to ``forward`` then.
         class_counts: (K,) training samples per class, as labelled, if known; by default the labels
             seen are counted.
         sync: under plain DistributedDataParallel, learn from the samples of all ranks, so that all
@@ -131,9 +131,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         warmup: int = 50,
         class_warmup: int = 3,
         margins: AdaptiveMargins | None = None,
-        trust_threshold: float = 0.5,
-        relabel: Relabelling | None = None,
-        memory_size: int = 0,
+        relabel: Relabelling | None = _DEFAULT_RELABELLING,
+        num_views: int = 1,
         class_counts: Tensor | None = None,
         sync: bool = False,
         **kwargs: Any,
@@ -142,8 +141,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         if isinstance(loss, AdaptiveNoiseAwareLoss):
             raise ValueError(f"loss must not be wrapped already, got {type(loss).__name__}")
         check_count("class_warmup", class_warmup, minimum=1)
-        check_in_interval("trust_threshold", trust_threshold, 0.5, _HIGHEST_THRESHOLD)
-        check_count("memory_size", memory_size, minimum=0)
+        check_count("num_views", num_views, minimum=1)
         if relabel is not None and not isinstance(relabel, Relabelling):
             raise TypeError(f"relabel must be a Relabelling, got {type(relabel).__name__}")
         for name in _OF_THE_WRAPPED_LOSS:
@@ -155,6 +153,12 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             if not isinstance(margins, AdaptiveMargins):
                 raise TypeError(f"margins must be AdaptiveMargins, got {type(margins).__name__}")
             margins.check_loss(loss)
+            margins.check_views(loss, num_views)
+        if num_views > 1 and view_pairs.has_own_term(loss) and wrapped_loss.is_unreduced(loss):
+            raise ValueError(
+                f"num_views must be 1 for a {type(loss).__name__} with a DoNothingReducer, whose "
+                f"terms cannot be added, got {num_views}"
+            )
         noise_model = LabelNoiseModel(num_classes, warmup=warmup, class_counts=class_counts)
         class_statistics = ClassStatistics(
             num_classes, embedding_size, getattr(wrapped_loss.inner_loss(loss), "distance", None)
@@ -167,14 +171,16 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         self.embedding_size = embedding_size
         self.class_warmup = class_warmup
         self.margins = margins
-        self.trust_threshold = trust_threshold
         self.relabel = relabel
+        self.num_views = num_views
+        memory_size = relabel.memory_size if relabel is not None else 0
         self.memory = ReplayMemory(memory_size, embedding_size) if memory_size else None
         self.sync = sync
         self.class_statistics = class_statistics
         self.noise_model = noise_model
         self.add_to_recordable_attributes(
-            list_of_names=["num_classes", "embedding_size", "class_warmup"], is_stat=False
+            list_of_names=["num_classes", "embedding_size", "class_warmup", "num_views"],
+            is_stat=False,
         )
 
     @property
@@ -200,6 +206,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         ref_emb: Tensor | None = None,
         ref_labels: Tensor | None = None,
         enqueue_mask: Tensor | None = None,
+        view_ids: Tensor | None = None,
     ) -> Any:
         """The wrapped loss on the trusted rows.
 
@@ -210,16 +217,18 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             ref_emb: (M, D), or None; for losses that take references.
             ref_labels: (M,) labels of the references; without them all references are trusted.
             enqueue_mask: (N,) bool, for a wrapped CrossBatchMemory.
+            view_ids: (N,) integers, rows that are views of one sample share theirs; by default
+                the layout of ``num_views``.
 
         Returns:
             What the reducer of the wrapped loss returns.
         """
         batch = self._checked_batch(
-            embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask
+            embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask, view_ids
         )
         self.reset_stats()
         # by centroids and parameters that have not seen these samples yet
-        evidence = self._evidence(batch.embeddings)
+        evidence = self._evidence(batch.embeddings, batch.labels, batch.view_ids)
         judgement = self._judge(evidence, batch.labels)
         output = self._wrapped(batch, judgement)
         # last, so that a batch that the wrapped loss refuses has taught nothing
@@ -254,7 +263,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             classes that are still in theirs.
         """
         labels = self._checked(embeddings, labels)
-        return self._posterior(self._evidence(embeddings), labels)
+        return self._posterior(self._evidence(embeddings, labels), labels)
 
     def class_divergence(self, classes: Tensor | Sequence[int] | None = None) -> Tensor:
         """Geodesic distances between class centroids.
@@ -270,32 +279,29 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         )
 
     @torch.no_grad()
-    def _evidence(self, embeddings: Tensor) -> "_Evidence":
-        statistics = self.class_statistics.to(embeddings.device)
-        return _Evidence(statistics.distances(embeddings), statistics.divergence())
+    def _evidence(
+        self, embeddings: Tensor, labels: Tensor, view_ids: Tensor | None = None
+    ) -> Evidence:
+        evidence = self.class_statistics.to(embeddings.device).evidence(embeddings, labels)
+        return evidence if view_ids is None else evidence.averaged(view_ids)
 
-    def _posterior(self, evidence: "_Evidence", labels: Tensor) -> Tensor:
+    def _posterior(self, evidence: Evidence, labels: Tensor) -> Tensor:
         one_hot = torch.nn.functional.one_hot(labels, self.num_classes).float()
         if not self.noise_model.is_warm:
             return one_hot
-        noise_model = self.noise_model.to(labels.device)
-        posterior = noise_model.posterior(evidence.distances, evidence.divergence, labels)
+        posterior = self.noise_model.to(labels.device).posterior(evidence, labels)
         judged = self.class_statistics.visits[labels] >= self.class_warmup
         return torch.where(judged[:, None], posterior, one_hot)
 
     @torch.no_grad()
-    def _judge(self, evidence: "_Evidence", labels: Tensor) -> "_Judgement":
+    def _judge(self, evidence: Evidence, labels: Tensor) -> "_Judgement":
         posterior = self._posterior(evidence, labels)
-        trust = posterior.gather(1, labels[:, None]).squeeze(1)
-        takes_part, believed = trust > self.trust_threshold, labels
-        if self.relabel is not None and self.noise_model.batches >= self.relabel.warmup:
-            relabelled, guesses = self.relabel.decide(
-                posterior, evidence.distances, evidence.divergence, labels
-            )
-            relabelled &= ~takes_part
-            takes_part = takes_part | relabelled
-            believed = torch.where(relabelled, guesses, labels)
-        return _Judgement(trust > 0.5, takes_part, believed)
+        trusted = posterior.gather(1, labels[:, None]).squeeze(1) > 0.5
+        warm = self.noise_model.is_warm
+        if self.relabel is None or not warm or self.noise_model.batches < self.relabel.warmup:
+            return _Judgement(trusted, trusted, labels, relabels=False)
+        takes_part, believed = self.relabel.decide(posterior, evidence, labels)
+        return _Judgement(trusted, takes_part, believed, relabels=True)
 
     def _wrapped(self, batch: Batch, judgement: "_Judgement") -> Any:
         """The wrapped loss on the rows that take part."""
@@ -306,16 +312,22 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         if batch.ref_emb is not None and batch.ref_labels is None:
             ref_rows = torch.ones(len(batch.ref_emb), dtype=torch.bool, device=keep.device)
         elif batch.ref_emb is not None and batch.ref_labels is not None:
-            refs = self._judge(self._evidence(batch.ref_emb), batch.ref_labels)
+            refs = self._judge(self._evidence(batch.ref_emb, batch.ref_labels), batch.ref_labels)
             ref_rows = refs.takes_part & (forms_pairs | (refs.labels == batch.ref_labels))
-            if forms_pairs and self.relabel is not None:
+            if forms_pairs and refs.relabels:
                 batch = replace(batch, ref_labels=refs.labels)
-        selection = RowSelection(keep, ref_rows)
-        if forms_pairs and self.relabel is not None:
+        if forms_pairs and judgement.relabels:
             batch = replace(batch, labels=judgement.labels)
-        selected = batch if selection.keeps_all else batch.select(selection)
+        past: tuple[Tensor, Tensor] | None = None
         if forms_pairs and batch.ref_emb is None and not wrapped_loss.is_unreduced(self.loss):
-            selected = self._replayed(selected, given)
+            past = self._stand_ins(given, batch.labels[keep], judgement)
+        own_pairs = batch.view_ids is not None and forms_pairs and batch.ref_emb is None
+        if own_pairs and view_pairs.takes_pairs(self.loss):
+            return self._wrapped_views(batch, keep, past)
+        selection = RowSelection(keep, ref_rows)
+        selected = batch if selection.keeps_all else batch.select(selection)
+        if past is not None:
+            selected = selected.extended(*past)
         nothing_left = selected.has_empty_tuple and not batch.has_empty_tuple
         is_filtered = selected is not batch or len(given) == 0
         if nothing_left or (is_filtered and wrapped_loss.would_break(self.loss, selected)):
@@ -329,46 +341,59 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             output = selection.restore_indices(output, ref_is_memory=is_memory)
         return output
 
-    def _margins(self, batch: Batch) -> AbstractContextManager[None]:
+    def _wrapped_views(self, batch: Batch, keep: Tensor, past: tuple[Tensor, Tensor] | None) -> Any:
+        """A pair loss on the pairs of the rows that take part, and on all pairs of views."""
+        if len(batch.labels) == 0:
+            return wrapped_loss.zero(self.loss, batch.embeddings)
+        if past is not None:
+            batch = batch.extended(*past)
+            keep = torch.cat([keep, keep.new_ones(len(past[1]))])
+        assert batch.view_ids is not None  # the caller's condition
+        pairs = view_pairs.ViewPairs.of(batch.view_ids, batch.labels, keep)
+        with self._margins(batch, keep):
+            outputs = [
+                wrapped_loss.call(self.loss, replace(batch, indices_tuple=indices_tuple))
+                for indices_tuple in pairs.calls(self.loss)
+            ]
+        return outputs[0] if len(outputs) == 1 else torch.stack(outputs).sum(0)
+
+    def _margins(
+        self, batch: Batch, takes_part: Tensor | None = None
+    ) -> AbstractContextManager[None]:
         if self.margins is None:
             return nullcontext()
         statistics = self.class_statistics.to(batch.embeddings.device)
-        return self.margins.inside(self.loss, batch, statistics)
+        return self.margins.inside(self.loss, batch, statistics, takes_part)
 
-    def _replayed(self, selected: Batch, given: Tensor) -> Batch:
-        """The selected rows, and remembered ones for what their classes have lost."""
-        if self.memory is None or not self.training or not self.noise_model.is_warm:
-            return selected
-        missing = given[occurrence(given) >= count_of(given, selected.labels)]
+    def _stand_ins(
+        self, given: Tensor, kept: Tensor, judgement: "_Judgement"
+    ) -> tuple[Tensor, Tensor] | None:
+        """Remembered samples for what the classes of the batch have lost."""
+        if self.memory is None or not self.training or not judgement.relabels:
+            return None
+        missing = given[occurrence(given) >= count_of(given, kept)]
         embeddings, labels = self.memory.to(given.device).newest(missing)
-        if len(labels) == 0:
-            return selected
-        return replace(
-            selected,
-            embeddings=torch.cat([selected.embeddings, embeddings.to(selected.embeddings)]),
-            labels=torch.cat([selected.labels, labels]),
-        )
+        return (embeddings, labels) if len(labels) else None
 
     @torch.no_grad()
-    def _learn(self, batch: Batch, evidence: "_Evidence", judgement: "_Judgement") -> None:
-        embeddings, labels, trusted = batch.embeddings.detach(), batch.labels, judgement.trusted
+    def _learn(self, batch: Batch, evidence: Evidence, judgement: "_Judgement") -> None:
+        embeddings, labels = batch.embeddings.detach(), batch.labels
         if batch.enqueue_mask is not None:
             queries = ~batch.enqueue_mask
-            embeddings, labels, trusted = embeddings[queries], labels[queries], trusted[queries]
-            evidence = _Evidence(evidence.distances[queries], evidence.divergence)
+            embeddings, labels = embeddings[queries], labels[queries]
+            evidence, judgement = evidence.select(queries), judgement.select(queries)
         if self.sync:
             embeddings, labels = gather_rows(embeddings, labels)
-            evidence = self._evidence(embeddings)
-            trusted = self._judge(evidence, labels).trusted
+            evidence = self._evidence(embeddings, labels)
+            judgement = self._judge(evidence, labels)
         if len(embeddings) == 0:
             return
         if self.memory is not None and self.noise_model.is_warm:
             # relabelled samples stay out: a wrong guess would be confirmed by its own echo
-            rows = judgement.takes_part & (judgement.labels == batch.labels)
-            self.memory.to(batch.labels.device).push(batch.embeddings[rows], batch.labels[rows])
-        noise_model = self.noise_model.to(labels.device)
-        noise_model.update(evidence.distances, evidence.divergence, labels)
-        weights = torch.where(trusted, 1.0, _DISTRUSTED_WEIGHT)
+            rows = judgement.takes_part & (judgement.labels == labels)
+            self.memory.to(labels.device).push(embeddings[rows], labels[rows])
+        self.noise_model.to(labels.device).update(evidence, labels)
+        weights = torch.where(judgement.trusted, 1.0, _DISTRUSTED_WEIGHT)
         self.class_statistics.update(embeddings, labels, weights)
 
     def _checked_batch(
@@ -379,6 +404,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         ref_emb: Tensor | None,
         ref_labels: Tensor | None,
         enqueue_mask: Tensor | None,
+        view_ids: Tensor | None,
     ) -> Batch:
         if ref_emb is embeddings and ref_labels is labels:
             # by object identity PML then leaves out self-comparisons, as without references
@@ -392,7 +418,12 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         if enqueue_mask is not None:
             self._check_enqueue_mask(enqueue_mask, len(embeddings))
             enqueue_mask = enqueue_mask.to(embeddings.device)
-        return Batch(embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask)
+        if view_ids is not None:
+            view_pairs.check_view_ids(view_ids, labels)
+            view_ids = view_ids.to(embeddings.device)
+        elif self.num_views > 1:
+            view_ids = view_pairs.ids_by_layout(labels, self.num_views)
+        return Batch(embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask, view_ids)
 
     def _checked(self, embeddings: Tensor, labels: Tensor | None) -> Tensor:
         """Raise for bad embeddings or labels; the labels as indices beside the embeddings."""

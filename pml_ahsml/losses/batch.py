@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from .row_selection import IndicesTuple, RowSelection
@@ -18,6 +19,7 @@ class Batch:
         ref_emb: (M, D), or None.
         ref_labels: (M,), or None.
         enqueue_mask: (N,) bool for a CrossBatchMemory, or None.
+        view_ids: (N,) which sample each row is a view of, or None where each row is a sample.
     """
 
     embeddings: Tensor
@@ -26,6 +28,7 @@ class Batch:
     ref_emb: Tensor | None = None
     ref_labels: Tensor | None = None
     enqueue_mask: Tensor | None = None
+    view_ids: Tensor | None = None
 
     def select(self, selection: RowSelection) -> "Batch":
         """The batch of the selected rows, with the indices_tuple filtered and renumbered."""
@@ -39,6 +42,26 @@ class Batch:
             ref_emb=self.ref_emb if self.ref_emb is None else self.ref_emb[refs],
             ref_labels=self.ref_labels if self.ref_labels is None else self.ref_labels[refs],
             enqueue_mask=None if self.enqueue_mask is None else self.enqueue_mask[rows],
+            view_ids=None if self.view_ids is None else self.view_ids[rows],
+        )
+
+    def extended(self, embeddings: Tensor, labels: Tensor) -> "Batch":
+        """The batch with rows added that stand for past samples, without a gradient.
+
+        Args:
+            embeddings: (V, D).
+            labels: (V,).
+        """
+        view_ids = self.view_ids
+        if view_ids is not None:
+            # each a sample of its own
+            new = torch.arange(len(labels), device=view_ids.device) + view_ids.max() + 1
+            view_ids = torch.cat([view_ids, new])
+        return replace(
+            self,
+            embeddings=torch.cat([self.embeddings, embeddings.to(self.embeddings)]),
+            labels=torch.cat([self.labels, labels]),
+            view_ids=view_ids,
         )
 
     @property

@@ -1,69 +1,93 @@
-"""When a sample is given the label that it is believed to have."""
+"""What becomes of the samples whose label is doubtful."""
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ..checks import check_count, check_in_interval
+from ..functional.confusion_prior import class_spacing
 from ..functional.label_posterior import geodesic_gap
+from ..statistics import Evidence
+
+# Trust is 1 for classes that are not judged yet, and must exceed the threshold then.
+_HIGHEST_THRESHOLD = 0.9999
 
 
 @dataclass(frozen=True)
 class Relabelling:
-    """Relabel a distrusted sample if its likeliest class is certain and clearly nearer.
+    """Doubtful samples are relabelled where that is safe, and replaced by past ones elsewhere.
 
-    Two conditions: the posterior of that class exceeds ``confidence``, and the sample is nearer to
-    its centroid than to that of the given label by more than ``gap`` times the typical distance
-    between neighbouring classes. The second keeps the model from following its own guesses where
-    classes lie close, which is where a posterior that has been trained on them is overconfident.
+    Leaving out what is wrong costs the wrapped loss pairs: of 32 classes × 4 samples with half of
+    the labels wrong, two samples a class are left. So that a batch keeps its composition,
+
+    1. a doubtful sample takes part with the label it is believed to have, if the posterior of that
+       class exceeds ``confidence`` and its centroid is nearer than that of the given label by more
+       than ``gap`` times the typical distance between neighbouring classes. The second condition
+       keeps the model from following its own guesses where classes lie close, which is where a
+       posterior that has been trained on them is overconfident;
+    2. each sample that is then still left out is replaced by a remembered embedding of a trusted
+       sample of its class, without a gradient;
+    3. as a right label left out has become cheap and a wrong one kept has not, the wrapped loss
+       sees a label as given only with trust above ``trust_threshold`` instead of ½.
 
     Args:
-        confidence: in [0.5, 1].
+        confidence: in [0.5, 1]; with 1 nothing is relabelled.
         gap: ≥ 0, in units of the mean distance between a class and its 5 nearest classes.
-        warmup: batches before the first sample is relabelled, ≥ 0. Guesses made right after the
-            warm-up of the label model are wrong often enough to make a triplet loss collapse.
+        warmup: batches before all this begins, ≥ 0. Guesses made right after the warm-up of the
+            label model are wrong often enough to make a triplet loss collapse.
+        trust_threshold: in [0.5, 0.9999].
+        memory_size: embeddings to remember, 0 for none. Eight batches of 128 are old enough to hold
+            several samples of a class and young enough to fit the present network.
 
     Raises:
         ValueError: for an option outside its range.
 
     Source:
-        This project; class-wise divergence as the yardstick is AHSML's idea.
+        This project; class-wise divergence as the yardstick is AHSML's idea, a memory of past
+        embeddings that of Wang et al. (XBM), CVPR 2020.
 
     Example:
-        >>> import torch
-        >>> options = Relabelling(confidence=0.9, gap=0.5)
-        >>> posterior = torch.tensor([[0.01, 0.99], [0.3, 0.7]])
-        >>> distances = torch.tensor([[3.0, 0.5], [2.0, 1.0]])
-        >>> divergence = torch.tensor([[0.0, 2.0], [2.0, 0.0]])
-        >>> options.decide(posterior, distances, divergence, torch.tensor([0, 0]))
-        (tensor([ True, False]), tensor([1, 1]))
+        >>> from pytorch_metric_learning.losses import MultiSimilarityLoss
+        >>> from pml_ahsml import AdaptiveNoiseAwareLoss
+        >>> careful = Relabelling(confidence=0.99, gap=1.0)
+        >>> loss = AdaptiveNoiseAwareLoss(
+        ...     MultiSimilarityLoss(), num_classes=3, embedding_size=4, relabel=careful
+        ... )
     """
 
     confidence: float = 0.95
     gap: float = 0.5
-    warmup: int = 200
+    warmup: int = 100
+    trust_threshold: float = 0.8
+    memory_size: int = 1024
 
     def __post_init__(self) -> None:
         check_in_interval("confidence", self.confidence, 0.5, 1.0)
         check_in_interval("gap", self.gap, 0.0, float("inf"))
         check_count("warmup", self.warmup, minimum=0)
+        check_in_interval("trust_threshold", self.trust_threshold, 0.5, _HIGHEST_THRESHOLD)
+        check_count("memory_size", self.memory_size, minimum=0)
 
     def decide(
-        self, posterior: Tensor, distances: Tensor, divergence: Tensor, labels: Tensor
+        self, posterior: Tensor, evidence: Evidence, labels: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Which samples to relabel, and how.
+        """Which samples the wrapped loss sees, and with which labels.
 
         Args:
             posterior: (N, K) over the true class.
-            distances: (N, K) geodesic distances to the class centroids.
-            divergence: (K, K) geodesic distances between class centroids, nan for unseen classes.
+            evidence: where the samples and their labels lie among the classes.
             labels: (N,) labels as given.
 
         Returns:
-            relabelled: (N,) bool, False where the likeliest class is the given one.
-            guesses: (N,) the likeliest class of each sample.
+            takes_part: (N,) bool.
+            believed: (N,) labels; other than given only where a sample takes part.
         """
+        trust = posterior.gather(1, labels[:, None]).squeeze(1)
+        as_given = trust > self.trust_threshold
         certainty, guesses = posterior.max(1)
-        gap = geodesic_gap(distances, divergence, labels, guesses)
-        certain = (certainty > self.confidence) & (guesses != labels)
-        return certain & (gap > self.gap), guesses
+        spacing = class_spacing(evidence.neighbourhoods)
+        gap = geodesic_gap(evidence.distances, spacing, labels, guesses)
+        relabelled = ~as_given & (guesses != labels) & (certainty > self.confidence)
+        relabelled &= gap > self.gap
+        return as_given | relabelled, torch.where(relabelled, guesses, labels)

@@ -6,8 +6,13 @@ from torch import Tensor
 
 from ..checks import check_count, check_embeddings, check_in_interval, check_labels
 from ..distances import PoincareDistance
+from ..functional import confusion_prior as cp
 from ..functional import poincare
+from .evidence import Evidence
 from .module_with_tables import ModuleWithTables
+
+# With more classes than fit: the nearest of each class, and evenly spaced others for the rest.
+_NEAREST, _SAMPLED = 16, 16
 
 
 class ClassStatistics(ModuleWithTables):
@@ -30,6 +35,10 @@ class ClassStatistics(ModuleWithTables):
             visits of a class: enough samples to outvote wrong labels, and recent enough to follow
             the network. A class's first visits are averaged evenly instead, so that the first
             sample does not count for more.
+        max_exact_classes: with up to so many classes the distances between all pairs of classes
+            are computed anew for each batch; with more, each class keeps the distances to its
+            nearest 16 and to 16 evenly spaced others, which are computed anew when it is visited.
+            At 1,000 the exact way costs about as much as the rest of a step.
 
     Raises:
         ValueError: for an option outside its range.
@@ -49,6 +58,8 @@ class ClassStatistics(ModuleWithTables):
 
     means: Tensor
     visits: Tensor
+    neighbour_distances: Tensor
+    neighbour_weights: Tensor
 
     def __init__(
         self,
@@ -57,18 +68,25 @@ class ClassStatistics(ModuleWithTables):
         distance: BaseDistance | None = None,
         *,
         momentum: float = 0.8,
+        max_exact_classes: int = 1000,
     ) -> None:
         check_count("num_classes", num_classes, minimum=2)
         check_count("embedding_size", embedding_size, minimum=1)
         check_in_interval("momentum", momentum, 0.0, 1.0)
+        check_count("max_exact_classes", max_exact_classes, minimum=0)
         super().__init__()
         self.num_classes = num_classes
         self.embedding_size = embedding_size
         self.momentum = momentum
+        self.is_exact = num_classes <= max_exact_classes
         self.keeps_norm = isinstance(distance, PoincareDistance)
         self.distance = distance if isinstance(distance, PoincareDistance) else PoincareDistance()
         self.register_table("means", torch.zeros(num_classes, embedding_size + 1))
         self.register_table("visits", torch.zeros(num_classes))
+        if not self.is_exact:
+            shape = (num_classes, min(_NEAREST, num_classes) + _SAMPLED)
+            self.register_table("neighbour_distances", torch.zeros(shape))
+            self.register_table("neighbour_weights", torch.zeros(shape))
 
     @property
     def seen(self) -> Tensor:
@@ -137,6 +155,30 @@ class ClassStatistics(ModuleWithTables):
         old = self.means[classes].double()
         new = old + step[:, None] * (sums / total[:, None] - old)
         self.means[classes] = new.to(self.means.dtype)
+        if not self.is_exact:
+            listed = cp.some_neighbours(self.divergence_from(classes), classes, _NEAREST, _SAMPLED)
+            self.neighbour_distances[classes], self.neighbour_weights[classes] = listed
+
+    @torch.no_grad()
+    def evidence(self, embeddings: Tensor, labels: Tensor) -> Evidence:
+        """What the label model judges a batch by.
+
+        Args:
+            embeddings: (N, D).
+            labels: (N,) integers in [0, num_classes), as given.
+
+        Returns:
+            Distances of the samples and of their labels' centroids to all classes, by centroids
+            that have not seen this batch.
+        """
+        if self.is_exact:
+            divergence = self.divergence()
+            label_distances, neighbourhoods = divergence[labels], cp.all_neighbours(divergence)
+        else:
+            classes, rows = labels.unique(return_inverse=True)
+            label_distances = self.divergence_from(classes)[rows]
+            neighbourhoods = cp.Neighbourhoods(self.neighbour_distances, self.neighbour_weights)
+        return Evidence(self.distances(embeddings), label_distances, neighbourhoods, self.seen)
 
     @torch.no_grad()
     def distances(self, embeddings: Tensor) -> Tensor:
@@ -148,10 +190,8 @@ class ClassStatistics(ModuleWithTables):
         Returns:
             (N, K) geodesic lengths; the columns of classes never seen are inf.
         """
-        distances = poincare.distance_matrix(
-            self.tangent(embeddings), self.centroids(), self._curvature()
-        )
-        return distances.masked_fill(~self.seen, torch.inf)
+        points = poincare.hyperboloid_lift(self.tangent(embeddings), self._curvature())
+        return self._distances_to_centroids(points).masked_fill(~self.seen, torch.inf)
 
     @torch.no_grad()
     def divergence(self, classes: Tensor | None = None) -> Tensor:
@@ -164,12 +204,26 @@ class ClassStatistics(ModuleWithTables):
             (C, C) geodesic lengths, symmetric with a zero diagonal; rows and columns of classes
             never seen are nan.
         """
-        centroids = self.centroids(classes)
-        seen = (
-            self.seen if classes is None else self.seen[classes.to(self.visits.device, torch.long)]
-        )
-        divergence = poincare.distance_matrix(centroids, centroids, self._curvature())
-        return divergence.masked_fill(~(seen[:, None] & seen), torch.nan)
+        if classes is None:
+            classes = torch.arange(self.num_classes, device=self.means.device)
+        classes = classes.to(self.means.device, torch.long)
+        return self.divergence_from(classes, to=classes)
+
+    @torch.no_grad()
+    def divergence_from(self, classes: Tensor, to: Tensor | None = None) -> Tensor:
+        """Geodesic distances between the centroids of some classes and of others.
+
+        Args:
+            classes: (C,) classes.
+            to: (E,) the others, all K by default.
+
+        Returns:
+            (C, E) geodesic lengths, 0 from a class to itself; nan for classes never seen.
+        """
+        others = torch.arange(self.num_classes, device=classes.device) if to is None else to
+        divergence = self._distances_to_centroids(self.means[classes], to)
+        divergence[classes[:, None] == others] = 0
+        return divergence.masked_fill(~(self.seen[classes][:, None] & self.seen[others]), torch.nan)
 
     @torch.no_grad()
     def centroids(self, classes: Tensor | None = None) -> Tensor:
@@ -204,6 +258,10 @@ class ClassStatistics(ModuleWithTables):
         seen = self.seen[classes]
         similarity = similarity.masked_fill(~(seen[:, None] & seen), torch.nan)
         return similarity.diagonal().clone(), similarity.fill_diagonal_(torch.nan)
+
+    def _distances_to_centroids(self, points: Tensor, classes: Tensor | None = None) -> Tensor:
+        means = self.means if classes is None else self.means[classes]
+        return poincare.hyperboloid_distance(points, means, self._curvature())
 
     def _curvature(self) -> float | Tensor:
         curvature = self.distance.curvature

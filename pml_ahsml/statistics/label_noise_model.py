@@ -1,13 +1,16 @@
 """How wrong are the labels? The learnt part of the label model."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
 from ..checks import check_count, check_positive
+from ..functional import confusion_prior as cp
 from ..functional import label_posterior as lp
+from .evidence import Evidence
 from .module_with_tables import ModuleWithTables
 
 # Start and range of ε, τ and σ (a share; geodesic lengths). The ranges are wide enough for
@@ -47,13 +50,16 @@ class LabelNoiseModel(ModuleWithTables):
         This project.
 
     Example:
+        >>> from pml_ahsml import ClassStatistics
+        >>> statistics = ClassStatistics(num_classes=3, embedding_size=3)
+        >>> embeddings, labels = torch.eye(3), torch.tensor([0, 1, 2])
+        >>> statistics.update(embeddings, labels)
         >>> model = LabelNoiseModel(num_classes=3, warmup=0)
-        >>> d = torch.tensor([[0.1, 2.0, 2.0], [2.0, 0.1, 2.0]])
-        >>> divergence = 2 * (1 - torch.eye(3))
-        >>> labels = torch.tensor([0, 2])
-        >>> model.posterior(d, divergence, labels).argmax(1)
-        tensor([0, 1])
-        >>> model.update(d, divergence, labels)
+        >>> wrong = torch.tensor([0, 1, 1])
+        >>> evidence = statistics.evidence(embeddings, wrong)
+        >>> model.posterior(evidence, wrong).argmax(1)
+        tensor([0, 1, 2])
+        >>> model.update(evidence, wrong)
         >>> 0 < model.noise_rate < 1
         True
     """
@@ -121,59 +127,65 @@ class LabelNoiseModel(ModuleWithTables):
         return self.log_parameters[2].exp().item()
 
     @torch.no_grad()
-    def posterior(self, distances: Tensor, divergence: Tensor, labels: Tensor) -> Tensor:
+    def posterior(self, evidence: Evidence, labels: Tensor) -> Tensor:
         """Posterior over the true class of each sample, given its place and its label.
 
         Args:
-            distances: (N, K) geodesic distances to the class centroids, inf for unseen classes.
-            divergence: (K, K) geodesic distances between centroids, nan for unseen classes.
+            evidence: where the samples and their labels lie among the classes.
             labels: (N,) labels as given.
 
         Returns:
             (N, K), rows sum to 1; one-hot at the label where that class is still unseen.
         """
-        seen = ~divergence.diagonal().isnan()
-        posterior = self._log_joint(self.log_parameters, distances, divergence, labels).softmax(1)
+        posterior = self._believed(evidence, labels).posterior
         one_hot = torch.nn.functional.one_hot(labels, self.num_classes).to(posterior.dtype)
-        return torch.where(seen[labels, None], posterior, one_hot)
+        return torch.where(evidence.seen[labels, None], posterior, one_hot)
 
-    def update(self, distances: Tensor, divergence: Tensor, labels: Tensor) -> None:
+    @torch.no_grad()
+    def update(self, evidence: Evidence, labels: Tensor) -> None:
         """Learn from one batch: one step on ε, τ and σ, one on the balance.
 
         Args:
-            distances: (N, K) geodesic distances to the class centroids, inf for unseen classes.
-            divergence: (K, K) geodesic distances between centroids, nan for unseen classes.
+            evidence: where the samples and their labels lie among the classes.
             labels: (N,) labels as given. Samples whose class is unseen teach nothing yet.
         """
-        seen = ~divergence.diagonal().isnan()
         if self.counts_labels:
             self.label_counts += torch.bincount(labels, minlength=self.num_classes)
-        known = seen[labels]
-        if known.any() and seen.sum() > 1:
-            self._step(distances[known], divergence, labels[known])
-            self._balance(distances[known], seen)
+        known = evidence.seen[labels]
+        if known.any() and evidence.seen.sum() > 1:
+            evidence, labels = evidence.select(known), labels[known]
+            self._step(evidence, labels)
+            self._balance(evidence)
         self.adam_steps += 1
         if self.is_warm:
             one = torch.ones((), device=self.smoothed.device)
             rate = self.log_parameters[0].sigmoid()
             self.smoothed.lerp_(torch.stack([one, rate]), 1 - _SMOOTHING)
 
-    def _log_joint(
-        self, log_parameters: Tensor, distances: Tensor, divergence: Tensor, labels: Tensor
-    ) -> Tensor:
-        seen = ~divergence.diagonal().isnan()
-        noise_rate = log_parameters[0].sigmoid()
-        temperature, spread = log_parameters[1:].exp()
-        likelihood = lp.class_log_likelihood(distances, temperature, self.balance, seen)
-        transition = lp.log_transition(divergence, noise_rate, spread, seen)
-        return lp.log_joint(likelihood, transition, labels)
+    def _log_likelihood(self, evidence: Evidence) -> Tensor:
+        temperature = self.log_parameters[1].exp()
+        return lp.class_log_likelihood(evidence.distances, temperature, self.balance, evidence.seen)
 
-    def _step(self, distances: Tensor, divergence: Tensor, labels: Tensor) -> None:
-        with torch.enable_grad():
-            log_parameters = self.log_parameters.clone().requires_grad_()
-            joint = self._log_joint(log_parameters, distances, divergence, labels)
-            loss = -joint.logsumexp(1).mean()
-            (gradient,) = torch.autograd.grad(loss, log_parameters)
+    def _believed(self, evidence: Evidence, labels: Tensor) -> "_Belief":
+        log_likelihood = self._log_likelihood(evidence)
+        noise_rate = self.log_parameters[0].sigmoid().item()
+        spread = self.log_parameters[2].exp().item()
+        log_z, mean_distance = cp.log_normaliser(evidence.neighbourhoods, spread)
+        prior = cp.log_prior(evidence.label_distances, labels, log_z, noise_rate, spread)
+        posterior = lp.label_posterior(log_likelihood, prior)
+        return _Belief(log_likelihood, posterior, mean_distance)
+
+    def _step(self, evidence: Evidence, labels: Tensor) -> None:
+        belief = self._believed(evidence, labels)
+        gradient = -lp.marginal_gradient(
+            belief.posterior,
+            belief.log_likelihood.exp(),
+            evidence.distances.masked_fill(~evidence.seen, 0),
+            evidence.label_distances.nan_to_num(),
+            belief.mean_distance,
+            labels,
+            self.log_parameters,
+        )
         adam(
             [self.log_parameters],
             [gradient],
@@ -195,15 +207,21 @@ class LabelNoiseModel(ModuleWithTables):
             lowest.to(self.log_parameters.device), highest.to(self.log_parameters.device)
         )
 
-    def _balance(self, distances: Tensor, seen: Tensor) -> None:
-        temperature = self.log_parameters[1].exp()
-        likelihood = lp.class_log_likelihood(distances, temperature, self.balance, seen)
-        mean_share = likelihood.exp().mean(0)
+    def _balance(self, evidence: Evidence) -> None:
+        mean_share = self._log_likelihood(evidence).exp().mean(0)
         label_share = self.label_counts / self.label_counts.sum()
         gap = (mean_share + _BALANCE_FLOOR).log() - (label_share + _BALANCE_FLOOR).log()
-        step = _BALANCE_STEP * min(1.0, len(distances) / self.num_classes)
+        step = _BALANCE_STEP * min(1.0, len(evidence.distances) / self.num_classes)
         self.balance += step * gap.clamp(-1, 1)
         self.balance -= self.balance.mean()
+
+
+class _Belief(NamedTuple):
+    """What the model makes of a batch: (N, K) log p and posterior, (K,) mean distance E."""
+
+    log_likelihood: Tensor
+    posterior: Tensor
+    mean_distance: Tensor
 
 
 def _to_unconstrained(values: tuple[float, float, float]) -> Tensor:

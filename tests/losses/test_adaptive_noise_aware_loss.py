@@ -379,7 +379,7 @@ def test_other_precisions_are_judged_alike(dtype):
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
 def test_labels_of_every_integer_type_are_indices(dtype):
-    wrapper = warmed(losses.MultiSimilarityLoss(), relabel=Relabelling(), memory_size=B)
+    wrapper = warmed(losses.MultiSimilarityLoss(), relabel=Relabelling(warmup=60, memory_size=B))
     twin = copy.deepcopy(wrapper)
     for seed in (100, 101):
         embeddings, labels, _ = batch(seed)
@@ -503,11 +503,17 @@ def test_bad_options_are_refused(loss, options, error, message):
 
 
 TRUTH = torch.arange(K).repeat_interleave(B // K)
+RELABELLED = Relabelling(warmup=60, trust_threshold=0.5, memory_size=0)
+
+
+def replacing(size: int) -> Relabelling:
+    """Nothing relabelled, everything replaced."""
+    return Relabelling(confidence=1, warmup=60, trust_threshold=0.5, memory_size=size)
 
 
 def test_relabelled_rows_take_part_with_the_label_they_are_believed_to_have():
     loss = losses.MultiSimilarityLoss()
-    wrapper = warmed(loss, relabel=Relabelling(warmup=60))
+    wrapper = warmed(loss, relabel=RELABELLED)
     embeddings, labels, is_noisy = batch(100)
     rows, labels_believed = believed(wrapper, embeddings, labels)
     assert rows[~is_noisy].all()
@@ -522,22 +528,21 @@ def test_relabelling_waits_for_its_own_warmup_and_for_pairs_of_its_own():
     loss = losses.MultiSimilarityLoss()
     embeddings, labels, is_noisy = batch(100)
     rows = ~is_noisy
-    early = warmed(loss, relabel=Relabelling(warmup=61))
+    early = warmed(loss, relabel=Relabelling(warmup=61, trust_threshold=0.5))
     assert torch.equal(early(embeddings, labels), loss(embeddings[rows], labels[rows]))
     mined = miners.MultiSimilarityMiner(epsilon=1)(embeddings, labels)
-    plain, relabelling = warmed(loss), warmed(loss, relabel=Relabelling(warmup=0))
+    plain, relabelling = warmed(loss), warmed(loss, relabel=RELABELLED)
     expected = plain(embeddings, labels, mined)
     assert torch.equal(relabelling(embeddings, labels, mined), expected)
     memory = losses.CrossBatchMemory(losses.ContrastiveLoss(), D, memory_size=2 * B)
-    warmed(memory, relabel=Relabelling(warmup=0))(embeddings, labels)
+    warmed(memory, relabel=RELABELLED)(embeddings, labels)
     assert torch.equal(memory.label_memory[: memory.queue_idx], labels[rows])
 
 
 def test_the_statistics_do_not_follow_relabelled_rows():
     embeddings, labels, _ = batch(100)
     plain, relabelling = (
-        warmed(losses.ContrastiveLoss(), relabel=relabel)
-        for relabel in (None, Relabelling(warmup=0))
+        warmed(losses.ContrastiveLoss(), relabel=relabel) for relabel in (None, RELABELLED)
     )
     plain(embeddings, labels)
     relabelling(embeddings, labels)
@@ -547,16 +552,15 @@ def test_the_statistics_do_not_follow_relabelled_rows():
 def believed(wrapper, embeddings, labels):
     """Rows that take part, and the labels they are believed to have."""
     posterior = wrapper.posterior(embeddings, labels)
-    evidence = wrapper.class_statistics.distances(embeddings), wrapper.class_divergence()
-    relabelled, guesses = wrapper.relabel.decide(posterior, *evidence, labels)
-    trusted = posterior.gather(1, labels[:, None]).squeeze(1) > 0.5
-    assert (relabelled & ~trusted).sum() > 10
-    return trusted | relabelled, torch.where(relabelled, guesses, labels)
+    evidence = wrapper.class_statistics.evidence(embeddings, labels)
+    takes_part, labels_believed = wrapper.relabel.decide(posterior, evidence, labels)
+    assert (labels_believed != labels).sum() > 10
+    return takes_part, labels_believed
 
 
 def test_references_are_relabelled_too():
     loss = losses.ContrastiveLoss()
-    wrapper = warmed(loss, relabel=Relabelling(warmup=0))
+    wrapper = warmed(loss, relabel=RELABELLED)
     embeddings, labels, _ = batch(100)
     refs, ref_labels, _ = batch(101)
     q, y = believed(wrapper, embeddings, labels)
@@ -567,7 +571,7 @@ def test_references_are_relabelled_too():
 
 def test_remembered_samples_stand_in_for_those_left_out():
     loss = losses.MultiSimilarityLoss()
-    wrapper = warmed(loss, memory_size=2 * B)
+    wrapper = warmed(loss, relabel=replacing(2 * B))
     first, first_labels, first_noisy = batch(100)
     rows = ~first_noisy
     # nothing is remembered yet
@@ -593,7 +597,7 @@ def test_remembered_samples_stand_in_for_those_left_out():
 
 def test_remembered_samples_are_used_in_training_and_in_self_made_pairs_only():
     loss = losses.MultiSimilarityLoss()
-    wrapper = warmed(loss, memory_size=2 * B)
+    wrapper = warmed(loss, relabel=replacing(2 * B))
     wrapper(*batch(100)[:2])
     embeddings, labels, is_noisy = batch(101)
     right = ~is_noisy
@@ -611,7 +615,7 @@ def test_remembered_samples_are_used_in_training_and_in_self_made_pairs_only():
 
 def test_a_memory_resumes_and_forgets_nothing_when_a_call_is_refused():
     def make():
-        return warmed(losses.RankedListLoss(margin=1, Tn=1), memory_size=B)
+        return warmed(losses.RankedListLoss(margin=1, Tn=1), relabel=replacing(B))
 
     wrapper, resumed = make(), make()
     wrapper(*batch(100)[:2])
@@ -632,7 +636,7 @@ def test_a_higher_threshold_keeps_fewer_rows_and_teaches_the_statistics_the_same
     truth = torch.arange(K).repeat_interleave(B // K)
     embeddings = CENTRES[truth] + 3.0 * torch.randn(B, D, generator=generator)  # hard to tell
     labels, _ = inject_label_noise(truth, 0.25, num_classes=K, generator=generator)
-    low, high = warmed(loss), warmed(loss, trust_threshold=0.999)
+    low, high = (warmed(loss, relabel=Relabelling(1, 0, 60, q, 0)) for q in (0.5, 0.999))
     trust = low.trust(embeddings, labels)
     rows = trust > 0.999
     assert (rows != (trust > 0.5)).any()

@@ -1,26 +1,43 @@
 import pytest
 import torch
 
+from pml_ahsml.functional import confusion_prior as cp
 from pml_ahsml.losses.relabelling import Relabelling
+from pml_ahsml.statistics import Evidence
 
 DIVERGENCE = 2 * (1 - torch.eye(3))  # the spacing of the classes is 2
 
 
+def decide(options, posterior, distances, label):
+    evidence = Evidence(
+        torch.tensor([distances]),
+        DIVERGENCE[[label]],
+        cp.all_neighbours(DIVERGENCE),
+        torch.ones(3, dtype=torch.bool),
+    )
+    takes_part, believed = options.decide(
+        torch.tensor([posterior]), evidence, torch.tensor([label])
+    )
+    return takes_part.item(), believed.item()
+
+
 @pytest.mark.parametrize(
-    ("posterior", "distances", "label", "relabelled"),
+    ("posterior", "distances", "label", "takes_part", "believed"),
     [
-        ([0.02, 0.95, 0.03], [3.0, 1.0, 3.0], 0, True),
-        ([0.15, 0.85, 0.00], [3.0, 1.0, 3.0], 0, False),  # not certain
-        ([0.02, 0.95, 0.03], [1.9, 1.0, 3.0], 0, False),  # nearer by less than half the spacing
-        ([0.02, 0.95, 0.03], [3.0, 1.0, 3.0], 1, False),  # the given label
+        ([0.02, 0.95, 0.03], [3.0, 1.0, 3.0], 0, True, 1),
+        ([0.15, 0.85, 0.00], [3.0, 1.0, 3.0], 0, False, 0),  # not certain
+        ([0.02, 0.95, 0.03], [1.9, 1.0, 3.0], 0, False, 0),  # nearer by less than half the spacing
+        ([0.02, 0.95, 0.03], [3.0, 1.0, 3.0], 1, True, 1),  # trusted as given
+        ([0.75, 0.25, 0.00], [1.0, 2.0, 3.0], 0, False, 0),  # trust between ½ and the threshold
     ],
 )
-def test_needs_certainty_and_distance(posterior, distances, label, relabelled):
-    decision, guesses = Relabelling(0.9, 0.5).decide(
-        torch.tensor([posterior]), torch.tensor([distances]), DIVERGENCE, torch.tensor([label])
-    )
-    assert decision.tolist() == [relabelled]
-    assert guesses.tolist() == [1]
+def test_takes_part_as_given_or_as_believed(posterior, distances, label, takes_part, believed):
+    options = Relabelling(0.9, 0.5, trust_threshold=0.8)
+    assert decide(options, posterior, distances, label) == (takes_part, believed)
+
+
+def test_a_confidence_of_one_relabels_nothing():
+    assert decide(Relabelling(1, 0), [0.0, 1.0, 0.0], [9.0, 0.0, 9.0], 0) == (False, 0)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +46,8 @@ def test_needs_certainty_and_distance(posterior, distances, label, relabelled):
         ({"confidence": 0.3}, r"confidence must be in \[0.5, 1.0\], got 0.3"),
         ({"warmup": -1}, "warmup must be at least 0, got -1"),
         ({"gap": -1.0}, r"gap must be in \[0.0, inf\], got -1.0"),
+        ({"trust_threshold": 0.4}, r"trust_threshold must be in \[0.5, 0.9999\], got 0.4"),
+        ({"memory_size": -1}, "memory_size must be at least 0, got -1"),
     ],
 )
 def test_bad_options_are_refused(options, message):

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from pml_ahsml import LabelNoiseModel, inject_label_noise
+from pml_ahsml.functional import confusion_prior as cp
+from pml_ahsml.statistics import Evidence
 from tests import reference
 
 K = 12
@@ -25,6 +27,12 @@ def world(spread: float = 0.4):
     return divergence, samples, generator
 
 
+def evidence_of(distances, divergence, labels):
+    """What class statistics would hand over for these tables."""
+    seen = ~divergence.diagonal().isnan()
+    return Evidence(distances, divergence[labels], cp.all_neighbours(divergence), seen)
+
+
 def mislabel(truth, rate, kind, divergence, generator):
     if kind == "symmetric":
         return inject_label_noise(truth, rate, num_classes=K, generator=generator)[0]
@@ -43,13 +51,14 @@ def test_finds_the_noise_rate_and_the_kind_of_confusion(rate, kind):
     assert math.isnan(model.noise_rate)
     for _ in range(200):
         truth, distances = samples(128)
-        model.update(distances, divergence, mislabel(truth, rate, kind, divergence, generator))
+        labels = mislabel(truth, rate, kind, divergence, generator)
+        model.update(evidence_of(distances, divergence, labels), labels)
     assert model.noise_rate == pytest.approx(rate, abs=0.02)
     if rate >= 0.2:
         assert (model.spread < 0.5) if kind == "nearest" else (model.spread > 5)
     truth, distances = samples(1000)
     labels = mislabel(truth, rate, kind, divergence, generator)
-    posterior = model.posterior(distances, divergence, labels)
+    posterior = model.posterior(evidence_of(distances, divergence, labels), labels)
     trust = posterior.gather(1, labels[:, None]).squeeze(1)
     assert ((trust > 0.5) == (labels == truth)).float().mean() > 0.97
 
@@ -59,7 +68,7 @@ def test_posterior_is_bayes_rule_with_the_learnt_numbers():
     model = LabelNoiseModel(K)
     model.balance += 0.2 * torch.randn(K)
     truth, distances = samples(5)
-    posterior = model.posterior(distances, divergence, truth)
+    posterior = model.posterior(evidence_of(distances, divergence, truth), truth)
     table = reference.transition(divergence, 0.2, 1.0)
     for i in range(5):
         p = reference.likelihood(distances[i].tolist(), 0.1, model.balance.tolist())
@@ -81,7 +90,7 @@ def test_one_step_is_adam_on_the_marginal_likelihood():
         return total / len(truth)
 
     model = LabelNoiseModel(K)
-    model.update(distances, divergence, truth)
+    model.update(evidence_of(distances, divergence, truth), truth)
     for i in range(3):
         step = 1e-5 * torch.eye(3, dtype=torch.float64)[i]
         slope = (loss((start + step).tolist()) - loss((start - step).tolist())) / 2e-5
@@ -96,7 +105,9 @@ def test_parameters_stay_in_their_ranges():
     model = LabelNoiseModel(K)
     for _ in range(300):
         truth, distances = samples(32)
-        model.update(distances, divergence, truth)  # nothing wrong: everything runs to its end
+        model.update(
+            evidence_of(distances, divergence, truth), truth
+        )  # nothing wrong: everything runs to its end
     assert model.log_parameters[0].sigmoid().item() == pytest.approx(0.007, rel=1e-3)
     assert 0.01 <= model.temperature <= 2
     assert 0.05 <= model.spread <= 50
@@ -110,7 +121,7 @@ def test_balance_holds_back_a_class_that_swallows_others(told):
     for _ in range(100):
         truth, distances = samples(128)
         distances[:, 0] -= 2  # class 0 seems close to everything
-        model.update(distances, divergence, truth)
+        model.update(evidence_of(distances, divergence, truth), truth)
     assert model.balance.argmax() == 0
     assert float(model.balance.mean()) == pytest.approx(0, abs=1e-5)
     if told:
@@ -126,18 +137,19 @@ def test_unseen_classes_teach_nothing_and_are_taken_at_their_word():
     divergence[~seen], divergence[:, ~seen] = torch.nan, torch.nan
     distances[:, ~seen] = torch.inf
     model = LabelNoiseModel(K)
-    posterior = model.posterior(distances, divergence, truth)
+    posterior = model.posterior(evidence_of(distances, divergence, truth), truth)
     torch.testing.assert_close(posterior.sum(1), torch.ones(30))
     new = ~seen[truth]
     assert new.any()
     assert (posterior[new].gather(1, truth[new, None]) == 1).all()
     assert (posterior[~new][:, ~seen] == 0).all()
     alone = copy.deepcopy(model)
-    model.update(distances, divergence, truth)
-    alone.update(distances[~new], divergence, truth[~new])
+    model.update(evidence_of(distances, divergence, truth), truth)
+    alone.update(evidence_of(distances[~new], divergence, truth[~new]), truth[~new])
     torch.testing.assert_close(model.log_parameters, alone.log_parameters, rtol=0, atol=0)
     nothing = LabelNoiseModel(K)
-    nothing.update(distances[new], torch.full((K, K), torch.nan), truth[new])
+    unseen = torch.full((K, K), torch.nan)
+    nothing.update(evidence_of(distances[new], unseen, truth[new]), truth[new])
     assert torch.equal(nothing.log_parameters, LabelNoiseModel(K).log_parameters)
 
 
@@ -146,13 +158,13 @@ def test_resumes_bit_for_bit():
     rounds = [samples(32)[::-1] for _ in range(80)]
     whole = LabelNoiseModel(K)
     for distances, labels in rounds:
-        whole.update(distances, divergence, labels)
+        whole.update(evidence_of(distances, divergence, labels), labels)
     first, second = LabelNoiseModel(K), LabelNoiseModel(K)
     for distances, labels in rounds[:60]:
-        first.update(distances, divergence, labels)
+        first.update(evidence_of(distances, divergence, labels), labels)
     second.load_state_dict(first.state_dict())
     for distances, labels in rounds[60:]:
-        second.update(distances, divergence, labels)
+        second.update(evidence_of(distances, divergence, labels), labels)
     assert second.noise_rate == whole.noise_rate
     for name, value in whole.get_extra_state().items():
         assert torch.equal(value, second.get_extra_state()[name]), name

@@ -1,0 +1,178 @@
+"""How classes get confused: the closer two classes are, the likelier one is labelled as the other.
+
+T_ky = 1 − ε for y = k, and ε·exp(−d(μ_k, μ_y)/σ)/Z_k for y ≠ k, Z_k = Σ_{y≠k} exp(−d(μ_k, μ_y)/σ).
+
+A batch needs T only in the columns of its labels, but the normaliser Z_k runs over all pairs of
+classes. For many classes it is estimated from some of them: the nearest of each class, one by one,
+and a sample of the rest, each standing for several.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Neighbourhoods(NamedTuple):
+    """Distances from each class to others, and how many classes each of them stands for.
+
+    Args:
+        distances: (K, M) geodesic lengths; any value where the weight is 0.
+        weights: (K, M) number of classes at that distance, ≥ 0; all 0 for a class never seen.
+    """
+
+    distances: Tensor
+    weights: Tensor
+
+    @property
+    def seen(self) -> Tensor:
+        """(K,) bool: the classes that have a centroid and another class to be confused with."""
+        return self.weights.sum(1) > 0
+
+
+def all_neighbours(divergence: Tensor) -> Neighbourhoods:
+    """Every other class, one by one: the exact normaliser, in O(K²).
+
+    Args:
+        divergence: (K, K) geodesic distances between class centroids, nan for unseen classes.
+
+    Returns:
+        Neighbourhoods with M = K; the class itself and unseen classes have weight 0.
+
+    Source:
+        This project.
+
+    Example:
+        >>> all_neighbours(torch.tensor([[0.0, 2.0], [2.0, 0.0]])).weights
+        tensor([[0., 1.],
+                [1., 0.]])
+    """
+    weights = (~divergence.isnan()).to(divergence.dtype).fill_diagonal_(0)
+    return Neighbourhoods(divergence.nan_to_num(), weights)
+
+
+def some_neighbours(
+    divergence: Tensor, classes: Tensor, nearest: int, sampled: int
+) -> Neighbourhoods:
+    """The nearest classes one by one, and evenly spaced others that stand for the rest.
+
+    Classes k + 1 + ⌊j·(K − 1)/sampled⌋ (mod K) are the sample; those that are among the nearest
+    count only there. The estimate of Σ_y f(d(μ_k, μ_y)) is exact over the nearest and unbiased over
+    the rest for an order of classes that has nothing to do with f.
+
+    Args:
+        divergence: (C, K) geodesic distances from some classes to all, nan for unseen classes.
+        classes: (C,) which classes the rows are.
+        nearest: classes to be listed one by one, ≥ 1.
+        sampled: classes that stand for the rest, ≥ 1.
+
+    Returns:
+        Neighbourhoods of these C classes with M = nearest + sampled.
+
+    Source:
+        This project.
+
+    Example:
+        >>> d = torch.tensor([[0.0, 1.0, 2.0, 3.0, 4.0]])
+        >>> some_neighbours(d, torch.tensor([0]), nearest=2, sampled=2)
+        Neighbourhoods(distances=tensor([[1., 2., 0., 3.]]), weights=tensor([[1., 1., 0., 2.]]))
+    """
+    num_classes = divergence.shape[1]
+    known = ~divergence.isnan()
+    known[torch.arange(len(classes), device=classes.device), classes] = False
+    distances = divergence.masked_fill(~known, torch.inf)
+    near, near_ids = distances.topk(min(nearest, num_classes), largest=False)
+    steps = torch.arange(sampled, device=classes.device) * (num_classes - 1) // sampled
+    ids = (classes[:, None] + 1 + steps) % num_classes
+    counts = known & torch.ones_like(known).scatter_(1, near_ids, False)
+    in_sample = counts.gather(1, ids)
+    share = counts.sum(1, keepdim=True) / in_sample.sum(1, keepdim=True).clamp_min(1)
+    weights = torch.cat([near.isfinite().to(share.dtype), in_sample * share], 1)
+    listed = torch.cat([near, distances.gather(1, ids)], 1)
+    return Neighbourhoods(listed.masked_fill(weights == 0, 0), weights)
+
+
+def log_normaliser(neighbourhoods: Neighbourhoods, spread: float | Tensor) -> tuple[Tensor, Tensor]:
+    """Log Z_k, and the mean distance of a class to those it is confused with.
+
+    Z_k = Σ_j w_kj·exp(−d_kj/σ) and E_k = Σ_j w_kj·exp(−d_kj/σ)·d_kj / Z_k.
+
+    Args:
+        neighbourhoods: of the K classes.
+        spread: σ > 0, in units of the distance.
+
+    Returns:
+        log_normaliser: (K,), −inf for a class with nothing to be confused with.
+        mean_distance: (K,) geodesic length, 0 for such a class.
+
+    Source:
+        This project.
+
+    Example:
+        >>> log_normaliser(all_neighbours(torch.tensor([[0.0, 2.0], [2.0, 0.0]])), 1.0)
+        (tensor([-2., -2.]), tensor([2., 2.]))
+    """
+    distances, weights = neighbourhoods
+    logits = weights.log() - distances / spread
+    log_z = logits.logsumexp(1)
+    # a class alone: exp(−inf − 0) = 0 instead of exp(−inf + inf) = nan
+    share = (logits - log_z.masked_fill(log_z.isneginf(), 0)[:, None]).exp()
+    return log_z, (share * distances).sum(1)
+
+
+def log_prior(
+    label_distances: Tensor,
+    labels: Tensor,
+    log_z: Tensor,
+    noise_rate: float,
+    spread: float,
+) -> Tensor:
+    """Log-probability that a sample of class k came to be labelled y_i: log T_{k,y_i}.
+
+    Args:
+        label_distances: (N, K) geodesic distances between the centroid of each label and those of
+            all classes, nan for unseen classes.
+        labels: (N,) labels y as given.
+        log_z: (K,) log Z_k.
+        noise_rate: ε in (0, 1).
+        spread: σ > 0, in units of the distance.
+
+    Returns:
+        (N, K) log-probabilities, −inf where k or y_i is unseen and they differ.
+
+    Source:
+        This project; the class-wise divergence it stands on is AHSML's.
+
+    Example:
+        >>> d = torch.tensor([[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 0.0]])
+        >>> log_z, _ = log_normaliser(all_neighbours(d), 1.0)
+        >>> log_prior(d[:1], torch.tensor([0]), log_z, 0.3, 1.0).exp()  # column 0 of T
+        tensor([[0.7000, 0.1500, 0.0807]])
+    """
+    other = math.log(noise_rate) - label_distances / spread - log_z
+    other = other.masked_fill(label_distances.isnan() | log_z.isneginf(), -torch.inf)
+    return other.scatter(1, labels[:, None], math.log1p(-noise_rate))
+
+
+def class_spacing(neighbourhoods: Neighbourhoods, neighbours: int = 5) -> Tensor:
+    """Mean geodesic distance between a class and its nearest classes.
+
+    Args:
+        neighbourhoods: of the K classes.
+        neighbours: how many nearest classes count; fewer where fewer are known.
+
+    Returns:
+        A scalar, geodesic length; nan where no class has a neighbour.
+
+    Source:
+        This project.
+
+    Example:
+        >>> class_spacing(all_neighbours(torch.tensor([[0.0, 2.0], [2.0, 0.0]])))
+        tensor(2.)
+    """
+    distances, weights = neighbourhoods
+    known = distances.masked_fill(weights == 0, torch.inf)
+    nearest = known.topk(min(neighbours, known.shape[1]), largest=False).values
+    return nearest[nearest.isfinite()].mean()

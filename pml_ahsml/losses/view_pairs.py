@@ -1,0 +1,116 @@
+"""Pairs of a batch that holds several augmented views of each sample."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pytorch_metric_learning import losses as pml_losses
+from torch import Tensor
+
+from .row_selection import IndicesTuple
+
+
+@dataclass(frozen=True)
+class ViewPairs:
+    """Which pairs of a batch are views of one sample, other positives, and negatives.
+
+    Two views of a sample are positives whatever its label says. A row whose label is distrusted
+    takes part in these pairs only.
+
+    Args:
+        views: (N, N) bool, views of one sample, a row with itself left out.
+        positives: (N, N) bool, rows of one class that both take part and are no views.
+        negatives: (N, N) bool, rows of two classes that both take part.
+    """
+
+    views: Tensor
+    positives: Tensor
+    negatives: Tensor
+
+    @classmethod
+    def of(cls, view_ids: Tensor, labels: Tensor, takes_part: Tensor) -> "ViewPairs":
+        """The pairs of a batch.
+
+        Args:
+            view_ids: (N,) views of one sample share theirs.
+            labels: (N,) classes, as believed.
+            takes_part: (N,) bool, rows whose label is believed.
+        """
+        views = (view_ids[:, None] == view_ids).fill_diagonal_(False)
+        same = labels[:, None] == labels
+        both = takes_part[:, None] & takes_part
+        positives = (same & both & ~views).fill_diagonal_(False)
+        return cls(views, positives, ~same & both)
+
+    def calls(self, loss: torch.nn.Module) -> list[IndicesTuple]:
+        """The indices_tuples with which a pair loss is called; its values are added up.
+
+        A MultiSimilarityLoss has a term of its own for the views of a row, as in AHSML; in any
+        other loss they are positives among the others.
+        """
+        if has_own_term(loss):
+            nothing = torch.zeros_like(self.views)
+            return [_indices(self.positives, self.negatives), _indices(self.views, nothing)]
+        return [_indices(self.positives | self.views, self.negatives)]
+
+
+def takes_pairs(loss: Any) -> bool:
+    """Whether a PML loss compares exactly the pairs that an indices_tuple names."""
+    return isinstance(loss, pml_losses.GenericPairLoss)
+
+
+def has_own_term(loss: Any) -> bool:
+    """Whether the views of a row get a term of their own in the loss."""
+    return isinstance(loss, pml_losses.MultiSimilarityLoss)
+
+
+def ids_by_layout(labels: Tensor, num_views: int) -> Tensor:
+    """View identity of a batch of stacked views: rows i, i + N/num_views, … show one sample.
+
+    Args:
+        labels: (N,).
+        num_views: V ≥ 1.
+
+    Returns:
+        (N,) view ids.
+
+    Raises:
+        ValueError: where N is no multiple of V, or rows of one sample differ in their label.
+    """
+    if len(labels) % num_views:
+        raise ValueError(
+            f"embeddings must have a multiple of {num_views} rows with num_views={num_views}, got "
+            f"{len(labels)}"
+        )
+    ids = torch.arange(len(labels) // num_views, device=labels.device).repeat(num_views)
+    check_view_ids(ids, labels)
+    return ids
+
+
+def check_view_ids(view_ids: Any, labels: Tensor) -> None:
+    """Raise unless ``view_ids`` is an integer tensor, like (N,) labels, whose views agree in label.
+
+    Args:
+        view_ids: what a user gave.
+        labels: (N,).
+    """
+    if not isinstance(view_ids, Tensor):
+        raise TypeError(f"view_ids must be a tensor, got {type(view_ids).__name__}")
+    if view_ids.is_floating_point() or view_ids.dtype == torch.bool:
+        raise TypeError(f"view_ids must be of an integer dtype, got {view_ids.dtype}")
+    if view_ids.shape != labels.shape:
+        raise ValueError(
+            f"view_ids must be of shape {tuple(labels.shape)}, got {tuple(view_ids.shape)}"
+        )
+    ids, rows = view_ids.to(labels.device).unique(return_inverse=True)
+    label_of = labels.new_zeros(len(ids)).scatter_(0, rows, labels)
+    disagree = int((label_of[rows] != labels).sum())
+    if disagree:
+        raise ValueError(
+            "labels must be the same for all views of a sample (rows i and i + N/num_views, or "
+            f"rows with the same view_ids), got {disagree} rows that differ"
+        )
+
+
+def _indices(positives: Tensor, negatives: Tensor) -> IndicesTuple:
+    return (*positives.nonzero(as_tuple=True), *negatives.nonzero(as_tuple=True))

@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+from pml_ahsml.functional import confusion_prior as cp
+from tests import reference
+
+K = 7
+
+
+def divergence(size: int = K) -> torch.Tensor:
+    points = torch.randn(size, 3, dtype=torch.float64)
+    return torch.cdist(points, points)
+
+
+@pytest.mark.parametrize(("noise_rate", "spread"), [(0.1, 0.2), (0.5, 1.0), (0.9, 50.0)])
+def test_the_prior_is_the_transition_written_out(noise_rate, spread):
+    d, labels = divergence(), torch.tensor([0, 3, 3, 6])
+    log_z, mean = cp.log_normaliser(cp.all_neighbours(d), spread)
+    prior = cp.log_prior(d[labels], labels, log_z, noise_rate, spread).exp()
+    table = torch.tensor(reference.transition(d, noise_rate, spread), dtype=torch.float64)
+    torch.testing.assert_close(prior, table.T[labels])
+    shares = table / noise_rate
+    torch.testing.assert_close(mean, (shares.fill_diagonal_(0) * d).sum(1))
+
+
+def test_unseen_classes_are_confused_with_nothing():
+    d = divergence()
+    d[2], d[:, 2] = torch.nan, torch.nan
+    neighbourhoods = cp.all_neighbours(d)
+    log_z, mean = cp.log_normaliser(neighbourhoods, 0.7)
+    others = [k for k in range(K) if k != 2]
+    expected = torch.tensor(reference.transition(d[others][:, others], 0.3, 0.7)).double()
+    labels = torch.tensor(others)
+    prior = cp.log_prior(d[labels], labels, log_z, 0.3, 0.7).exp()
+    torch.testing.assert_close(prior[:, others], expected.T)
+    assert (prior[:, 2] == 0).all()
+    assert log_z[2] == -torch.inf
+    assert mean[2] == 0
+    assert torch.equal(neighbourhoods.seen, torch.arange(K) != 2)
+
+
+def test_a_class_alone_has_nothing_to_be_confused_with():
+    d = torch.full((2, 2), torch.nan)
+    d[0, 0] = 0
+    log_z, _ = cp.log_normaliser(cp.all_neighbours(d), 1.0)
+    prior = cp.log_prior(d[:1], torch.tensor([0]), log_z, 0.2, 1.0)
+    assert prior.exp().tolist() == [pytest.approx([0.8, 0.0])]
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.5, 2.0, 20.0])
+def test_some_neighbours_stand_for_all(spread):
+    size = 400
+    d = divergence(size)
+    d[50], d[:, 50] = torch.nan, torch.nan
+    exact, exact_mean = cp.log_normaliser(cp.all_neighbours(d), spread)
+    some = cp.some_neighbours(d, torch.arange(size), nearest=16, sampled=16)
+    assert some.distances.shape == (size, 32)
+    torch.testing.assert_close(
+        some.weights.sum(1).float(), torch.where(torch.arange(size) == 50, 0.0, size - 2.0)
+    )
+    estimate, mean = cp.log_normaliser(some, spread)
+    seen = torch.arange(size) != 50
+    # a class is off by what 16 samples of a spread of 1 give; over the classes that averages out
+    error = (estimate - exact)[seen]
+    assert error.abs().mean() < 0.25
+    assert error.mean().abs() < 0.05
+    assert (mean - exact_mean)[seen].mean().abs() < 0.1 * exact_mean[seen].mean()
+
+
+def test_few_classes_are_all_listed():
+    d = divergence()
+    some = cp.some_neighbours(d, torch.arange(K), nearest=K, sampled=4)
+    expected, _ = cp.log_normaliser(cp.all_neighbours(d), 0.3)
+    torch.testing.assert_close(cp.log_normaliser(some, 0.3)[0], expected)
+
+
+def test_spacing_is_the_mean_distance_to_the_nearest():
+    d = divergence()
+    rows = [sorted(float(d[k, j]) for j in range(K) if j != k) for k in range(K)]
+    for neighbours in (2, 9):
+        nearest = [row[:neighbours] for row in rows]
+        expected = sum(map(sum, nearest)) / sum(map(len, nearest))
+        assert float(cp.class_spacing(cp.all_neighbours(d), neighbours)) == pytest.approx(expected)
