@@ -18,12 +18,7 @@ from tests.contract.outcome import WORKS, attempt, ensure
 from tests.noisy_batches import B, D, K, batch, value_and_gradient, warmed
 
 # The wrapper as a filter and nothing else, whatever its defaults are.
-FILTER: dict[str, Any] = {
-    "margins": None,
-    "relabel": None,
-    "memory_size": 0,
-    "trust_threshold": 0.5,
-}
+FILTER: dict[str, Any] = {"margins": None, "relabel": None}
 
 # PML accepts them without a word, but the gradient is not that of the distance.
 _MISUSES = {"ManifoldLoss": "takes it and reads distances as similarities"}

@@ -63,8 +63,6 @@ class Scenario:
             sync=self.way != "gathered",
             margins=None,
             relabel=None,
-            memory_size=0,
-            trust_threshold=0.5,
         )
 
     def miner(self) -> HierarchicalSimilarityMiner | None:
