@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..checks import check_count, check_embeddings, check_labels
 from ..statistics import ClassStatistics, Evidence, LabelNoiseModel
-from ..statistics.gather import gather_rows
+from ..statistics.gather import gather_batch
 from . import view_pairs, wrapped_loss
 from .adaptive_margins import AdaptiveMargins
 from .batch import Batch
@@ -377,14 +377,15 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
 
     @torch.no_grad()
     def _learn(self, batch: Batch, evidence: Evidence, judgement: "_Judgement") -> None:
-        embeddings, labels = batch.embeddings.detach(), batch.labels
+        embeddings, labels, view_ids = batch.embeddings.detach(), batch.labels, batch.view_ids
         if batch.enqueue_mask is not None:
             queries = ~batch.enqueue_mask
             embeddings, labels = embeddings[queries], labels[queries]
+            view_ids = None if view_ids is None else view_ids[queries]
             evidence, judgement = evidence.select(queries), judgement.select(queries)
         if self.sync:
-            embeddings, labels = gather_rows(embeddings, labels)
-            evidence = self._evidence(embeddings, labels)
+            embeddings, labels, view_ids = gather_batch(embeddings, labels, view_ids)
+            evidence = self._evidence(embeddings, labels, view_ids)
             judgement = self._judge(evidence, labels)
         if len(embeddings) == 0:
             return

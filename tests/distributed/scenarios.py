@@ -34,22 +34,25 @@ class Scenario:
             rank 0, which has no other, and on no other rank.
         has_proxies: whether the wrapped loss has parameters.
         has_miner: whether our miner selects the pairs.
+        num_views: views of each sample, stacked in the batch of a rank.
     """
 
     way: str
     data: str = "even"
     has_proxies: bool = False
     has_miner: bool = False
+    num_views: int = 1
 
     def __str__(self) -> str:
         parts = [self.way, self.data, "proxies" * self.has_proxies, "miner" * self.has_miner]
+        parts.append("views" * (self.num_views > 1))
         return "-".join(part for part in parts if part)
 
     def network(self) -> torch.nn.Linear:
         torch.manual_seed(0)
         return torch.nn.Linear(8, D).double()
 
-    def loss(self) -> AdaptiveNoiseAwareLoss:
+    def loss(self, sync: bool) -> AdaptiveNoiseAwareLoss:
         torch.manual_seed(1)
         wrapped = (
             losses.ProxyAnchorLoss(K, D).double() if self.has_proxies else losses.ContrastiveLoss()
@@ -60,9 +63,10 @@ class Scenario:
             D,
             warmup=WARMUP,
             class_warmup=1,
-            sync=self.way != "gathered",
+            sync=sync,
             margins=None,
             relabel=None,
+            num_views=self.num_views,
         )
 
     def miner(self) -> HierarchicalSimilarityMiner | None:
@@ -70,6 +74,11 @@ class Scenario:
 
     def batch(self, rank: int, world_size: int, step: int) -> tuple[Tensor, Tensor]:
         """A rank's inputs and labels, a quarter of them wrong."""
+        inputs, labels = self._single_views(rank, world_size, step)
+        views = [inputs + 0.3 * view * inputs.roll(1, 1) for view in range(self.num_views)]
+        return torch.cat(views), labels.repeat(self.num_views)
+
+    def _single_views(self, rank: int, world_size: int, step: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(100 * step + rank)
         size = SIZE
         if self.data == "uneven":
@@ -92,6 +101,7 @@ class Scenario:
 SCENARIOS = (
     *(Scenario("plain", data) for data in ("even", "uneven", "distrusted", "apart")),
     Scenario("plain", "distrusted", has_proxies=True),
+    Scenario("plain", "uneven", num_views=2),
     *(Scenario(way, data) for way in ("gathered", "efficient") for data in ("even", "apart")),
     Scenario("gathered", "distrusted", has_proxies=True),
     *(Scenario(way, has_miner=True) for way in ("gathered", "efficient")),
@@ -115,7 +125,8 @@ def run_rank(rank: int, world_size: int, folder: str) -> None:
 
 
 def _on_rank(scenario: Scenario, rank: int, world_size: int) -> dict[str, Any]:
-    network, wrapper, miner = scenario.network(), scenario.loss(), scenario.miner()
+    network, miner = scenario.network(), scenario.miner()
+    wrapper = scenario.loss(sync=scenario.way != "gathered")
     efficient = scenario.way == "efficient"
     loss: torch.nn.Module = wrapper
     if scenario.way != "plain":
@@ -137,7 +148,7 @@ def _on_rank(scenario: Scenario, rank: int, world_size: int) -> dict[str, Any]:
 
 def by_one_process(scenario: Scenario, world_size: int) -> dict[str, Any]:
     """What the ranks should come to."""
-    network, wrapper, miner = scenario.network(), scenario.loss(), scenario.miner()
+    network, wrapper, miner = scenario.network(), scenario.loss(sync=False), scenario.miner()
     parameters = [*network.parameters(), *wrapper.parameters()]
     gradients, trusted = [], []
     for step in range(STEPS):
@@ -161,8 +172,13 @@ def by_one_process(scenario: Scenario, world_size: int) -> dict[str, Any]:
             )
         value.backward()
         wrapper.train()
+        sizes = [len(part) // scenario.num_views for part in labels]
+        ids = [
+            (rank * SIZE + torch.arange(size)).repeat(scenario.num_views)
+            for rank, size in enumerate(sizes)
+        ]
         with torch.no_grad():
-            wrapper(*everything)
+            wrapper(*everything, view_ids=torch.cat(ids) if scenario.num_views > 1 else None)
         if scenario.way == "gathered":
             # PML multiplies the loss by the number of ranks to make up for the mean that is taken
             # over them; of the proxies each rank has the whole gradient all the same
