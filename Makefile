@@ -3,14 +3,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+EMPTY := .venv-empty
+LOWEST := .venv-lowest
+LOWEST_INSTALLED := $(LOWEST)/.installed
 
-.PHONY: demo test soak check format clean
+.PHONY: demo test test-lowest soak check wheel format clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/quickstart.py
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+# Examples and benchmarks are left out: they are made for the tested set.
+test-lowest: $(LOWEST_INSTALLED)
+	$(LOWEST)/bin/python -m pytest --ignore tests/examples --ignore tests/benchmarks
 
 soak: $(INSTALLED)
 	$(BIN)/python -m pytest -m soak -s
@@ -21,12 +28,21 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
+# Builds the wheel and uses it where nothing else of this project is.
+wheel: $(INSTALLED)
+	rm -rf build dist $(EMPTY)
+	$(BIN)/python -m build --wheel --outdir dist
+	$(PYTHON) -m venv $(EMPTY)
+	$(EMPTY)/bin/python -m pip install --quiet --constraint constraints.txt dist/*.whl
+	$(EMPTY)/bin/python -I tests/packaging/check_wheel.py
+	rm -rf $(EMPTY)
+
 format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(LOWEST) $(EMPTY) build dist *.egg-info
 
 # The constraints pin the tested set: an open range would bring the newest torch with its CUDA
 # packages onto machines that have no GPU.
@@ -34,3 +50,8 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $(INSTALLED)
+
+$(LOWEST_INSTALLED): setup.cfg pyproject.toml constraints-lowest.txt
+	test -d $(LOWEST) || $(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable ".[dev]"
+	touch $(LOWEST_INSTALLED)

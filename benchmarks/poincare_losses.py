@@ -27,12 +27,6 @@ from pml_ahsml import PoincareDistance, PoincareKNN
 
 NUM_CLASSES, EMBEDDING_SIZE, STEPS, BATCH_SIZE, SEEDS = 10, 64, 300, 40, (0, 1)
 
-# What a loss cannot be constructed without.
-REQUIRED: dict[str, dict[str, Any]] = {
-    "P2SGradLoss": {"descriptors_dim": EMBEDDING_SIZE, "num_classes": NUM_CLASSES},
-    "RankedListLoss": {"margin": 0.4, "Tn": 1},
-    "ManifoldLoss": {"l": EMBEDDING_SIZE},
-}
 CLASSIFIERS = (
     losses.LargeMarginSoftmaxLoss,  # with its subclasses ArcFace, CosFace, SphereFace, SubCenter
     losses.NormalizedSoftmaxLoss,
@@ -40,7 +34,6 @@ CLASSIFIERS = (
     losses.ProxyNCALoss,
     losses.SoftTripleLoss,
 )
-CLASSIFYING = {"num_classes": NUM_CLASSES, "embedding_size": EMBEDDING_SIZE}
 
 # Settings for distances in [0, 9.2], beside PML's defaults.
 TRIED: dict[str, list[dict[str, Any]]] = {
@@ -85,10 +78,23 @@ def metric_losses() -> list[type[losses.BaseMetricLossFunction]]:
     return [c for c in exported if issubclass(c, losses.BaseMetricLossFunction) and c not in base]
 
 
-def make(cls: type, setting: dict[str, Any], **kwargs: Any) -> Any:
+def make(
+    cls: type,
+    setting: dict[str, Any],
+    num_classes: int = NUM_CLASSES,
+    embedding_size: int = EMBEDDING_SIZE,
+    **kwargs: Any,
+) -> Any:
     """An instance of a loss, with what it cannot do without."""
-    required = CLASSIFYING if issubclass(cls, CLASSIFIERS) else REQUIRED.get(cls.__name__, {})
-    return cls(**{**required, **setting}, **kwargs)
+    required: dict[str, dict[str, Any]] = {
+        "P2SGradLoss": {"descriptors_dim": embedding_size, "num_classes": num_classes},
+        "RankedListLoss": {"margin": 0.4, "Tn": 1},
+        "ManifoldLoss": {"l": embedding_size},
+    }
+    needed = required.get(cls.__name__, {})
+    if issubclass(cls, CLASSIFIERS):
+        needed = {"num_classes": num_classes, "embedding_size": embedding_size}
+    return cls(**{**needed, **setting}, **kwargs)
 
 
 def train_and_test(make_loss: Any, knn: Any) -> float:

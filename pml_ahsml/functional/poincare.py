@@ -19,6 +19,9 @@ _SERIES_LIMIT = 1e-2
 # Rows of class centroids that are widened to float64 at once.
 _CENTROID_BLOCK = 1 << 16
 
+# torch 2.2 does not have it; there torch.compile meets the kernel itself, and breaks the graph
+_is_compiling = getattr(torch.compiler, "is_compiling", lambda: False)
+
 
 def clip_norm(embeddings: Tensor, max_norm: float) -> Tensor:
     """Shorten the rows that are longer than ``max_norm``: u = e·min(1, r/‖e‖).
@@ -239,7 +242,7 @@ def distance_matrix(
     u = tangent.to(wide)
     v = u if ref_tangent is tangent else ref_tangent.to(wide)
     kernel = distance_kernel.distance_matrix
-    if torch.compiler.is_compiling():
+    if _is_compiling():
         kernel = distance_kernel.plain_distance_matrix
     with torch.autocast(tangent.device.type, enabled=False):
         return kernel(u, v, curvature, max_norm, on_ball).to(tangent.dtype)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..checks import check_count, check_embeddings, check_labels
 from ..statistics import ClassStatistics, Evidence, LabelNoiseModel
-from ..statistics.gather import gather_rows
+from ..statistics.gather import gather_batch
 from . import view_pairs, wrapped_loss
 from .adaptive_margins import AdaptiveMargins
 from .batch import Batch
@@ -92,8 +92,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         class_counts: (K,) training samples per class, as labelled, if known; by default the labels
             seen are counted.
         sync: under plain DistributedDataParallel, learn from the samples of all ranks, so that all
-            ranks hold the same statistics. Not needed inside a DistributedLossWrapper, which
-            hands over all samples by itself.
+            ranks hold the same statistics. Not inside a DistributedLossWrapper, which hands over
+            all samples by itself, unless that has efficient=True, with which it does not.
         **kwargs: of ``BaseMetricLossFunction``: collect_stats. Distance, reducer and regularizers
             belong to the wrapped loss.
 
@@ -397,14 +397,15 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
 
     @torch.no_grad()
     def _learn(self, batch: Batch, evidence: Evidence, judgement: "_Judgement") -> None:
-        embeddings, labels = batch.embeddings.detach(), batch.labels
+        embeddings, labels, view_ids = batch.embeddings.detach(), batch.labels, batch.view_ids
         if batch.enqueue_mask is not None:
             queries = ~batch.enqueue_mask
             embeddings, labels = embeddings[queries], labels[queries]
+            view_ids = None if view_ids is None else view_ids[queries]
             evidence, judgement = evidence.select(queries), judgement.select(queries)
         if self.sync:
-            embeddings, labels = gather_rows(embeddings, labels)
-            evidence = self._evidence(embeddings, labels)
+            embeddings, labels, view_ids = gather_batch(embeddings, labels, view_ids)
+            evidence = self._evidence(embeddings, labels, view_ids)
             judgement = self._judge(evidence, labels)
         if len(embeddings) == 0:
             return

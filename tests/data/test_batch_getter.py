@@ -83,7 +83,8 @@ def train(kind, dataset, num_workers, **options):
     """Two epochs of a stock trainer; per iteration: the network's input, indices and loss."""
     torch.manual_seed(0)
     trunk, getter, seen = Watched(), BatchGetter(), []
-    loss = AdaptiveNoiseAwareLoss(losses.MultiSimilarityLoss(), K, D, warmup=2)
+    num_views = options.pop("num_views", 1)
+    loss = AdaptiveNoiseAwareLoss(losses.MultiSimilarityLoss(), K, D, warmup=2, num_views=num_views)
     models, loss_funcs = {"trunk": trunk}, {"metric_loss": loss}
     if kind is trainers.TrainWithClassifier:
         models["classifier"] = torch.nn.Linear(D, K)
@@ -138,7 +139,7 @@ class TestInStockTrainers:
 
     def test_rows_i_and_i_plus_b_are_views_of_one_image(self, kind, num_workers):
         dataset = IndexedDataset(TwoViewDataset(SAMPLES, jitter))
-        for data, indices, value in train(kind, dataset, num_workers):
+        for data, indices, value in train(kind, dataset, num_workers, num_views=2):
             assert data.shape == (2 * BATCH, K + 2)
             first, second = data.split(BATCH)
             assert torch.equal(first[:, : K + 1], second[:, : K + 1])
@@ -148,7 +149,7 @@ class TestInStockTrainers:
 
     def test_identity_survives_a_subset_batch_miner(self, kind, num_workers):
         dataset = IndexedDataset(TwoViewDataset(SAMPLES, jitter))
-        for data, indices, _ in train(kind, dataset, num_workers, subset=True):
+        for data, indices, _ in train(kind, dataset, num_workers, subset=True, num_views=2):
             # every third of 32 rows: 11 rows of 11 different images
             assert len(data) == 22
             first, second = data.split(11)

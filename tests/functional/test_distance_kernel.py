@@ -161,6 +161,9 @@ def test_works_under_torch_func():
     torch.testing.assert_close(hessian.reshape(20, 20), hessian.reshape(20, 20).T)
 
 
+@pytest.mark.skipif(
+    not hasattr(torch.compiler, "is_compiling"), reason="torch 2.2 cannot tell that it compiles"
+)
 def test_compiles_without_graph_breaks():
     e, f = mixed(torch.float32).requires_grad_(), torch.randn(7, 6)
 

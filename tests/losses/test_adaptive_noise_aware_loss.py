@@ -1,6 +1,4 @@
 import copy
-import functools
-import io
 import math
 import pickle
 
@@ -16,52 +14,16 @@ from pml_ahsml import (
     Relabelling,
     inject_label_noise,
 )
-
-K, D, B = 8, 16, 64
-CENTRES = 2 * torch.randn(K, D, generator=torch.Generator().manual_seed(7))
-
-
-def batch(seed: int, rate: float = 0.25):
-    """Clustered embeddings and labels, a share of them wrong: (embeddings, labels, is_noisy)."""
-    generator = torch.Generator().manual_seed(seed)
-    truth = torch.arange(K).repeat_interleave(B // K)
-    embeddings = CENTRES[truth] + 0.3 * torch.randn(B, D, generator=generator)
-    labels, is_noisy = inject_label_noise(truth, rate, num_classes=K, generator=generator)
-    return embeddings, labels, is_noisy
-
-
-@functools.cache
-def warm_state(hyperbolic: bool) -> tuple[dict, dict]:
-    """Statistics and label model after 60 batches with 25 % wrong labels."""
-    loss = losses.ContrastiveLoss(distance=PoincareDistance() if hyperbolic else None)
-    wrapper = AdaptiveNoiseAwareLoss(loss, K, D)
-    for seed in range(60):
-        embeddings, labels, _ = batch(seed)
-        wrapper(embeddings, labels)
-    return wrapper.class_statistics.state_dict(), wrapper.noise_model.state_dict()
-
-
-def warmed(loss, **options) -> AdaptiveNoiseAwareLoss:
-    """A wrapper that has been through 60 batches with wrong labels, around an untouched loss."""
-    wrapper = AdaptiveNoiseAwareLoss(loss, K, D, **options)
-    statistics, noise_model = warm_state(wrapper.class_statistics.keeps_norm)
-    wrapper.class_statistics.load_state_dict(statistics, strict=False)  # less the curvature
-    wrapper.noise_model.load_state_dict(noise_model)
-    return wrapper
-
-
-def value_and_gradient(loss, embeddings, *args, **kwargs):
-    embeddings = embeddings.clone().requires_grad_()
-    value = loss(embeddings, *args, **kwargs)
-    (gradient,) = torch.autograd.grad(value, embeddings)
-    return value.detach(), gradient
-
-
-def state_of(module: torch.nn.Module) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(module.state_dict(), buffer)
-    return buffer.getvalue()
-
+from tests.noisy_batches import (
+    CENTRES,
+    B,
+    D,
+    K,
+    batch,
+    state_of,
+    value_and_gradient,
+    warmed,
+)
 
 PLAIN = [
     losses.ContrastiveLoss(),
@@ -395,55 +357,6 @@ def test_several_losses_are_filtered_alike():
     embeddings, labels, is_noisy = batch(100)
     expected = loss(embeddings[~is_noisy], labels[~is_noisy])
     assert torch.equal(wrapper(embeddings, labels), expected)
-
-
-ALL_LOSSES = [
-    losses.AngularLoss(),
-    losses.ArcFaceLoss(K, D),
-    losses.CircleLoss(),
-    losses.CosFaceLoss(K, D),
-    losses.DynamicSoftMarginLoss(),
-    losses.FastAPLoss(),
-    losses.GeneralizedLiftedStructureLoss(),
-    losses.HistogramLoss(),
-    losses.InstanceLoss(),
-    losses.IntraPairVarianceLoss(),
-    losses.LargeMarginSoftmaxLoss(K, D),
-    losses.LiftedStructureLoss(),
-    losses.MarginLoss(),
-    losses.NPairsLoss(),
-    losses.NTXentLoss(),
-    losses.NormalizedSoftmaxLoss(K, D),
-    losses.P2SGradLoss(D, K),
-    losses.PNPLoss(),
-    losses.ProxyNCALoss(K, D),
-    losses.RankedListLoss(margin=1, Tn=1),
-    losses.SignalToNoiseRatioContrastiveLoss(),
-    losses.SoftTripleLoss(K, D),
-    losses.SphereFaceLoss(K, D),
-    losses.SubCenterArcFaceLoss(num_classes=K, embedding_size=D),
-    losses.ThresholdConsistentMarginLoss(),
-    losses.TupletMarginLoss(),
-]
-
-
-# PML indexes with a list, which torch will read differently one day
-@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence for multidimensional indexing")
-@pytest.mark.parametrize("loss", ALL_LOSSES, ids=lambda loss: type(loss).__name__)
-def test_every_other_loss_gets_the_trusted_rows(loss):
-    if isinstance(loss, losses.NormalizedSoftmaxLoss):
-        loss.distance = distances.CosineSimilarity()
-    wrapper = warmed(loss)
-    embeddings, labels, is_noisy = batch(100)
-    rows = ~is_noisy
-    torch.manual_seed(0)
-    loss = copy.deepcopy(loss)  # DynamicSoftMarginLoss keeps a histogram of what it has seen
-    value, gradient = value_and_gradient(wrapper, embeddings, labels)
-    torch.manual_seed(0)  # NPairsLoss and others draw pairs
-    expected, expected_gradient = value_and_gradient(loss, embeddings[rows], labels[rows])
-    torch.testing.assert_close(value, expected, rtol=1e-6, atol=0)
-    torch.testing.assert_close(gradient[rows], expected_gradient, rtol=1e-5, atol=1e-8)
-    assert (gradient[is_noisy] == 0).all()
 
 
 def test_regularizers_of_the_wrapped_loss_see_the_trusted_rows():

@@ -1,0 +1,213 @@
+"""The contract with PML as a document: every class that PML exports, at every door.
+
+Run: python -m tests.contract.document    (writes docs/contract.md)
+"""
+
+import functools
+import inspect
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from pytorch_metric_learning import (
+    distances,
+    losses,
+    miners,
+    reducers,
+    regularizers,
+    testers,
+    trainers,
+)
+from pytorch_metric_learning.utils.distributed import DistributedLossWrapper
+
+from pml_ahsml import HierarchicalSimilarityMiner
+from tests.contract import loss_doors as ld
+from tests.contract import pipeline_doors as pd
+
+PATH = Path(__file__).parents[2] / "docs" / "contract.md"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table: classes by doors."""
+
+    title: str
+    text: str
+    rows: tuple[Any, ...]
+    doors: dict[str, Callable[[Any], str]]
+
+    def head(self) -> str:
+        """The first two lines of the table."""
+        return f"| | {' | '.join(self.doors)} |\n|---|{'---|' * len(self.doors)}"
+
+    @functools.cache  # noqa: B019 (there are a few, and they live as long as the process)
+    def line(self, row: Any) -> str:
+        """One class at all doors."""
+        outcomes = []
+        for door in self.doors.values():
+            torch.manual_seed(0)
+            outcomes.append(door(row))
+        return f"| {_name(row)} | {' | '.join(outcomes)} |"
+
+    def __hash__(self) -> int:
+        return hash(self.title)
+
+
+def exported(module: ModuleType, base: type, without: tuple[str, ...] = ()) -> tuple[type, ...]:
+    """The classes of a kind that a module of PML exports."""
+    return tuple(
+        cls
+        for _, cls in sorted(vars(module).items())
+        if inspect.isclass(cls) and issubclass(cls, base) and cls.__name__ not in without
+    )
+
+
+def _name(row: Any) -> str:
+    return row if isinstance(row, str) else row.__name__
+
+
+_TOOLS = {
+    "AccuracyCalculator": pd.accuracy_calculator,
+    "InferenceModel": pd.inference_model,
+    "MatchFinder": pd.match_finder,
+    "HookContainer": pd.hook_container,
+}
+
+# Base classes are for subclassing, not for use.
+_BASE_LOSSES = ("BaseLossWrapper", "BaseMetricLossFunction", "GenericPairLoss")
+_HOLDERS = tuple(
+    cls
+    for cls in exported(losses, torch.nn.Module, _BASE_LOSSES)
+    if not issubclass(cls, losses.BaseMetricLossFunction) and not cls.__name__.endswith("Mixin")
+)
+
+SECTIONS = (
+    Section(
+        "Losses",
+        "*Wrapped*: inside `AdaptiveNoiseAwareLoss`, after a warm-up with a quarter of the labels\n"
+        "wrong, value and gradient are those of the loss on the rightly labelled rows. *With\n"
+        "margins*: the same with `margins=AdaptiveMargins()`. *In a memory*: inside a\n"
+        "CrossBatchMemory inside the wrapper, which then remembers trusted rows only. Margins and\n"
+        "temperatures that work with a PoincareDistance stand in\n"
+        "[poincare_losses.md](poincare_losses.md).",
+        exported(losses, losses.BaseMetricLossFunction, _BASE_LOSSES),
+        {
+            "PoincareDistance": ld.poincare,
+            "wrapped": ld.wrapped,
+            "wrapped, with margins": ld.with_margins,
+            "in a memory, wrapped": ld.in_memory,
+        },
+    ),
+    Section(
+        "Losses that hold losses",
+        "PML lets some of these hold losses of certain class names only, and the wrapper's is not\n"
+        "among them. Put a CrossBatchMemory inside:\n"
+        "`AdaptiveNoiseAwareLoss(CrossBatchMemory(loss, …), …)`. A DistributedLossWrapper goes\n"
+        "outside: `DistributedLossWrapper(AdaptiveNoiseAwareLoss(loss, …))`. A SelfSupervisedLoss\n"
+        "makes up labels of its own, of which none can be wrong.\n\n"
+        "On several processes (`tests/distributed`: two and four come to what one process comes\n"
+        "to on the global batch): a DistributedLossWrapper hands over the rows of all, so the\n"
+        "wrapper is left as it is; with `efficient=True` it does not, and under plain\n"
+        "DistributedDataParallel nothing does, so there give the wrapper `sync=True`. PML's\n"
+        "gather wants batches of one size; under plain DistributedDataParallel they may differ\n"
+        "and be empty. Of a loss with proxies every process has the whole gradient, which PML\n"
+        "multiplies by the number of processes.",
+        (*_HOLDERS, DistributedLossWrapper),
+        {
+            "around a loss with PoincareDistance": ld.holder_with_poincare,
+            "inside the wrapper": ld.holder_inside,
+            "around the wrapper": ld.holder_around,
+        },
+    ),
+    Section(
+        "Miners",
+        "*Into the wrapper*: pairs or triplets of distrusted rows are left out, the others\n"
+        "renumbered.",
+        (*exported(miners, miners.BaseMiner, ("BaseMiner",)), HierarchicalSimilarityMiner),
+        {
+            "PoincareDistance": ld.miner_with_poincare,
+            "into the wrapper": ld.miner_to_wrapper,
+        },
+    ),
+    Section(
+        "Reducers",
+        "",
+        exported(reducers, reducers.BaseReducer, ("BaseReducer",)),
+        {
+            "of the wrapped loss": ld.reducer_of_wrapped,
+            "of the wrapper": ld.reducer_of_wrapper,
+        },
+    ),
+    Section(
+        "Regularizers",
+        "",
+        exported(regularizers, regularizers.BaseRegularizer, ("BaseRegularizer",)),
+        {
+            "of embeddings, wrapped loss": ld.embedding_regularizer,
+            "of weights, wrapped loss": ld.weight_regularizer,
+            "PoincareDistance": ld.regularizer_with_poincare,
+        },
+    ),
+    Section(
+        "Distances",
+        "Of a wrapped loss, and of `HierarchicalSimilarityMiner`.",
+        exported(distances, distances.BaseDistance, ("BaseDistance",)),
+        {
+            "wrapped": ld.distance_wrapped,
+            "wrapped, with margins": ld.distance_margins,
+            "our miner": ld.distance_miner,
+        },
+    ),
+    Section(
+        "Trainers",
+        "With a wrapped loss for every metric loss (DeepAdversarialMetricLearning: for\n"
+        "`metric_loss`; its other losses see synthetic samples, whose labels cannot be wrong) and\n"
+        "`HierarchicalSimilarityMiner` for every tuple miner.",
+        exported(trainers, trainers.BaseTrainer, ("BaseTrainer",)),
+        {"wrapped loss and our miner": pd.trainer_with_wrapper},
+    ),
+    Section(
+        "Testers",
+        "With `normalize_embeddings=False`, without which the radius is lost.",
+        exported(testers, testers.BaseTester, ("BaseTester",)),
+        {"PoincareKNN": pd.tester_with_knn},
+    ),
+    Section(
+        "Tools",
+        "",
+        tuple(_TOOLS),
+        {"with the classes of this package": lambda name: _TOOLS[name]()},
+    ),
+)
+
+_HEADER = """# The contract with pytorch-metric-learning
+
+What every class that PML exports does at the doors of this package, found by trying: a class works,
+or it is refused with the sentence that stands here. Written by
+
+    python -m tests.contract.document
+
+and compared with what happens by `tests/contract`, so that a new release of PML shows up as a row
+that fails.
+"""
+
+
+def document() -> str:
+    """The whole text."""
+    parts = [_HEADER]
+    for section in SECTIONS:
+        lines = "\n".join(section.line(row) for row in section.rows)
+        text = f"{section.text}\n\n" if section.text else ""
+        parts.append(f"## {section.title}\n\n{text}{section.head()}\n{lines}\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    warnings.filterwarnings("ignore")  # PML's own, of newer versions of torch and numpy
+    torch.set_num_threads(1)  # as in the tests
+    PATH.write_text(document(), encoding="utf-8")
+    print(f"wrote {PATH}")

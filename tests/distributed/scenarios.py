@@ -1,0 +1,219 @@
+"""Training steps on several ranks, and the same by one process on the global batch."""
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from pytorch_metric_learning import losses
+from pytorch_metric_learning.utils import loss_and_miner_utils as lmu
+from pytorch_metric_learning.utils.distributed import (
+    DistributedLossWrapper,
+    DistributedMinerWrapper,
+)
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from pml_ahsml import AdaptiveNoiseAwareLoss, HierarchicalSimilarityMiner
+
+K, D, SIZE, STEPS, WARMUP = 4, 6, 12, 7, 3
+TIMEOUT = datetime.timedelta(seconds=40)
+_CENTRES = 3 * torch.eye(K, 8, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is run.
+
+    Args:
+        way: "plain", DistributedDataParallel with sync=True; "gathered" or "efficient", a
+            DistributedLossWrapper.
+        data: "even"; "uneven", ranks with fewer rows, in the last step one with none;
+            "distrusted", after the warm-up all labels of rank 0 are wrong; "apart", class 0 on
+            rank 0, which has no other, and on no other rank.
+        has_proxies: whether the wrapped loss has parameters.
+        has_miner: whether our miner selects the pairs.
+        num_views: views of each sample, stacked in the batch of a rank.
+    """
+
+    way: str
+    data: str = "even"
+    has_proxies: bool = False
+    has_miner: bool = False
+    num_views: int = 1
+
+    def __str__(self) -> str:
+        parts = [self.way, self.data, "proxies" * self.has_proxies, "miner" * self.has_miner]
+        parts.append("views" * (self.num_views > 1))
+        return "-".join(part for part in parts if part)
+
+    def network(self) -> torch.nn.Linear:
+        torch.manual_seed(0)
+        return torch.nn.Linear(8, D).double()
+
+    def loss(self, sync: bool) -> AdaptiveNoiseAwareLoss:
+        torch.manual_seed(1)
+        wrapped = (
+            losses.ProxyAnchorLoss(K, D).double() if self.has_proxies else losses.ContrastiveLoss()
+        )
+        return AdaptiveNoiseAwareLoss(
+            wrapped,
+            K,
+            D,
+            warmup=WARMUP,
+            class_warmup=1,
+            sync=sync,
+            margins=None,
+            relabel=None,
+            num_views=self.num_views,
+        )
+
+    def miner(self) -> HierarchicalSimilarityMiner | None:
+        return HierarchicalSimilarityMiner(gamma=0.8) if self.has_miner else None
+
+    def batch(self, rank: int, world_size: int, step: int) -> tuple[Tensor, Tensor]:
+        """A rank's inputs and labels, a quarter of them wrong."""
+        inputs, labels = self._single_views(rank, world_size, step)
+        views = [inputs + 0.3 * view * inputs.roll(1, 1) for view in range(self.num_views)]
+        return torch.cat(views), labels.repeat(self.num_views)
+
+    def _single_views(self, rank: int, world_size: int, step: int) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(100 * step + rank)
+        size = SIZE
+        if self.data == "uneven":
+            is_last = step == STEPS - 1 and rank == world_size - 1
+            size = 0 if is_last else SIZE - 2 * rank
+        truth = torch.arange(size) % K
+        if self.data == "apart":
+            truth = torch.zeros_like(truth) if rank == 0 else 1 + truth % (K - 1)
+        inputs = _CENTRES[truth] + 0.2 * torch.randn(
+            size, 8, generator=generator, dtype=torch.float64
+        )
+        is_wrong = torch.rand(size, generator=generator) < 0.25
+        if self.data == "distrusted" and step > WARMUP:
+            is_wrong = is_wrong | (rank == 0)
+        if self.data == "apart":
+            return inputs, truth
+        return inputs, torch.where(is_wrong, (truth + 1 + step % 3) % K, truth)
+
+
+SCENARIOS = (
+    *(Scenario("plain", data) for data in ("even", "uneven", "distrusted", "apart")),
+    Scenario("plain", "distrusted", has_proxies=True),
+    Scenario("plain", "uneven", num_views=2),
+    *(Scenario(way, data) for way in ("gathered", "efficient") for data in ("even", "apart")),
+    Scenario("gathered", "distrusted", has_proxies=True),
+    *(Scenario(way, has_miner=True) for way in ("gathered", "efficient")),
+)
+
+
+def run_rank(rank: int, world_size: int, folder: str) -> None:
+    """All scenarios on one rank; gradients, kept rows and final state go to a file."""
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo",
+        init_method=f"file://{folder}/rendezvous",
+        rank=rank,
+        world_size=world_size,
+        timeout=TIMEOUT,
+    )
+    results = {str(scenario): _on_rank(scenario, rank, world_size) for scenario in SCENARIOS}
+    torch.save(results, f"{folder}/{rank}.pt")
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def _on_rank(scenario: Scenario, rank: int, world_size: int) -> dict[str, Any]:
+    network, miner = scenario.network(), scenario.miner()
+    wrapper = scenario.loss(sync=scenario.way != "gathered")
+    efficient = scenario.way == "efficient"
+    loss: torch.nn.Module = wrapper
+    if scenario.way != "plain":
+        loss = DistributedLossWrapper(wrapper, efficient=efficient)
+    if scenario.has_proxies:
+        loss = DistributedDataParallel(loss)
+    mine = None if miner is None else DistributedMinerWrapper(miner, efficient=efficient)
+    model = DistributedDataParallel(network)
+    parameters = [*network.parameters(), *wrapper.parameters()]
+    gradients = []
+    for step in range(STEPS):
+        inputs, labels = scenario.batch(rank, world_size, step)
+        embeddings = model(inputs)
+        mined = None if mine is None else mine(embeddings, labels)
+        loss(embeddings, labels, mined).backward()
+        gradients.append(_take_step(parameters))
+    return {"gradients": gradients, "state": wrapper.state_dict()}
+
+
+def by_one_process(scenario: Scenario, world_size: int) -> dict[str, Any]:
+    """What the ranks should come to."""
+    network, wrapper, miner = scenario.network(), scenario.loss(sync=False), scenario.miner()
+    parameters = [*network.parameters(), *wrapper.parameters()]
+    gradients, trusted = [], []
+    for step in range(STEPS):
+        batches = [scenario.batch(rank, world_size, step) for rank in range(world_size)]
+        embeddings = [network(inputs) for inputs, _ in batches]
+        labels = [part for _, part in batches]
+        everything = torch.cat(embeddings), torch.cat(labels)
+        trusted.append(
+            [(wrapper.trust(e, y) > 0.5) for e, y in zip(embeddings, labels, strict=True)]
+        )
+        wrapper.eval()
+        if scenario.way == "gathered":
+            mined = None if miner is None else miner(*everything)
+            value = wrapper(*everything, mined)
+        elif scenario.way == "plain":
+            parts = [wrapper(e, y) for e, y in zip(embeddings, labels, strict=True)]
+            value = torch.stack(parts).mean()
+        else:
+            value = sum(
+                _efficient(wrapper, miner, embeddings, labels, rank) for rank in range(world_size)
+            )
+        value.backward()
+        wrapper.train()
+        sizes = [len(part) // scenario.num_views for part in labels]
+        ids = [
+            (rank * SIZE + torch.arange(size)).repeat(scenario.num_views)
+            for rank, size in enumerate(sizes)
+        ]
+        with torch.no_grad():
+            wrapper(*everything, view_ids=torch.cat(ids) if scenario.num_views > 1 else None)
+        if scenario.way == "gathered":
+            # PML multiplies the loss by the number of ranks to make up for the mean that is taken
+            # over them; of the proxies each rank has the whole gradient all the same
+            for parameter in wrapper.parameters():
+                parameter.grad *= world_size
+        gradients.append(_take_step(parameters))
+    return {"gradients": gradients, "state": wrapper.state_dict(), "trusted": trusted}
+
+
+def _efficient(
+    wrapper: AdaptiveNoiseAwareLoss,
+    miner: HierarchicalSimilarityMiner | None,
+    embeddings: list[Tensor],
+    labels: list[Tensor],
+    rank: int,
+) -> Tensor:
+    """The loss of one rank: its rows against its own and, without a gradient, all others."""
+    others = [other for other in range(len(labels)) if other != rank]
+    refs = torch.cat([embeddings[rank], *(embeddings[other].detach() for other in others)])
+    ref_labels = torch.cat([labels[rank], *(labels[other] for other in others)])
+    own = embeddings[rank], labels[rank]
+    mined = (
+        lmu.get_all_pairs_indices(labels[rank], ref_labels)
+        if miner is None
+        else miner(*own, refs, ref_labels)
+    )
+    mined = lmu.remove_self_comparisons(mined, torch.arange(len(labels[rank])), len(ref_labels))
+    return wrapper(*own, mined, refs, ref_labels)
+
+
+def _take_step(parameters: list[torch.nn.Parameter]) -> Tensor:
+    """One step of gradient descent; the gradient that it took."""
+    gradient = torch.cat([parameter.grad.flatten() for parameter in parameters])
+    with torch.no_grad():
+        for parameter in parameters:
+            parameter -= 0.05 * parameter.grad
+            parameter.grad = None
+    return gradient
