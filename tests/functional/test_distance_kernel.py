@@ -93,6 +93,7 @@ def mixed(dtype: torch.dtype = torch.float64) -> torch.Tensor:
 def test_gradients_are_those_of_the_plain_form_over_blocks(monkeypatch, same, block):
     monkeypatch.setattr(distance_kernel, "_BLOCK_ELEMENTS", block)
     monkeypatch.setattr(distance_kernel, "_GRADIENT_ROWS", 1)
+    monkeypatch.setattr(distance_kernel, "_WIDE_ELEMENTS", block)
     e = mixed(torch.float32).requires_grad_()
     f = e if same else mixed(torch.float32).flip(0).requires_grad_()
     c = torch.tensor(0.3, requires_grad=True)
@@ -214,7 +215,7 @@ def test_collapse_needs_no_pairs_one_by_one(monkeypatch):
     def refuse(*_):
         raise AssertionError("pairs were computed one by one")
 
-    monkeypatch.setattr(distance_kernel, "_direction_gap", refuse)
+    monkeypatch.setattr(distance_kernel, "direction_gap", refuse)
     e = torch.randn(1, 16) + 1e-4 * torch.randn(300, 16)
     e[::3] = e[0]
     e.requires_grad_()
