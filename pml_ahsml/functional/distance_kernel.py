@@ -79,7 +79,9 @@ def distance_matrix(
         tensor([[1.],
                 [2.]])
     """
-    distances: Tensor = _DistanceMatrix.apply(e, f, curvature, max_norm, on_ball, f is e)[0]
+    distances: Tensor = _DistanceMatrix.apply(
+        e, f, curvature, max_norm, on_ball, f is e, torch.is_grad_enabled()
+    )[0]
     return distances
 
 
@@ -135,19 +137,21 @@ class _DistanceMatrix(torch.autograd.Function):
         max_norm: float,
         on_ball: bool,
         same: bool,
+        keep: bool,
     ) -> tuple[Tensor, ...]:
         c = float(curvature)
         x = polar_coordinates(row_norms(e), c, max_norm, on_ball)
         y = x if same else polar_coordinates(row_norms(f), c, max_norm, on_ball)
         distances = left_factor(e, x, e.dtype) @ right_factor(f, y, e.dtype).T
-        roots = torch.empty_like(distances)
+        roots = torch.empty_like(distances) if keep else e.new_empty(0)
         kinds = torch.zeros(len(e), dtype=torch.uint8, device=e.device)
         exact_right = functools.cache(lambda: right_factor(f, y, exact_dtype(f)))
         bound = _NEAR[e.dtype] * float(x.sinh.max() * y.sinh.max()) if distances.numel() else 0.0
         if same:
             distances.fill_diagonal_(torch.inf)  # known, and so not among the near pairs
         for rows in _blocks(len(e), len(f), e.device):
-            p, root = distances[rows], roots[rows]
+            p = distances[rows]
+            root = roots[rows] if keep else torch.empty_like(p)
             near = None
             if float(p.amin()) <= bound:
                 near = _near_pairs(p, x.take(rows), y)
@@ -173,7 +177,7 @@ class _DistanceMatrix(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        e, f, curvature, *ctx.options = inputs
+        e, f, curvature, *ctx.options = inputs[:6]
         ctx.curvature = None if isinstance(curvature, Tensor) else curvature
         kept = (curvature,) if isinstance(curvature, Tensor) else ()
         # the distances are not kept: some losses and miners write into them
@@ -184,14 +188,14 @@ class _DistanceMatrix(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
         if grad is None:
-            return (None,) * 6
+            return (None,) * 7
         e, f, *found, curvature = (*ctx.saved_tensors, ctx.curvature)[:7]
         need = ctx.needs_input_grad[:3]
         gradients = _MatrixGradient.apply(grad, e, f, curvature, *ctx.options, *need, *found)
         # among the rows of one tensor the first argument carries the whole gradient
         need = (need[0], need[1] and not ctx.options[-1], need[2])
         own = (g if wanted else None for g, wanted in zip(gradients, need, strict=True))
-        return (*own, None, None, None)
+        return (*own, *(None,) * 4)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> Any:
