@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..checks import check_positive
 from ..functional import poincare
-from ..functional.distance_kernel import exact_dtype
+from ..functional.polar import exact_dtype
 
 
 class PoincareDistance(BaseDistance):

@@ -20,6 +20,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .polar import (
+    Polar,
+    differentiable_norms,
+    direction_gap,
+    exact_dtype,
+    left_factor,
+    polar_coordinates,
+    right_factor,
+    row_norms,
+)
+
 # A pair is near if P is below this multiple of sinh A·sinh B. In float32 the product is off by some
 # 2e-7 of that scale: by 1e-5 of the distance of a pair that is just not near.
 _NEAR = {torch.float32: 2.0**-7, torch.float64: 2.0**-20}
@@ -35,49 +46,13 @@ _PRODUCT_FLOOR, _DIFFERENCE_FLOOR = 2.0**-46, 2.0**-98
 # Elements worked on at once: they should stay in the cache of a core. A GPU takes all at once.
 _BLOCK_ELEMENTS = 1 << 18
 
+# Rows and elements widened to float64 at once.
+_WIDE_ROWS, _WIDE_ELEMENTS = 128, 1 << 21
+
 # Rows at once in the gradient, whose two products want larger blocks.
 _GRADIENT_ROWS = 256
 
 _FEW_NEAR, _MANY_NEAR = 1, 2  # kinds of rows; 0 is a row without near pairs
-
-
-class _Polar(NamedTuple):
-    """Rows in polar coordinates: (N,) each, in float64."""
-
-    norm: Tensor  # ‖e‖, not quite 0 for a row of zeros
-    radius: Tensor  # A
-    slope: Tensor  # dA/d‖e‖
-    drift: Tensor  # dA/dc
-    sinh: Tensor  # sinh A
-    stretch: Tensor  # sinh(A)/‖e‖
-    alpha: Tensor  # cosh A − 1
-
-    @property
-    def cosh(self) -> Tensor:
-        return self.alpha + 1
-
-    def take(self, rows: Any) -> "_Polar":
-        if isinstance(rows, slice) and (
-            rows.stop is None or rows.stop - rows.start == len(self.norm)
-        ):
-            return self
-        return _Polar(*(column[rows] for column in self))
-
-
-def exact_dtype(x: Tensor) -> torch.dtype:
-    """Float64, or float32 on the one kind of device that has nothing wider (MPS).
-
-    Args:
-        x: a tensor on the device in question.
-
-    Returns:
-        The dtype.
-
-    Example:
-        >>> exact_dtype(torch.ones(1))
-        torch.float64
-    """
-    return torch.float32 if x.device.type == "mps" else torch.float64
 
 
 def distance_matrix(
@@ -104,7 +79,9 @@ def distance_matrix(
         tensor([[1.],
                 [2.]])
     """
-    distances: Tensor = _DistanceMatrix.apply(e, f, curvature, max_norm, on_ball, f is e)[0]
+    distances: Tensor = _DistanceMatrix.apply(
+        e, f, curvature, max_norm, on_ball, f is e, torch.is_grad_enabled()
+    )[0]
     return distances
 
 
@@ -138,7 +115,9 @@ def plain_distance_matrix(
     wide = exact_dtype(e)
     e64, f64 = e.to(wide), f.to(wide)
     c = torch.as_tensor(curvature, dtype=wide, device=e.device)
-    x, y = (_polar(_differentiable_norm(rows), c, max_norm, on_ball) for rows in (e64, f64))
+    x, y = (
+        polar_coordinates(differentiable_norms(rows), c, max_norm, on_ball) for rows in (e64, f64)
+    )
     spatial = (e64 * x.stretch[:, None]) @ (f64 * y.stretch[:, None]).T
     p = x.alpha[:, None] * y.cosh + y.alpha - spatial
     apart = p > _PRODUCT_FLOOR * (x.sinh[:, None] * y.sinh)
@@ -158,19 +137,21 @@ class _DistanceMatrix(torch.autograd.Function):
         max_norm: float,
         on_ball: bool,
         same: bool,
+        keep: bool,
     ) -> tuple[Tensor, ...]:
         c = float(curvature)
-        x = _polar(_norm(e), c, max_norm, on_ball)
-        y = x if same else _polar(_norm(f), c, max_norm, on_ball)
-        distances = _left(e, x, e.dtype) @ _right(f, y, e.dtype).T
-        roots = torch.empty_like(distances)
+        x = polar_coordinates(row_norms(e), c, max_norm, on_ball)
+        y = x if same else polar_coordinates(row_norms(f), c, max_norm, on_ball)
+        distances = left_factor(e, x, e.dtype) @ right_factor(f, y, e.dtype).T
+        roots = torch.empty_like(distances) if keep else e.new_empty(0)
         kinds = torch.zeros(len(e), dtype=torch.uint8, device=e.device)
-        exact_right = functools.cache(lambda: _right(f, y, exact_dtype(f)))
+        exact_right = functools.cache(lambda: right_factor(f, y, exact_dtype(f)))
         bound = _NEAR[e.dtype] * float(x.sinh.max() * y.sinh.max()) if distances.numel() else 0.0
         if same:
             distances.fill_diagonal_(torch.inf)  # known, and so not among the near pairs
         for rows in _blocks(len(e), len(f), e.device):
-            p, root = distances[rows], roots[rows]
+            p = distances[rows]
+            root = roots[rows] if keep else torch.empty_like(p)
             near = None
             if float(p.amin()) <= bound:
                 near = _near_pairs(p, x.take(rows), y)
@@ -196,7 +177,7 @@ class _DistanceMatrix(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        e, f, curvature, *ctx.options = inputs
+        e, f, curvature, *ctx.options = inputs[:6]
         ctx.curvature = None if isinstance(curvature, Tensor) else curvature
         kept = (curvature,) if isinstance(curvature, Tensor) else ()
         # the distances are not kept: some losses and miners write into them
@@ -207,14 +188,14 @@ class _DistanceMatrix(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
         if grad is None:
-            return (None,) * 6
+            return (None,) * 7
         e, f, *found, curvature = (*ctx.saved_tensors, ctx.curvature)[:7]
         need = ctx.needs_input_grad[:3]
         gradients = _MatrixGradient.apply(grad, e, f, curvature, *ctx.options, *need, *found)
         # among the rows of one tensor the first argument carries the whole gradient
         need = (need[0], need[1] and not ctx.options[-1], need[2])
         own = (g if wanted else None for g, wanted in zip(gradients, need, strict=True))
-        return (*own, None, None, None)
+        return (*own, *(None,) * 4)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> Any:
@@ -242,8 +223,8 @@ class _MatrixGradient(torch.autograd.Function):
         y_polar: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         c = float(curvature)
-        x = _Side(e, _Polar(*x_polar), (2 * c) ** -0.5, 1, need_e or need_c)
-        polar = x.polar if same else _Polar(*y_polar)
+        x = _Side(e, Polar(*x_polar), (2 * c) ** -0.5, 1, need_e or need_c)
+        polar = x.polar if same else Polar(*y_polar)
         y = _Side(f, polar, (2 * c) ** -0.5, -1, not same and (need_f or need_c))
         _accumulate(grad, roots, kinds, x, y, same)
         by_curvature = e.new_empty(0)
@@ -291,7 +272,7 @@ class _Side:
     h = Σ w·cosh B over the rows of the other side.
     """
 
-    def __init__(self, e: Tensor, polar: _Polar, scale: float, sign: int, needed: bool) -> None:
+    def __init__(self, e: Tensor, polar: Polar, scale: float, sign: int, needed: bool) -> None:
         self.e, self.polar, self.scale, self.sign, self.needed = e, polar, scale, sign, needed
         self.gradient = e.new_zeros(e.shape if needed else 0)
         self.by_radius = torch.zeros_like(polar.radius)
@@ -325,7 +306,7 @@ class _Near(NamedTuple):
     kinds: Tensor  # of all rows
 
 
-def _near_pairs(p: Tensor, x: _Polar, y: _Polar) -> _Near:
+def _near_pairs(p: Tensor, x: Polar, y: Polar) -> _Near:
     factor, x_sinh, y_sinh = _NEAR[p.dtype], x.sinh.to(p), y.sinh.to(p)
     rows = (p.amin(1) <= factor * x_sinh * y_sinh.max()).nonzero().squeeze(1)
     near = _rows(p, rows) <= torch.outer(factor * x_sinh[rows], y_sinh)
@@ -345,19 +326,18 @@ def _recompute(
     near: _Near,
     e: Tensor,
     f: Tensor,
-    x: _Polar,
-    y: _Polar,
+    x: Polar,
+    y: Polar,
     exact_right: Callable[[], Tensor],
 ) -> None:
     """Overwrite P of the near pairs in a block of rows."""
     for pairs in _blocks(len(near.i), e.shape[1], e.device):
         i, j = near.i[pairs], near.j[pairs]
-        _, squared, reach = _direction_gap(e, f, x, y, i, j)
+        _, squared, reach = direction_gap(e, f, x, y, i, j)
         exact = 2 * ((x.radius[i] - y.radius[j]) / 2).sinh().square() + reach * squared / 2
         p[i, j] = torch.where(exact > _DIFFERENCE_FLOOR * reach, exact, 0.0).to(p)
-    if len(near.many):
-        rows = near.many
-        product = _left(e[rows], x.take(rows), exact_dtype(e)) @ exact_right().T
+    for rows in _parts(near.many, p):
+        product = left_factor(e[rows], x.take(rows), exact_dtype(e)) @ exact_right().T
         product = product.to(p)
         floor = torch.outer((_PRODUCT_FLOOR * x.sinh[rows]).to(p), y.sinh.to(p))
         p[rows] = product.masked_fill_(product <= floor, 0.0)
@@ -369,7 +349,7 @@ def _accumulate(grad: Tensor, roots: Tensor, kinds: Tensor, x: _Side, y: _Side, 
     Among the rows of one tensor pair (i, j) is pair (j, i), so that one side gathers it all.
     """
     dtype, exact = grad.dtype, exact_dtype(grad)
-    right = functools.cache(lambda wanted: _right(y.e, y.polar, wanted))
+    right = functools.cache(lambda wanted: right_factor(y.e, y.polar, wanted))
     sums = {
         wanted: torch.zeros(len(y.e), y.e.shape[1] + 2, dtype=wanted, device=grad.device)
         for wanted in ((dtype, exact) if bool((kinds == _MANY_NEAR).any()) else (dtype,))
@@ -381,7 +361,7 @@ def _accumulate(grad: Tensor, roots: Tensor, kinds: Tensor, x: _Side, y: _Side, 
             both = w @ right(w.dtype)
             x.add_sums(rows, both[:, :-2], both[:, -2])
         if y.needed:
-            sums[w.dtype].addmm_(w.T, _left(x.e[rows], x.polar.take(rows), w.dtype))
+            sums[w.dtype].addmm_(w.T, left_factor(x.e[rows], x.polar.take(rows), w.dtype))
 
     for rows in _blocks(len(grad), len(y.e), grad.device, least=_GRADIENT_ROWS):
         w = (grad[rows] + grad[:, rows].T).div_(roots[rows]) if same else grad[rows] / roots[rows]
@@ -389,11 +369,11 @@ def _accumulate(grad: Tensor, roots: Tensor, kinds: Tensor, x: _Side, y: _Side, 
         if bool(kind.any()):
             _add_few(w, roots[rows], kind, rows.start, x, y)
             many = (kind == _MANY_NEAR).nonzero().squeeze(1)
-            if len(many):
-                add(many + rows.start, _rows(w, many).to(exact))
-                if len(many) == len(w):
-                    continue
-                w[many] = 0
+            for part in _parts(many, w):
+                add(part + rows.start, w[part].to(exact))
+            if len(many) == len(w):
+                continue
+            w[many] = 0
         add(rows, w)
     for total in sums.values():
         y.add_sums(slice(None), total[:, :-2], total[:, -2] + total[:, -1])
@@ -409,7 +389,7 @@ def _add_few(w: Tensor, roots: Tensor, kind: Tensor, start: int, x: _Side, y: _S
     i = i + start
     for pairs in _blocks(len(i), x.e.shape[1], w.device):
         own, other, weight = i[pairs], j[pairs], weights[pairs]
-        gap, squared, reach = _direction_gap(x.e, y.e, x.polar, y.polar, own, other)
+        gap, squared, reach = direction_gap(x.e, y.e, x.polar, y.polar, own, other)
         radial = (x.polar.radius[own] - y.polar.radius[other]).sinh()
         half = squared / 2
         vectors = gap.mul_((weight * reach)[:, None])
@@ -422,6 +402,13 @@ def _add_few(w: Tensor, roots: Tensor, kind: Tensor, start: int, x: _Side, y: _S
             y.add_pairs(other, by_y, vectors.neg_(), inward)
 
 
+def _parts(rows: Tensor, matrix: Tensor) -> Iterator[Tensor]:
+    """Row numbers in parts small enough to be widened to float64."""
+    if len(rows):
+        step = max(1, min(_WIDE_ROWS, _WIDE_ELEMENTS // matrix.shape[1]))
+        yield from rows.split(step)
+
+
 def _rows(matrix: Tensor, rows: Tensor) -> Tensor:
     """Some rows, without a copy where they are all."""
     return matrix if len(rows) == len(matrix) else matrix[rows]
@@ -430,15 +417,6 @@ def _rows(matrix: Tensor, rows: Tensor) -> Tensor:
 def _replace(matrix: Tensor, where: tuple[Tensor, ...], by: Callable[[Tensor], Tensor]) -> None:
     if len(where[0]):
         matrix[where] = by(matrix[where])
-
-
-def _direction_gap(
-    e: Tensor, f: Tensor, x: _Polar, y: _Polar, i: Tensor, j: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """û − v̂ of pairs, its square, and sinh A·sinh B, accurate relative to the difference."""
-    gap = e[i] / x.norm[i][:, None]
-    gap -= f[j] / y.norm[j][:, None]
-    return gap, torch.linalg.vector_norm(gap, dim=1).square(), x.sinh[i] * y.sinh[j]
 
 
 def _sum_of_products(grad: Tensor, roots: Tensor) -> Tensor:
@@ -450,63 +428,6 @@ def _sum_of_products(grad: Tensor, roots: Tensor) -> Tensor:
         lengths.masked_fill_(s.isinf(), 0.0)
         total += (grad[rows] * lengths).sum(dtype=total.dtype)
     return total
-
-
-def _polar(norm: Tensor, c: float | Tensor, max_norm: float, on_ball: bool) -> _Polar:
-    """Polar coordinates of rows from their norms, in the dtype of the norms."""
-    root = c**0.5
-    length = norm.clamp_max(max_norm)
-    if on_ball:
-        # the hyperbolic radius of the rim is finite, its artanh is not
-        c_norm = norm * root
-        inside = c_norm < torch.tanh(norm.new_ones(()) * root * max_norm)
-        safe = torch.where(inside, c_norm, 0.0)
-        radius = torch.where(inside, 2 * safe.atanh(), 2 * root * max_norm)
-        slope = torch.where(inside, 2 * root / (1 - safe.square()), 0.0)
-        drift = torch.where(inside, norm / (root * (1 - safe.square())), max_norm / root)
-    else:
-        radius = 2 * root * length
-        slope = (norm <= max_norm).to(norm) * (2 * root)
-        drift = length / root
-    sinh = radius.sinh()
-    half = (radius / 2).sinh()
-    return _Polar(norm, radius, slope, drift, sinh, sinh / norm, 2 * half.square())
-
-
-def _norm(e: Tensor) -> Tensor:
-    """Norms of rows; of a row of zeros enough to divide by, and a square of 0."""
-    dtype = exact_dtype(e)
-    norm: Tensor = torch.linalg.vector_norm(e, dim=1, dtype=dtype)
-    return norm.clamp_min_(_tiny(dtype))
-
-
-def _differentiable_norm(e: Tensor) -> Tensor:
-    squared = e.square().sum(1)
-    positive = squared > 0
-    return torch.where(positive, torch.where(positive, squared, 1.0).sqrt(), _tiny(e.dtype))
-
-
-def _tiny(dtype: torch.dtype) -> float:
-    return float(torch.finfo(dtype).tiny ** 0.75)
-
-
-def _left(e: Tensor, x: _Polar, dtype: torch.dtype) -> Tensor:
-    """Rows [−sinh A·û, cosh A − 1, 1] of the first factor."""
-    return _factor(e, -x.stretch, (x.alpha, torch.ones_like(x.alpha)), dtype)
-
-
-def _right(f: Tensor, y: _Polar, dtype: torch.dtype) -> Tensor:
-    """Rows [sinh B·v̂, cosh B, cosh B − 1] of the second factor."""
-    return _factor(f, y.stretch, (y.cosh, y.alpha), dtype)
-
-
-def _factor(
-    e: Tensor, stretch: Tensor, columns: tuple[Tensor, Tensor], dtype: torch.dtype
-) -> Tensor:
-    rows = e.new_empty(len(e), e.shape[1] + 2, dtype=dtype)
-    torch.mul(e, stretch[:, None].to(dtype), out=rows[:, :-2])
-    rows[:, -2], rows[:, -1] = columns
-    return rows
 
 
 def _blocks(rows: int, columns: int, device: torch.device, least: int = 1) -> Iterator[slice]:

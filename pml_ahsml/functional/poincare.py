@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from . import distance_kernel
+from .polar import exact_dtype
 
 # Below this squared argument sinh(a)/a and tanh(a)/a are their Taylor polynomials: the first
 # term left out is smaller than 1e-10, so the switch is invisible in float32 and in tests.
@@ -270,7 +271,7 @@ def pairwise_distance(tangent: Tensor, ref_tangent: Tensor, curvature: float | T
     """
     dtype = tangent.dtype
     with torch.autocast(tangent.device.type, enabled=False):
-        exact = distance_kernel.exact_dtype(tangent)
+        exact = exact_dtype(tangent)
         u, v = tangent.to(exact), ref_tangent.to(exact)
         return _length(_half_sinh_squared(u, v, curvature), curvature).to(dtype)
 

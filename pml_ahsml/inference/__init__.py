@@ -1,5 +1,6 @@
 """Nearest neighbours for evaluation and retrieval."""
 
+from .evaluation import PoincareMatchFinder, accuracy_calculator, inference_model
 from .poincare_knn import PoincareKNN
 
-__all__ = ["PoincareKNN"]
+__all__ = ["PoincareKNN", "PoincareMatchFinder", "accuracy_calculator", "inference_model"]

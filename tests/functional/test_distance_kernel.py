@@ -93,6 +93,7 @@ def mixed(dtype: torch.dtype = torch.float64) -> torch.Tensor:
 def test_gradients_are_those_of_the_plain_form_over_blocks(monkeypatch, same, block):
     monkeypatch.setattr(distance_kernel, "_BLOCK_ELEMENTS", block)
     monkeypatch.setattr(distance_kernel, "_GRADIENT_ROWS", 1)
+    monkeypatch.setattr(distance_kernel, "_WIDE_ELEMENTS", block)
     e = mixed(torch.float32).requires_grad_()
     f = e if same else mixed(torch.float32).flip(0).requires_grad_()
     c = torch.tensor(0.3, requires_grad=True)
@@ -109,9 +110,9 @@ def test_gradients_are_those_of_the_plain_form_over_blocks(monkeypatch, same, bl
 
 def test_the_kinds_of_rows_are_all_met():
     e = mixed(torch.float32)
-    kinds = distance_kernel._DistanceMatrix.apply(e, e.clone(), 0.3, 2.3, False, False)[2]
+    kinds = distance_kernel._DistanceMatrix.apply(e, e.clone(), 0.3, 2.3, False, False, True)[2]
     assert set(kinds.tolist()) == {1, 2}
-    kinds = distance_kernel._DistanceMatrix.apply(e, e, 0.3, 2.3, False, True)[2]
+    kinds = distance_kernel._DistanceMatrix.apply(e, e, 0.3, 2.3, False, True, True)[2]
     assert set(kinds.tolist()) == {0, 1, 2}
 
 
@@ -156,6 +157,10 @@ def test_works_under_torch_func():
         torch.testing.assert_close(gradient, expected)
     values = torch.func.vmap(lambda e: poincare.distance_matrix(e, e, 0.1))(e)
     torch.testing.assert_close(values[1], poincare.distance_matrix(e[1], e[1], 0.1))
+    (of_all,) = torch.func.grad(
+        lambda e: torch.func.vmap(loss, in_dims=(0, None))(e, f).sum(), argnums=(0,)
+    )(e)
+    torch.testing.assert_close(of_all, per_sample)
     hessian = torch.func.jacrev(torch.func.grad(loss))(e[0], f)
     assert hessian.shape == (5, 4, 5, 4)
     torch.testing.assert_close(hessian.reshape(20, 20), hessian.reshape(20, 20).T)
@@ -217,7 +222,7 @@ def test_collapse_needs_no_pairs_one_by_one(monkeypatch):
     def refuse(*_):
         raise AssertionError("pairs were computed one by one")
 
-    monkeypatch.setattr(distance_kernel, "_direction_gap", refuse)
+    monkeypatch.setattr(distance_kernel, "direction_gap", refuse)
     e = torch.randn(1, 16) + 1e-4 * torch.randn(300, 16)
     e[::3] = e[0]
     e.requires_grad_()

@@ -1,40 +1,124 @@
+import math
+
+import faiss
 import pytest
 import torch
 from pytorch_metric_learning.distances import CosineSimilarity
+from pytorch_metric_learning.testers import GlobalEmbeddingSpaceTester
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
-from pytorch_metric_learning.utils.inference import InferenceModel, MatchFinder
 
 from pml_ahsml import PoincareDistance, PoincareKNN
+from pml_ahsml.functional import poincare
 from pml_ahsml.inference import poincare_knn
 from tests import reference
 
 
-def test_finds_the_nearest_in_order(monkeypatch):
+@pytest.fixture(params=[True, False], ids=["faiss", "no faiss"])
+def with_faiss(request, monkeypatch):
+    if not request.param:
+        monkeypatch.setattr(poincare_knn, "faiss", None)
+    return request.param
+
+
+def embeddings(kind: str, n: int, d: int) -> torch.Tensor:
+    """The kinds of data of the eight settings, half queries and half references."""
+    directions = torch.nn.functional.normalize(torch.randn(n, d))
+    if kind == "clipped":
+        return 3 * torch.randn(n, d)
+    if kind == "radii":
+        return directions * torch.rand(n, 1) * 2.3
+    # neighbours as many as in 20,000 points of 200 clusters
+    clusters, spread = {"clusters": (n // 100, 0.02), "tight": (n // 100, 0.002)}[kind]
+    centres = directions[:clusters] * torch.rand(clusters, 1) * 2.3
+    return centres[torch.arange(n) % clusters] + spread * torch.randn(n, d)
+
+
+def brute_force(c: float, query: torch.Tensor, refs: torch.Tensor, k: int) -> torch.Tensor:
+    u, v = (poincare.clip_norm(x.double(), 2.3) for x in (query, refs))
+    return poincare.distance_matrix(u, v, c).sort(dim=1, stable=True).indices[:, :k]
+
+
+@pytest.mark.parametrize("c", [0.1, 1.0])
+@pytest.mark.parametrize("kind", ["clipped", "radii", "clusters", "tight"])
+def test_rows_are_those_of_a_float64_brute_force(c, kind, with_faiss):
+    e = embeddings(kind, 4000, 128)
+    query, refs = e[:400], e[400:]
+    distances, indices = PoincareKNN(PoincareDistance(c))(query, 10, refs)
+    expected = brute_force(c, query, refs, 10)
+    assert torch.equal(indices, expected)
+    exact = poincare.pairwise_distance(
+        *(poincare.clip_norm(x.double(), 2.3) for x in (query, refs[expected[:, 9]])), c
+    )
+    torch.testing.assert_close(distances[:, 9].double(), exact, rtol=1e-6, atol=0)
+
+
+def test_float32_alone_reorders_tight_clusters():
+    # what re-ranking is for
+    e = embeddings("tight", 4000, 128)
+    knn = PoincareKNN(rerank=0)
+    found = knn(e[:400], 10, e[400:])[1].sort(1).values
+    expected = brute_force(0.1, e[:400], e[400:], 10).sort(1).values
+    assert not torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("space", ["tangent", "ball"])
+def test_finds_the_nearest_in_order(monkeypatch, space, with_faiss):
     monkeypatch.setattr(poincare_knn, "_BLOCK_ELEMENTS", 100)  # several blocks
+    monkeypatch.setattr(poincare_knn, "_CANDIDATES", 90)
     query, refs = torch.randn(11, 4), torch.randn(30, 4)
-    distances, indices = PoincareKNN(PoincareDistance(1.0, 5.0))(query, 4, refs)
     expected = reference.distance_matrix(query, refs, 1.0)
+    if space == "ball":
+        query, refs = (poincare.expmap0(x.double(), 1.0) for x in (query, refs))
+    distance = PoincareDistance(1.0, 5.0, embedding_space=space)
+    distances, indices = PoincareKNN(distance)(query, 4, refs)
     assert torch.equal(indices, expected.argsort(1)[:, :4])
     torch.testing.assert_close(
         distances.double(), expected.sort(1).values[:, :4], rtol=1e-5, atol=0
     )
+    assert distances.dtype == query.dtype
 
 
-def test_leaves_the_query_out_of_its_own_neighbours():
+def test_power_and_normalisation_are_those_of_the_distance():
+    query, refs = torch.randn(5, 4), torch.randn(30, 4)
+    distance = PoincareDistance(normalize_embeddings=True, power=2)
+    distances, indices = PoincareKNN(distance)(query, 3, refs)
+    expected = distance(query, refs).sort(1)
+    assert torch.equal(indices, expected.indices[:, :3])
+    torch.testing.assert_close(distances, expected.values[:, :3], rtol=1e-5, atol=0)
+
+
+def test_leaves_the_query_out_of_its_own_neighbours(with_faiss):
     e = torch.randn(20, 4)
     e[7] = e[3]  # a duplicate is a neighbour, the query itself is not
-    _, indices = PoincareKNN()(e, 3, e, ref_includes_query=True)
+    distances, indices = PoincareKNN()(e, 3, e, ref_includes_query=True)
     assert indices.shape == (20, 3)
     assert not (indices == torch.arange(20)[:, None]).any()
     assert indices[7, 0] == 3
     assert indices[3, 0] == 7
+    assert distances[7, 0] == 0
 
 
-def test_references_can_be_added_saved_and_loaded(tmp_path):
+def test_equal_references_come_in_order_and_push_out_no_query(with_faiss):
+    e = torch.randn(1, 4).repeat(30, 1)
+    _, indices = PoincareKNN(rerank=2)(e, 5, e, ref_includes_query=True)
+    assert not (indices == torch.arange(30)[:, None]).any()
+    assert (indices.diff(dim=1) > 0).all()
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_half_precision_comes_back_as_it_went_in(half):
+    e = torch.randn(20, 4).to(half)
+    distances, indices = PoincareKNN()(e, 3, e)
+    assert distances.dtype == half
+    assert torch.equal(indices, PoincareKNN()(e.float(), 3, e.float())[1])
+
+
+def test_references_can_be_added_saved_and_loaded(tmp_path, with_faiss):
     query, refs = torch.randn(5, 4), torch.randn(30, 4)
     knn = PoincareKNN(reset_before=False, reset_after=False)
     knn.train(torch.randn(3, 4))
     knn.train(refs[:10])
+    knn(query, 3)
     knn.add(refs[10:])
     expected = PoincareKNN()(query, 6, refs)
     for ours, theirs in zip(knn(query, 6), expected, strict=True):
@@ -45,6 +129,63 @@ def test_references_can_be_added_saved_and_loaded(tmp_path):
     assert torch.equal(other(query, 6)[1], expected[1])
     with pytest.raises(ValueError, match="reference must be given"):
         other(query, 6)  # reset after the search
+    with pytest.raises(ValueError, match="references must be added before they are saved"):
+        other.save(tmp_path / "none.pt")
+
+
+def hnsw(d: int) -> faiss.Index:
+    index = faiss.IndexHNSWFlat(d, 32)
+    index.hnsw.efSearch = 64
+    return index
+
+
+def ivf(d: int) -> faiss.Index:
+    index = faiss.index_factory(d, "IVF16,Flat")
+    index.nprobe = 8
+    return index
+
+
+def ivf_products(d: int) -> faiss.Index:
+    index = faiss.index_factory(d, "IVF16,Flat", faiss.METRIC_INNER_PRODUCT)
+    index.nprobe = 16  # all of it
+    return index
+
+
+INDICES = {"HNSW": hnsw, "IVF": ivf, "IVF of products": ivf_products}
+
+
+@pytest.mark.parametrize("kind", INDICES)
+def test_an_approximate_index_finds_most_neighbours(kind, tmp_path):
+    e = embeddings("clusters", 3000, 16)
+    query, refs = e[:200], e[200:]
+    options = {"index_init_fn": INDICES[kind], "reset_before": False, "reset_after": False}
+    knn = PoincareKNN(**options)
+    knn.train(refs)
+    distances, indices = knn(query, 10)
+    expected = brute_force(0.1, query, refs, 10)
+    recall = (indices[:, :, None] == expected[:, None]).any(2).float().mean()
+    assert recall > 0.9
+    assert (distances.diff(dim=1) >= 0).all()
+    knn.save(tmp_path / "index.pt")
+    other = PoincareKNN(**options)
+    other.load(tmp_path / "index.pt")
+    assert torch.equal(other(query, 10)[1], indices)
+    assert type(other.index) is not faiss.IndexFlatIP
+
+
+def test_curvature_is_read_at_every_search():
+    distance = PoincareDistance(0.1, learn_curvature=True)
+    query, refs = torch.randn(5, 4), torch.randn(60, 4)
+    knn = PoincareKNN(distance, rerank=0, reset_before=False, reset_after=False)
+    knn.train(refs)
+    before = knn(query, 6)[0]
+    with torch.no_grad():
+        distance.log_curvature += 3
+    after, indices = knn(query, 6)
+    expected = distance(query, refs).sort(1)
+    assert not torch.allclose(before, after)
+    torch.testing.assert_close(after, expected.values[:, :6].detach(), rtol=1e-5, atol=0)
+    assert torch.equal(indices, expected.indices[:, :6])
 
 
 def test_evaluates_by_the_radius_where_normalisation_destroys_it():
@@ -57,29 +198,64 @@ def test_evaluates_by_the_radius_where_normalisation_destroys_it():
     calculator = AccuracyCalculator(include=include, knn_func=PoincareKNN())
     assert calculator.get_accuracy(e, labels)["precision_at_1"] == 1
     normalised = torch.nn.functional.normalize(e)
-    assert calculator.get_accuracy(normalised, labels)["precision_at_1"] < 0.7
+    with pytest.warns(UserWarning, match="all embeddings have norm 1"):
+        accuracy = calculator.get_accuracy(normalised, labels)
+    assert accuracy["precision_at_1"] < 0.7
 
 
-def test_serves_an_inference_model():
-    data = torch.utils.data.TensorDataset(torch.randn(50, 4), torch.arange(50))
-    model = InferenceModel(
-        torch.nn.Identity(),
-        match_finder=MatchFinder(PoincareDistance(), threshold=1e-3),
-        normalize_embeddings=False,
-        knn_func=PoincareKNN(reset_before=False, reset_after=False),
-    )
-    model.train_knn(data)
-    distances, indices = model.get_nearest_neighbors(data.tensors[0][:3], 2)
-    assert indices[:, 0].tolist() == [0, 1, 2]
-    assert (distances[:, 0] == 0).all()
-    assert model.is_match(data.tensors[0][:1], data.tensors[0][:1])
+def test_a_tester_that_normalises_is_caught():
+    data = torch.utils.data.TensorDataset(torch.randn(40, 4), torch.arange(40) % 4)
+    calculator = AccuracyCalculator(include=("precision_at_1",), knn_func=PoincareKNN())
+    trunk = torch.nn.Identity()
+    options = {"dataloader_num_workers": 0, "accuracy_calculator": calculator, "batch_size": 40}
+    tester = GlobalEmbeddingSpaceTester(**options)
+    with pytest.warns(UserWarning, match="normalize_embeddings=False"):
+        tester.test({"test": data}, 0, trunk)
+    tester = GlobalEmbeddingSpaceTester(**options, normalize_embeddings=False)
+    accuracies = tester.test({"test": data}, 0, trunk)["test"]
+    expected = calculator.get_accuracy(*data.tensors)["precision_at_1"]
+    assert accuracies["precision_at_1_level0"] == pytest.approx(expected)
+    assert not math.isnan(expected)
 
 
-def test_bad_arguments_are_refused():
+def test_bad_arguments_are_refused(monkeypatch):
     with pytest.raises(TypeError, match="must be a PoincareDistance, got CosineSimilarity"):
         PoincareKNN(CosineSimilarity())
+    with pytest.raises(ValueError, match="rerank must be at least 0, got -1"):
+        PoincareKNN(rerank=-1)
     knn, refs = PoincareKNN(), torch.randn(5, 2)
-    with pytest.raises(ValueError, match="k must be at most 4, .* got 5"):
-        knn(refs, 5, refs, ref_includes_query=True)
-    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
-        knn(refs, 0, refs)
+    for k, message in ((5, "k must be at most 4, .* got 5"), (0, "k must be at least 1, got 0")):
+        with pytest.raises(ValueError, match=message):
+            knn(refs, k, refs, ref_includes_query=True)
+    with pytest.raises(ValueError, match="must include the 5 queries"):
+        knn(refs, 1, refs[:3], ref_includes_query=True)
+    with pytest.raises(ValueError, match=r"reference must be of shape \(N, 2\), got \(5, 3\)"):
+        knn(refs, 1, torch.randn(5, 3))
+    with pytest.raises(TypeError, match="must be of a floating point dtype, got torch.int64"):
+        knn(torch.arange(6).reshape(3, 2), 1, refs)
+    with pytest.raises(ValueError, match="must make an index for inner products or L2, got"):
+        PoincareKNN(index_init_fn=lambda d: faiss.IndexFlat(d, faiss.METRIC_L1))(refs, 1, refs)
+    few = torch.randn(200, 2)
+    with pytest.raises(ValueError, match="the index must find 150 neighbours"):
+        PoincareKNN(
+            index_init_fn=lambda d: faiss.index_factory(d, "IVF4,Flat", faiss.METRIC_INNER_PRODUCT)
+        )(few, 150, few)
+    monkeypatch.setattr(poincare_knn, "faiss", None)
+    with pytest.raises(ValueError, match="must be None where faiss is not installed"):
+        PoincareKNN(index_init_fn=lambda d: None)
+
+
+def test_a_refused_call_changes_nothing():
+    knn = PoincareKNN(reset_before=False, reset_after=False)
+    refs = torch.randn(5, 2)
+    knn.train(refs)
+    for call in (
+        lambda: knn(refs, 9, refs[:1]),
+        lambda: knn(torch.randn(2, 3), 1),
+        lambda: knn.add(torch.randn(2, 3)),
+        lambda: knn.train(torch.randn(2)),
+    ):
+        with pytest.raises(ValueError, match="must be"):
+            call()
+        assert knn.references is not None
+        assert torch.equal(knn.references, refs)
