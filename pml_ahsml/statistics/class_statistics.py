@@ -256,11 +256,10 @@ class ClassStatistics(ModuleWithTables):
         """
         tangent = self.centroids(classes)
         if self.keeps_norm:
-            placed: Tensor = self.distance.from_tangent(tangent).to(like)
-            return placed
+            return self.distance.from_tangent(tangent).to(like)
         norm = torch.linalg.vector_norm(like.detach().float(), dim=1).mean()
         directions: Tensor = torch.nn.functional.normalize(tangent, dim=1)
-        return (directions * norm).to(like)
+        return directions.mul(norm).to(like)
 
     def mean_similarity(self, classes: Tensor) -> tuple[Tensor, Tensor]:
         """Mean Minkowski similarity ⟨m_a, m_b⟩ within and between classes.

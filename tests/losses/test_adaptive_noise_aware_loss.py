@@ -503,12 +503,13 @@ def test_bad_options_are_refused(loss, options, error, message):
 
 
 TRUTH = torch.arange(K).repeat_interleave(B // K)
-RELABELLED = Relabelling(warmup=60, trust_threshold=0.5, memory_size=0)
+ALONE = {"warmup": 60, "trust_threshold": 0.5, "absent_centroids": False}
+RELABELLED = Relabelling(memory_size=0, **ALONE)
 
 
 def replacing(size: int) -> Relabelling:
     """Nothing relabelled, everything replaced."""
-    return Relabelling(confidence=1, warmup=60, trust_threshold=0.5, memory_size=size)
+    return Relabelling(confidence=1, memory_size=size, **ALONE)
 
 
 def test_relabelled_rows_take_part_with_the_label_they_are_believed_to_have():
@@ -636,10 +637,45 @@ def test_a_higher_threshold_keeps_fewer_rows_and_teaches_the_statistics_the_same
     truth = torch.arange(K).repeat_interleave(B // K)
     embeddings = CENTRES[truth] + 3.0 * torch.randn(B, D, generator=generator)  # hard to tell
     labels, _ = inject_label_noise(truth, 0.25, num_classes=K, generator=generator)
-    low, high = (warmed(loss, relabel=Relabelling(1, 0, 60, q, 0)) for q in (0.5, 0.999))
+    low, high = (warmed(loss, relabel=Relabelling(1, 0, 60, q, 0, False)) for q in (0.5, 0.999))
     trust = low.trust(embeddings, labels)
     rows = trust > 0.999
     assert (rows != (trust > 0.5)).any()
     assert torch.equal(high(embeddings, labels), loss(embeddings[rows], labels[rows]))
     low(embeddings, labels)
     assert torch.equal(low.class_statistics.means, high.class_statistics.means)
+
+
+def test_absent_classes_take_part_by_their_centroids():
+    loss = losses.MultiSimilarityLoss()
+    options = Relabelling(1, 0, 60, 0.5, memory_size=0)
+    wrapper = warmed(loss, relabel=options)
+    embeddings, labels, is_noisy = batch(100)
+    present = labels < 5
+    embeddings, labels, is_noisy = embeddings[present], labels[present], is_noisy[present]
+    right = ~is_noisy
+    norm = embeddings.norm(dim=1).mean()
+    statistics = wrapper.class_statistics
+    directions = torch.nn.functional.normalize(statistics.centroids(torch.tensor([5, 6, 7])))
+    value, gradient = value_and_gradient(wrapper, embeddings, labels)
+    expected, expected_gradient = value_and_gradient(
+        lambda e: loss(
+            torch.cat([e, directions * norm]), torch.cat([labels[right], torch.tensor([5, 6, 7])])
+        ),
+        embeddings[right],
+    )
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(gradient[right], expected_gradient)
+    # as many as there are doubtful samples, and other ones from batch to batch
+    few = torch.cat([right.nonzero().squeeze(1), is_noisy.nonzero().squeeze(1)[:1]])
+    chosen = set()
+    for _ in range(3):
+        classes = wrapper._absent_classes(labels[right].unique(), 1)
+        assert len(classes) == 1
+        chosen.add(int(classes))
+        wrapper(embeddings[few], labels[few])
+    assert chosen == {5, 6, 7}
+    trusted = right.nonzero().squeeze(1)
+    assert torch.equal(
+        wrapper(embeddings[trusted], labels[trusted]), loss(embeddings[right], labels[right])
+    )

@@ -5,6 +5,7 @@ import torch
 from pytorch_metric_learning.distances import CosineSimilarity
 
 from pml_ahsml import ClassStatistics, PoincareDistance
+from pml_ahsml.functional import confusion_prior as cp
 from pml_ahsml.functional import poincare
 from tests import reference
 
@@ -146,3 +147,51 @@ def test_bad_options_are_refused(options):
     name = next(iter(options))
     with pytest.raises(ValueError, match=f"{name} must be"):
         ClassStatistics(**{"num_classes": K, "embedding_size": D, **options})
+
+
+def test_centroids_as_embeddings_lie_where_the_statistics_say():
+    for space in ("tangent", "ball"):
+        distance = PoincareDistance(embedding_space=space)
+        statistics = ClassStatistics(2, 3, distance)
+        points = 0.3 * torch.randn(6, 3)
+        statistics.update(points, torch.tensor([0, 0, 0, 1, 1, 1]))
+        placed = statistics.as_embeddings(torch.tensor([1]), points)
+        to_own, to_other = distance(placed, statistics.as_embeddings(torch.tensor([1, 0]), points))[
+            0
+        ]
+        assert float(to_own) == pytest.approx(0, abs=1e-3)
+        assert float(to_other) == pytest.approx(float(statistics.divergence()[0, 1]), rel=1e-3)
+
+
+@pytest.mark.parametrize("spread", [0.2, 5.0])
+def test_lists_of_neighbours_come_close_to_all_pairs(spread):
+    groups = torch.randn(30, D).repeat_interleave(10, 0)
+    centres = groups + 0.5 * torch.randn(300, D)
+    exact = ClassStatistics(300, D)
+    listed = ClassStatistics(300, D, max_exact_classes=299)
+    for rows in torch.randperm(1200).split(100):
+        labels = rows % 300
+        embeddings = centres[labels] + 0.1 * torch.randn(len(labels), D)
+        exact.update(embeddings, labels)
+        listed.update(embeddings, labels)
+    labels = torch.randint(300, (50,))
+    embeddings = centres[labels]
+    one, other = exact.evidence(embeddings, labels), listed.evidence(embeddings, labels)
+    assert torch.equal(one.distances, other.distances)
+    torch.testing.assert_close(one.label_distances, other.label_distances)
+    log_z, _ = cp.log_normaliser(one.neighbourhoods, spread)
+    estimate, _ = cp.log_normaliser(other.neighbourhoods, spread)
+    # lists are as old as the last visit of a class, and a third of the classes came later
+    assert (estimate - log_z).abs().mean() < 0.25
+
+
+def test_lists_of_neighbours_resume():
+    first, second = (ClassStatistics(40, 3, max_exact_classes=0) for _ in range(2))
+    labels = torch.arange(40)
+    first.update(torch.randn(40, 3), labels)
+    second.load_state_dict(first.state_dict())
+    embeddings = torch.randn(40, 3)
+    one, other = (s.evidence(embeddings, labels).neighbourhoods for s in (first, second))
+    assert torch.equal(one.distances, other.distances)
+    assert torch.equal(one.weights, other.weights)
+    assert one.seen.all()
