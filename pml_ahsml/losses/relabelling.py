@@ -61,7 +61,7 @@ class Relabelling:
     """
 
     confidence: float = 0.95
-    gap: float = 1 / 3
+    gap: float = 0.25
     warmup: int = 100
     trust_threshold: float = 0.8
     memory_size: int = 1024
