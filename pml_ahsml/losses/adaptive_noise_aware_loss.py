@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,11 +14,12 @@ from torch import Tensor
 from ..checks import check_count, check_embeddings, check_labels
 from ..statistics import ClassStatistics, Evidence, LabelNoiseModel
 from ..statistics.gather import gather_batch
-from . import view_pairs, wrapped_loss
+from . import stand_ins, view_pairs, wrapped_loss
 from .adaptive_margins import AdaptiveMargins
 from .batch import Batch
+from .judgement import Judgement
 from .relabelling import Relabelling
-from .replay_memory import ReplayMemory, count_of, occurrence
+from .replay_memory import ReplayMemory
 from .row_selection import IndicesTuple, RowSelection
 
 # A distrusted sample still says a little about where its class lies. Without that little, a class
@@ -28,29 +29,6 @@ _DISTRUSTED_WEIGHT = 0.1
 _DEFAULT_RELABELLING = Relabelling()
 
 _OF_THE_WRAPPED_LOSS = ("distance", "reducer", "embedding_regularizer", "embedding_reg_weight")
-
-
-@dataclass(frozen=True)
-class _Judgement:
-    """What is made of the rows of a batch.
-
-    Args:
-        trusted: (N,) bool, trust above ½; what the centroids go by.
-        takes_part: (N,) bool, what the wrapped loss sees.
-        labels: (N,) as given, or as believed where a row is relabelled.
-        relabels: whether relabelling and replacing have begun.
-    """
-
-    trusted: Tensor
-    takes_part: Tensor
-    labels: Tensor
-    relabels: bool
-
-    def select(self, rows: Tensor) -> "_Judgement":
-        """The judgement of some rows, a (N,) bool mask."""
-        return _Judgement(
-            self.trusted[rows], self.takes_part[rows], self.labels[rows], self.relabels
-        )
 
 
 class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
@@ -294,16 +272,16 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         return torch.where(judged[:, None], posterior, one_hot)
 
     @torch.no_grad()
-    def _judge(self, evidence: Evidence, labels: Tensor) -> "_Judgement":
+    def _judge(self, evidence: Evidence, labels: Tensor) -> Judgement:
         posterior = self._posterior(evidence, labels)
         trusted = posterior.gather(1, labels[:, None]).squeeze(1) > 0.5
         warm = self.noise_model.is_warm
         if self.relabel is None or not warm or self.noise_model.batches < self.relabel.warmup:
-            return _Judgement(trusted, trusted, labels, relabels=False)
+            return Judgement(trusted, trusted, labels, relabels=False)
         takes_part, believed = self.relabel.decide(posterior, evidence, labels)
-        return _Judgement(trusted, takes_part, believed, relabels=True)
+        return Judgement(trusted, takes_part, believed, relabels=True)
 
-    def _wrapped(self, batch: Batch, judgement: "_Judgement") -> Any:
+    def _wrapped(self, batch: Batch, judgement: Judgement) -> Any:
         """The wrapped loss on the rows that take part."""
         is_memory = isinstance(self.loss, pml_losses.CrossBatchMemory)
         forms_pairs = batch.indices_tuple is None and not is_memory
@@ -367,36 +345,33 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
 
     @torch.no_grad()
     def _stand_ins(
-        self, batch: Batch, given: Tensor, keep: Tensor, judgement: "_Judgement"
+        self, batch: Batch, given: Tensor, keep: Tensor, judgement: Judgement
     ) -> tuple[Tensor, Tensor] | None:
         """Rows from the past that stand in for doubtful ones, and their classes."""
         if self.relabel is None or not self.training or not judgement.relabels:
             return None
-        embeddings, labels = [batch.embeddings[:0]], [given[:0]]
+        rows = [(batch.embeddings[:0], given[:0])]
         if self.memory is not None:
-            missing = given[occurrence(given) >= count_of(given, batch.labels[keep])]
-            remembered, classes = self.memory.to(given.device).newest(missing)
-            embeddings.append(remembered.to(batch.embeddings))
-            labels.append(classes)
+            memory = self.memory.to(given.device)
+            rows.append(stand_ins.remembered(memory, given, batch.labels[keep]))
         if self.relabel.absent_centroids:
             doubtful = int((~keep | (batch.labels != given)).sum())
-            classes = self._absent_classes(torch.cat([batch.labels[keep], *labels]), doubtful)
-            embeddings.append(self.class_statistics.as_embeddings(classes, batch.embeddings))
-            labels.append(classes)
-        stand_ins = torch.cat(embeddings), torch.cat(labels)
-        return stand_ins if len(stand_ins[1]) else None
-
-    def _absent_classes(self, present: Tensor, count: int) -> Tensor:
-        """Up to ``count`` classes that are judged and not present, other ones in each batch."""
-        eligible = self.class_statistics.visits >= self.class_warmup
-        eligible[present] = False
-        absent = eligible.nonzero().squeeze(1)
-        if len(absent) <= count:
-            return absent
-        return absent.roll(-count * self.noise_model.batches)[:count]
+            rows.append(
+                stand_ins.absent_centroids(
+                    self.class_statistics,
+                    torch.cat([batch.labels[keep], *(classes for _, classes in rows)]),
+                    doubtful,
+                    like=batch.embeddings,
+                    turn=self.noise_model.batches,
+                    min_visits=self.class_warmup,
+                )
+            )
+        embeddings = torch.cat([e.to(batch.embeddings) for e, _ in rows])
+        labels = torch.cat([classes for _, classes in rows])
+        return (embeddings, labels) if len(labels) else None
 
     @torch.no_grad()
-    def _learn(self, batch: Batch, evidence: Evidence, judgement: "_Judgement") -> None:
+    def _learn(self, batch: Batch, evidence: Evidence, judgement: Judgement) -> None:
         embeddings, labels, view_ids = batch.embeddings.detach(), batch.labels, batch.view_ids
         if batch.enqueue_mask is not None:
             queries = ~batch.enqueue_mask

@@ -1,0 +1,28 @@
+"""What is made of the rows of a batch."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Which labels are believed.
+
+    Args:
+        trusted: (N,) bool, trust above ½; what the centroids go by.
+        takes_part: (N,) bool, what the wrapped loss sees.
+        labels: (N,) as given, or as believed where a row is relabelled.
+        relabels: whether relabelling and replacing have begun.
+    """
+
+    trusted: Tensor
+    takes_part: Tensor
+    labels: Tensor
+    relabels: bool
+
+    def select(self, rows: Tensor) -> "Judgement":
+        """The judgement of some rows, a (N,) bool mask."""
+        return Judgement(
+            self.trusted[rows], self.takes_part[rows], self.labels[rows], self.relabels
+        )
