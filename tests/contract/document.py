@@ -172,7 +172,7 @@ SECTIONS = (
     ),
     Section(
         "Testers",
-        "With `normalize_embeddings=False`, without which the radius is lost.",
+        "With `normalize_embeddings=False`; without it the radius is lost, and a warning says so.",
         exported(testers, testers.BaseTester, ("BaseTester",)),
         {"PoincareKNN": pd.tester_with_knn},
     ),

@@ -190,8 +190,12 @@ def tester_with_knn(cls: type) -> str:
 
     found = _quietly(lambda: accuracy(False))
     ensure(abs(found - expected) < 1e-6, f"precision@1 {found} is not {expected}")
-    spoilt = _quietly(lambda: accuracy(True))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        spoilt = _quietly(lambda: accuracy(True))
     ensure(spoilt != found, "normalised embeddings are another thing")
+    said = any("normalize_embeddings=False" in str(warning.message) for warning in warned)
+    ensure(said, "a warning that says so")
     return WORKS
 
 
