@@ -342,8 +342,8 @@ def plot(rows: list[Row], runs: Sequence[str], path: Path) -> None:
     """Mean MAP@R of the runs of each row, with the standard deviation over the seeds."""
     figure, axis = plt.subplots(figsize=(9, 1 + 0.3 * len(rows)), layout="constrained")
     colours = {"plain": "tab:gray", "prism": "tab:blue", "clean_only": "k"}
-    own = ("tab:red", "tab:orange", "tab:green", "tab:purple")
-    colours |= dict(zip(VARIANTS, own, strict=True))
+    variants = [run for run in runs if run in VARIANTS]
+    colours |= {run: f"C{(3 + n) % 10}" for n, run in enumerate(variants)}
     for run, offset in zip(runs, np.linspace(-0.25, 0.25, len(runs)), strict=True):
         made = [(y, row) for y, row in enumerate(rows) if row.scores(run)]
         axis.errorbar(

@@ -109,27 +109,29 @@ def marginal_gradient(
     return torch.stack([wrong - noise_rate, nearer / temperature, wider / spread])
 
 
-def geodesic_gap(distances: Tensor, spacing: Tensor, guesses: Tensor) -> Tensor:
-    """How much nearer a sample is to one class than to any other, in units of class spacing.
+def geodesic_gap(distances: Tensor, spacing: Tensor, labels: Tensor, guesses: Tensor) -> Tensor:
+    """How much nearer a sample is to one class than to another, in units of class spacing.
 
-    min_{k≠g} (d(h_i, μ_k) − d(h_i, μ_g)) / s.
+    (d(h_i, μ_y) − d(h_i, μ_g)) / s.
 
     Args:
         distances: (N, K) geodesic distances of the samples to the class centroids, inf for classes
             never seen.
         spacing: s, the mean geodesic distance between a class and its nearest classes.
-        guesses: (N,) classes g that have been seen.
+        labels: (N,) classes y.
+        guesses: (N,) classes g.
 
     Returns:
-        (N,), negative where another class is nearer.
+        (N,), positive where the sample is nearer to g; nan where y or g is unseen.
 
     Source:
         This project.
 
     Example:
-        >>> d = torch.tensor([[3.0, 1.0, 2.0]])
-        >>> geodesic_gap(d, torch.tensor(4.0), torch.tensor([1]))
-        tensor([0.2500])
+        >>> d = torch.tensor([[3.0, 1.0]])
+        >>> geodesic_gap(d, torch.tensor(4.0), torch.tensor([0]), torch.tensor([1]))
+        tensor([0.5000])
     """
-    others = distances.scatter(1, guesses[:, None], torch.inf).amin(1)
-    return (others - distances.gather(1, guesses[:, None]).squeeze(1)) / spacing
+    to_label, to_guess = distances.gather(1, torch.stack([labels, guesses], 1)).unbind(1)
+    gap = (to_label - to_guess) / spacing
+    return gap.masked_fill(to_label.isinf() | to_guess.isinf(), torch.nan)

@@ -28,6 +28,16 @@ _DISTRUSTED_WEIGHT = 0.1
 
 _DEFAULT_RELABELLING = Relabelling()
 
+# Recorded by PML's record-keeper under ``collect_stats``. Not the names of properties: PML writes a
+# 0 into each at the start of a forward.
+_STATS = (
+    "stat_noise_rate",
+    "stat_share_trusted",
+    "stat_share_relabelled",
+    "stat_temperature",
+    "stat_spread",
+)
+
 _OF_THE_WRAPPED_LOSS = ("distance", "reducer", "embedding_regularizer", "embedding_reg_weight")
 
 
@@ -72,8 +82,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         sync: under plain DistributedDataParallel, learn from the samples of all ranks, so that all
             ranks hold the same statistics. Not inside a DistributedLossWrapper, which hands over
             all samples by itself, unless that has efficient=True, with which it does not.
-        **kwargs: of ``BaseMetricLossFunction``: collect_stats. Distance, reducer and regularizers
-            belong to the wrapped loss.
+        **kwargs: of ``BaseMetricLossFunction``: collect_stats, with which noise rate, share
+            trusted, share relabelled, τ and σ are attributes ``stat_…`` that record-keeper logs.
+            Distance, reducer and regularizers belong to the wrapped loss.
 
     Returns:
         ``forward(embeddings, labels, indices_tuple=None, ref_emb=None, ref_labels=None)``: what
@@ -160,6 +171,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             list_of_names=["num_classes", "embedding_size", "class_warmup", "num_views"],
             is_stat=False,
         )
+        self.add_to_recordable_attributes(list_of_names=list(_STATS), is_stat=True)
 
     @property
     def distance(self) -> BaseDistance:
@@ -209,6 +221,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         evidence = self._evidence(batch.embeddings, batch.labels, batch.view_ids)
         judgement = self._judge(evidence, batch.labels)
         output = self._wrapped(batch, judgement)
+        if self.collect_stats:
+            self._record(batch, judgement)
         # last, so that a batch that the wrapped loss refuses has taught nothing
         if self.training:
             self._learn(batch, evidence, judgement)
@@ -334,6 +348,18 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
                 for indices_tuple in pairs.calls(self.loss)
             ]
         return outputs[0] if len(outputs) == 1 else torch.stack(outputs).sum(0)
+
+    def _record(self, batch: Batch, judgement: Judgement) -> None:
+        relabelled = judgement.takes_part & (judgement.labels != batch.labels)
+        values = (
+            self.noise_rate,
+            float(judgement.trusted.float().mean()),
+            float(relabelled.float().mean()),
+            self.noise_model.temperature,
+            self.noise_model.spread,
+        )
+        for name, value in zip(_STATS, values, strict=True):
+            setattr(self, name, value)
 
     def _margins(
         self, batch: Batch, takes_part: Tensor | None = None

@@ -22,7 +22,7 @@ class Relabelling:
     the labels wrong, two samples a class are left. So that a batch keeps its composition,
 
     1. a doubtful sample takes part with the label it is believed to have, if the posterior of that
-       class exceeds ``confidence`` and its centroid is nearer than that of any other class by more
+       class exceeds ``confidence`` and its centroid is nearer than that of the given label by more
        than ``gap`` times the typical distance between neighbouring classes. The second condition
        keeps the model from following its own guesses where classes lie close, which is where a
        posterior that has been trained on them is overconfident;
@@ -61,7 +61,7 @@ class Relabelling:
     """
 
     confidence: float = 0.95
-    gap: float = 0.25
+    gap: float = 0.5
     warmup: int = 100
     trust_threshold: float = 0.8
     memory_size: int = 1024
@@ -96,7 +96,7 @@ class Relabelling:
         as_given = trust > self.trust_threshold
         certainty, guesses = posterior.max(1)
         spacing = class_spacing(evidence.neighbourhoods)
-        gap = geodesic_gap(evidence.distances, spacing, guesses)
+        gap = geodesic_gap(evidence.distances, spacing, labels, guesses)
         relabelled = ~as_given & (guesses != labels) & (certainty > self.confidence)
         relabelled &= gap > self.gap
         return as_given | relabelled, torch.where(relabelled, guesses, labels)

@@ -23,6 +23,7 @@ def remembered(memory: ReplayMemory, given: Tensor, kept: Tensor) -> Rows:
         This project.
 
     Example:
+        >>> import torch
         >>> memory = ReplayMemory(size=4, embedding_size=1)
         >>> memory.push(torch.tensor([[1.0], [2.0]]), torch.tensor([0, 1]))
         >>> remembered(memory, given=torch.tensor([0, 0, 1]), kept=torch.tensor([0, 1]))
@@ -58,6 +59,7 @@ def absent_centroids(
         This project.
 
     Example:
+        >>> import torch
         >>> statistics = ClassStatistics(num_classes=3, embedding_size=2)
         >>> e = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
         >>> statistics.update(e, torch.tensor([0, 2]))

@@ -82,11 +82,13 @@ def test_the_slope_is_that_of_the_marginal_likelihood(noise_rate, spread):
         assert float(slope[i]) == pytest.approx(expected, rel=1e-5, abs=1e-8)
 
 
-def test_the_gap_is_that_to_the_nearest_other_class_in_units_of_the_spacing():
+def test_the_gap_is_in_units_of_the_spacing_and_unknown_for_unseen_classes():
     distances, _, _, labels, _ = setting()
-    distances[:, 3] = torch.inf  # never seen
-    guesses = labels.masked_fill(labels == 3, 0)
-    gap = lp.geodesic_gap(distances, torch.tensor(0.7), guesses)
-    for i, g in enumerate(guesses.tolist()):
-        nearest = min(float(distances[i, k]) for k in range(K) if k != g)
-        assert float(gap[i]) == pytest.approx((nearest - float(distances[i, g])) / 0.7)
+    guesses = labels.roll(1)
+    gap = lp.geodesic_gap(distances, torch.tensor(0.7), labels, guesses)
+    for i in range(N):
+        nearer = float(distances[i, labels[i]] - distances[i, guesses[i]])
+        assert float(gap[i]) == pytest.approx(nearer / 0.7)
+    distances[:, 3] = torch.inf
+    gap = lp.geodesic_gap(distances, torch.tensor(0.7), labels, guesses)
+    assert torch.equal(gap.isnan(), (labels == 3) | (guesses == 3))

@@ -670,3 +670,18 @@ def test_absent_classes_take_part_by_their_centroids():
     assert torch.equal(
         wrapper(embeddings[trusted], labels[trusted]), loss(embeddings[right], labels[right])
     )
+
+
+def test_its_numbers_are_recorded_the_way_of_pml():
+    embeddings, labels, is_noisy = batch(100)
+    wrapper = warmed(losses.ContrastiveLoss(), relabel=RELABELLED, collect_stats=True)
+    assert all(getattr(wrapper, name) == 0 for name in wrapper._record_these_stats)
+    wrapper(embeddings, labels)
+    assert wrapper.stat_noise_rate == pytest.approx(0.25, abs=0.05)
+    assert wrapper.stat_share_trusted == pytest.approx(float((~is_noisy).float().mean()))
+    assert 0.5 * 0.25 < wrapper.stat_share_relabelled <= 0.25
+    assert 0.01 <= wrapper.stat_temperature <= 2
+    assert 0.05 <= wrapper.stat_spread <= 50
+    names = {name for name in vars(wrapper) if name.startswith("stat_")}
+    assert names == set(wrapper._record_these_stats)
+    assert not any(name.startswith("stat_") for name in vars(warmed(losses.ContrastiveLoss())))

@@ -27,7 +27,6 @@ def decide(options, posterior, distances, label):
         ([0.02, 0.95, 0.03], [3.0, 1.0, 3.0], 0, True, 1),
         ([0.15, 0.85, 0.00], [3.0, 1.0, 3.0], 0, False, 0),  # not certain
         ([0.02, 0.95, 0.03], [1.9, 1.0, 3.0], 0, False, 0),  # the given class is almost as near
-        ([0.02, 0.95, 0.03], [3.0, 1.0, 1.9], 0, False, 0),  # another class is almost as near
         ([0.02, 0.95, 0.03], [3.0, 1.0, 3.0], 1, True, 1),  # trusted as given
         ([0.75, 0.25, 0.00], [1.0, 2.0, 3.0], 0, False, 0),  # trust between ½ and the threshold
     ],
