@@ -62,6 +62,31 @@ def label_posterior(log_likelihood: Tensor, log_prior: Tensor) -> Tensor:
     return (log_likelihood + log_prior).softmax(dim=1)
 
 
+def taken_at_their_word(posterior: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
+    """A posterior in which the labels of some samples are believed.
+
+    Args:
+        posterior: (N, K).
+        labels: (N,) labels as given.
+        rows: (N,) bool, the samples whose label is believed.
+
+    Returns:
+        (N, K), one-hot at the label in these rows.
+
+    Source:
+        This project.
+
+    Example:
+        >>> t = torch.tensor([[0.4, 0.6], [0.4, 0.6]])
+        >>> taken_at_their_word(t, torch.tensor([0, 0]), torch.tensor([True, False]))
+        tensor([[1.0000, 0.0000],
+                [0.4000, 0.6000]])
+    """
+    posterior = posterior.masked_fill(rows[:, None], 0.0)
+    posterior[rows, labels[rows]] = 1.0
+    return posterior
+
+
 def marginal_gradient(
     posterior: Tensor,
     likelihood: Tensor,

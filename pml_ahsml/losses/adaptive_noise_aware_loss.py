@@ -12,6 +12,7 @@ from pytorch_metric_learning.reducers import BaseReducer
 from torch import Tensor
 
 from ..checks import check_count, check_embeddings, check_labels
+from ..functional import label_posterior as lp
 from ..statistics import ClassStatistics, Evidence, LabelNoiseModel
 from ..statistics.gather import gather_batch
 from . import stand_ins, view_pairs, wrapped_loss
@@ -278,12 +279,11 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         return evidence if view_ids is None else evidence.averaged(view_ids)
 
     def _posterior(self, evidence: Evidence, labels: Tensor) -> Tensor:
-        one_hot = torch.nn.functional.one_hot(labels, self.num_classes).float()
         if not self.noise_model.is_warm:
-            return one_hot
+            return torch.nn.functional.one_hot(labels, self.num_classes).float()
         posterior = self.noise_model.to(labels.device).posterior(evidence, labels)
-        judged = self.class_statistics.visits[labels] >= self.class_warmup
-        return torch.where(judged[:, None], posterior, one_hot)
+        in_warmup = self.class_statistics.visits[labels] < self.class_warmup
+        return lp.taken_at_their_word(posterior, labels, in_warmup)
 
     @torch.no_grad()
     def _judge(self, evidence: Evidence, labels: Tensor) -> Judgement:

@@ -138,8 +138,7 @@ class LabelNoiseModel(ModuleWithTables):
             (N, K), rows sum to 1; one-hot at the label where that class is still unseen.
         """
         posterior = self._believed(evidence, labels).posterior
-        one_hot = torch.nn.functional.one_hot(labels, self.num_classes).to(posterior.dtype)
-        return torch.where(evidence.seen[labels, None], posterior, one_hot)
+        return lp.taken_at_their_word(posterior, labels, ~evidence.seen[labels])
 
     @torch.no_grad()
     def update(self, evidence: Evidence, labels: Tensor) -> None:
