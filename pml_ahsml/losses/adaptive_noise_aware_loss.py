@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..checks import check_count, check_embeddings, check_labels
 from ..functional import label_posterior as lp
-from ..statistics import ClassStatistics, Evidence, LabelNoiseModel
+from ..statistics import Belief, ClassStatistics, LabelNoiseModel
 from ..statistics.gather import gather_batch
 from . import stand_ins, view_pairs, wrapped_loss
 from .adaptive_margins import AdaptiveMargins
@@ -219,14 +219,14 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         )
         self.reset_stats()
         # by centroids and parameters that have not seen these samples yet
-        evidence = self._evidence(batch.embeddings, batch.labels, batch.view_ids)
-        judgement = self._judge(evidence, batch.labels)
+        belief = self._believe(batch.embeddings, batch.labels, batch.view_ids)
+        judgement = self._judge(belief)
         output = self._wrapped(batch, judgement)
         if self.collect_stats:
             self._record(batch, judgement)
         # last, so that a batch that the wrapped loss refuses has taught nothing
         if self.training:
-            self._learn(batch, evidence, judgement)
+            self._learn(batch, belief, judgement)
         return output
 
     @torch.no_grad()
@@ -256,7 +256,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             classes that are still in theirs.
         """
         labels = self._checked(embeddings, labels)
-        return self._posterior(self._evidence(embeddings, labels), labels)
+        return self._posterior(self._believe(embeddings, labels))
 
     def class_divergence(self, classes: Tensor | Sequence[int] | None = None) -> Tensor:
         """Geodesic distances between class centroids.
@@ -272,27 +272,30 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         )
 
     @torch.no_grad()
-    def _evidence(
+    def _believe(
         self, embeddings: Tensor, labels: Tensor, view_ids: Tensor | None = None
-    ) -> Evidence:
+    ) -> Belief:
         evidence = self.class_statistics.to(embeddings.device).evidence(embeddings, labels)
-        return evidence if view_ids is None else evidence.averaged(view_ids)
+        if view_ids is not None:
+            evidence = evidence.averaged(view_ids)
+        return self.noise_model.to(embeddings.device).believe(evidence, labels)
 
-    def _posterior(self, evidence: Evidence, labels: Tensor) -> Tensor:
+    def _posterior(self, belief: Belief) -> Tensor:
+        labels = belief.labels
         if not self.noise_model.is_warm:
             return torch.nn.functional.one_hot(labels, self.num_classes).float()
-        posterior = self.noise_model.to(labels.device).posterior(evidence, labels)
         in_warmup = self.class_statistics.visits[labels] < self.class_warmup
-        return lp.taken_at_their_word(posterior, labels, in_warmup)
+        return lp.taken_at_their_word(belief.posterior, labels, in_warmup)
 
     @torch.no_grad()
-    def _judge(self, evidence: Evidence, labels: Tensor) -> Judgement:
-        posterior = self._posterior(evidence, labels)
+    def _judge(self, belief: Belief) -> Judgement:
+        labels = belief.labels
+        posterior = self._posterior(belief)
         trusted = posterior.gather(1, labels[:, None]).squeeze(1) > 0.5
         warm = self.noise_model.is_warm
         if self.relabel is None or not warm or self.noise_model.batches < self.relabel.warmup:
             return Judgement(trusted, trusted, labels, relabels=False)
-        takes_part, believed = self.relabel.decide(posterior, evidence, labels)
+        takes_part, believed = self.relabel.decide(posterior, belief.evidence, labels)
         return Judgement(trusted, takes_part, believed, relabels=True)
 
     def _wrapped(self, batch: Batch, judgement: Judgement) -> Any:
@@ -304,7 +307,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         if batch.ref_emb is not None and batch.ref_labels is None:
             ref_rows = torch.ones(len(batch.ref_emb), dtype=torch.bool, device=keep.device)
         elif batch.ref_emb is not None and batch.ref_labels is not None:
-            refs = self._judge(self._evidence(batch.ref_emb, batch.ref_labels), batch.ref_labels)
+            refs = self._judge(self._believe(batch.ref_emb, batch.ref_labels))
             ref_rows = refs.takes_part & (forms_pairs | (refs.labels == batch.ref_labels))
             if forms_pairs and refs.relabels:
                 batch = replace(batch, ref_labels=refs.labels)
@@ -397,24 +400,24 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         return (embeddings, labels) if len(labels) else None
 
     @torch.no_grad()
-    def _learn(self, batch: Batch, evidence: Evidence, judgement: Judgement) -> None:
+    def _learn(self, batch: Batch, belief: Belief, judgement: Judgement) -> None:
         embeddings, labels, view_ids = batch.embeddings.detach(), batch.labels, batch.view_ids
         if batch.enqueue_mask is not None:
             queries = ~batch.enqueue_mask
             embeddings, labels = embeddings[queries], labels[queries]
             view_ids = None if view_ids is None else view_ids[queries]
-            evidence, judgement = evidence.select(queries), judgement.select(queries)
+            belief, judgement = belief.select(queries), judgement.select(queries)
         if self.sync:
             embeddings, labels, view_ids = gather_batch(embeddings, labels, view_ids)
-            evidence = self._evidence(embeddings, labels, view_ids)
-            judgement = self._judge(evidence, labels)
+            belief = self._believe(embeddings, labels, view_ids)
+            judgement = self._judge(belief)
         if len(embeddings) == 0:
             return
         if self.memory is not None and self.noise_model.is_warm:
             # relabelled samples stay out: a wrong guess would be confirmed by its own echo
             rows = judgement.takes_part & (judgement.labels == labels)
             self.memory.to(labels.device).push(embeddings[rows], labels[rows])
-        self.noise_model.to(labels.device).update(evidence, labels)
+        self.noise_model.learn(belief)
         weights = torch.where(judgement.trusted, 1.0, _DISTRUSTED_WEIGHT)
         self.class_statistics.update(embeddings, labels, weights)
 

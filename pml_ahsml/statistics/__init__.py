@@ -2,6 +2,6 @@
 
 from .class_statistics import ClassStatistics
 from .evidence import Evidence
-from .label_noise_model import LabelNoiseModel
+from .label_noise_model import Belief, LabelNoiseModel
 
-__all__ = ["ClassStatistics", "Evidence", "LabelNoiseModel"]
+__all__ = ["Belief", "ClassStatistics", "Evidence", "LabelNoiseModel"]

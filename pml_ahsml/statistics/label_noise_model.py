@@ -1,7 +1,7 @@
 """How wrong are the labels? The learnt part of the label model."""
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -127,6 +127,27 @@ class LabelNoiseModel(ModuleWithTables):
         return self.log_parameters[2].exp().item()
 
     @torch.no_grad()
+    def believe(self, evidence: Evidence, labels: Tensor) -> "Belief":
+        """What the model makes of a batch, as it stands.
+
+        Args:
+            evidence: where the samples and their labels lie among the classes.
+            labels: (N,) labels as given.
+
+        Returns:
+            The posterior, and what :meth:`learn` needs beside it.
+        """
+        temperature = self.log_parameters[1].exp()
+        log_likelihood = lp.class_log_likelihood(
+            evidence.distances, temperature, self.balance, evidence.seen
+        )
+        noise_rate = self.log_parameters[0].sigmoid().item()
+        spread = self.log_parameters[2].exp().item()
+        log_z, mean_distance = cp.log_normaliser(evidence.neighbourhoods, spread)
+        prior = cp.log_prior(evidence.label_distances, labels, log_z, noise_rate, spread)
+        posterior = lp.label_posterior(log_likelihood, prior)
+        return Belief(evidence, labels, log_likelihood.exp(), posterior, mean_distance)
+
     def posterior(self, evidence: Evidence, labels: Tensor) -> Tensor:
         """Posterior over the true class of each sample, given its place and its label.
 
@@ -137,10 +158,9 @@ class LabelNoiseModel(ModuleWithTables):
         Returns:
             (N, K), rows sum to 1; one-hot at the label where that class is still unseen.
         """
-        posterior = self._believed(evidence, labels).posterior
+        posterior = self.believe(evidence, labels).posterior
         return lp.taken_at_their_word(posterior, labels, ~evidence.seen[labels])
 
-    @torch.no_grad()
     def update(self, evidence: Evidence, labels: Tensor) -> None:
         """Learn from one batch: one step on ε, τ and σ, one on the balance.
 
@@ -148,41 +168,37 @@ class LabelNoiseModel(ModuleWithTables):
             evidence: where the samples and their labels lie among the classes.
             labels: (N,) labels as given. Samples whose class is unseen teach nothing yet.
         """
+        self.learn(self.believe(evidence, labels))
+
+    @torch.no_grad()
+    def learn(self, belief: "Belief") -> None:
+        """Learn from one batch, of which the model has made something already.
+
+        Args:
+            belief: what :meth:`believe` returned; nothing has been learnt since.
+        """
         if self.counts_labels:
-            self.label_counts += torch.bincount(labels, minlength=self.num_classes)
-        known = evidence.seen[labels]
-        if known.any() and evidence.seen.sum() > 1:
-            evidence, labels = evidence.select(known), labels[known]
-            self._step(evidence, labels)
-            self._balance(evidence)
+            self.label_counts += torch.bincount(belief.labels, minlength=self.num_classes)
+        known = belief.evidence.seen[belief.labels]
+        if known.any() and belief.evidence.seen.sum() > 1:
+            belief = belief if known.all() else belief.select(known)
+            self._step(belief)
+            self._balance(belief.likelihood)
         self.adam_steps += 1
         if self.is_warm:
             one = torch.ones((), device=self.smoothed.device)
             rate = self.log_parameters[0].sigmoid()
             self.smoothed.lerp_(torch.stack([one, rate]), 1 - _SMOOTHING)
 
-    def _log_likelihood(self, evidence: Evidence) -> Tensor:
-        temperature = self.log_parameters[1].exp()
-        return lp.class_log_likelihood(evidence.distances, temperature, self.balance, evidence.seen)
-
-    def _believed(self, evidence: Evidence, labels: Tensor) -> "_Belief":
-        log_likelihood = self._log_likelihood(evidence)
-        noise_rate = self.log_parameters[0].sigmoid().item()
-        spread = self.log_parameters[2].exp().item()
-        log_z, mean_distance = cp.log_normaliser(evidence.neighbourhoods, spread)
-        prior = cp.log_prior(evidence.label_distances, labels, log_z, noise_rate, spread)
-        posterior = lp.label_posterior(log_likelihood, prior)
-        return _Belief(log_likelihood, posterior, mean_distance)
-
-    def _step(self, evidence: Evidence, labels: Tensor) -> None:
-        belief = self._believed(evidence, labels)
+    def _step(self, belief: "Belief") -> None:
+        evidence = belief.evidence
         gradient = -lp.marginal_gradient(
             belief.posterior,
-            belief.log_likelihood.exp(),
+            belief.likelihood,
             evidence.distances.masked_fill(~evidence.seen, 0),
             evidence.label_distances.nan_to_num(),
             belief.mean_distance,
-            labels,
+            belief.labels,
             self.log_parameters,
         )
         adam(
@@ -206,21 +222,42 @@ class LabelNoiseModel(ModuleWithTables):
             lowest.to(self.log_parameters.device), highest.to(self.log_parameters.device)
         )
 
-    def _balance(self, evidence: Evidence) -> None:
-        mean_share = self._log_likelihood(evidence).exp().mean(0)
+    def _balance(self, likelihood: Tensor) -> None:
+        mean_share = likelihood.mean(0)
         label_share = self.label_counts / self.label_counts.sum()
         gap = (mean_share + _BALANCE_FLOOR).log() - (label_share + _BALANCE_FLOOR).log()
-        step = _BALANCE_STEP * min(1.0, len(evidence.distances) / self.num_classes)
+        step = _BALANCE_STEP * min(1.0, len(likelihood) / self.num_classes)
         self.balance += step * gap.clamp(-1, 1)
         self.balance -= self.balance.mean()
 
 
-class _Belief(NamedTuple):
-    """What the model makes of a batch: (N, K) log p and posterior, (K,) mean distance E."""
+@dataclass(frozen=True)
+class Belief:
+    """What a LabelNoiseModel makes of a batch.
 
-    log_likelihood: Tensor
+    Args:
+        evidence: what it goes by.
+        labels: (N,) labels as given.
+        likelihood: (N, K) p_i(k).
+        posterior: (N, K) t_i(k); rows of labels whose class is unseen mean nothing.
+        mean_distance: (K,) E_k, the mean distance of a class to those it is confused with.
+    """
+
+    evidence: Evidence
+    labels: Tensor
+    likelihood: Tensor
     posterior: Tensor
     mean_distance: Tensor
+
+    def select(self, rows: Tensor) -> "Belief":
+        """The belief about some samples, a (N,) bool mask."""
+        return Belief(
+            self.evidence.select(rows),
+            self.labels[rows],
+            self.likelihood[rows],
+            self.posterior[rows],
+            self.mean_distance,
+        )
 
 
 def _to_unconstrained(values: tuple[float, float, float]) -> Tensor:
