@@ -275,10 +275,10 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     def _believe(
         self, embeddings: Tensor, labels: Tensor, view_ids: Tensor | None = None
     ) -> Belief:
-        evidence = self.class_statistics.to(embeddings.device).evidence(embeddings, labels)
+        evidence = self.class_statistics.on(embeddings.device).evidence(embeddings, labels)
         if view_ids is not None:
             evidence = evidence.averaged(view_ids)
-        return self.noise_model.to(embeddings.device).believe(evidence, labels)
+        return self.noise_model.on(embeddings.device).believe(evidence, labels)
 
     def _posterior(self, belief: Belief) -> Tensor:
         labels = belief.labels
@@ -369,7 +369,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     ) -> AbstractContextManager[None]:
         if self.margins is None:
             return nullcontext()
-        statistics = self.class_statistics.to(batch.embeddings.device)
+        statistics = self.class_statistics.on(batch.embeddings.device)
         return self.margins.inside(self.loss, batch, statistics, takes_part)
 
     @torch.no_grad()
@@ -381,7 +381,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             return None
         rows = [(batch.embeddings[:0], given[:0])]
         if self.memory is not None:
-            memory = self.memory.to(given.device)
+            memory = self.memory.on(given.device)
             rows.append(stand_ins.remembered(memory, given, batch.labels[keep]))
         if self.relabel.absent_centroids:
             doubtful = int((~keep | (batch.labels != given)).sum())
@@ -416,7 +416,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         if self.memory is not None and self.noise_model.is_warm:
             # relabelled samples stay out: a wrong guess would be confirmed by its own echo
             rows = judgement.takes_part & (judgement.labels == labels)
-            self.memory.to(labels.device).push(embeddings[rows], labels[rows])
+            self.memory.on(labels.device).push(embeddings[rows], labels[rows])
         self.noise_model.learn(belief)
         weights = torch.where(judgement.trusted, 1.0, _DISTRUSTED_WEIGHT)
         self.class_statistics.update(embeddings, labels, weights)

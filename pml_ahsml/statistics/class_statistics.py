@@ -137,7 +137,7 @@ class ClassStatistics(ModuleWithTables):
                 f"weights must lie in [0, 1], got values from {float(weights.min())} to "
                 f"{float(weights.max())}"
             )
-        self.to(embeddings.device)
+        self.on(embeddings.device)
         classes, rows = labels.to(embeddings.device, torch.long).unique(return_inverse=True)
         points = poincare.hyperboloid_lift(self.tangent(embeddings), self._curvature())
         # summed in float64, so that the order of the rows (the rank that gathered) does not matter

@@ -137,10 +137,7 @@ class LabelNoiseModel(ModuleWithTables):
         Returns:
             The posterior, and what :meth:`learn` needs beside it.
         """
-        temperature = self.log_parameters[1].exp()
-        log_likelihood = lp.class_log_likelihood(
-            evidence.distances, temperature, self.balance, evidence.seen
-        )
+        log_likelihood = self._log_likelihood(evidence)
         noise_rate = self.log_parameters[0].sigmoid().item()
         spread = self.log_parameters[2].exp().item()
         log_z, mean_distance = cp.log_normaliser(evidence.neighbourhoods, spread)
@@ -183,12 +180,16 @@ class LabelNoiseModel(ModuleWithTables):
         if known.any() and belief.evidence.seen.sum() > 1:
             belief = belief if known.all() else belief.select(known)
             self._step(belief)
-            self._balance(belief.likelihood)
+            self._balance(belief.evidence)
         self.adam_steps += 1
         if self.is_warm:
             one = torch.ones((), device=self.smoothed.device)
             rate = self.log_parameters[0].sigmoid()
             self.smoothed.lerp_(torch.stack([one, rate]), 1 - _SMOOTHING)
+
+    def _log_likelihood(self, evidence: Evidence) -> Tensor:
+        temperature = self.log_parameters[1].exp()
+        return lp.class_log_likelihood(evidence.distances, temperature, self.balance, evidence.seen)
 
     def _step(self, belief: "Belief") -> None:
         evidence = belief.evidence
@@ -222,11 +223,11 @@ class LabelNoiseModel(ModuleWithTables):
             lowest.to(self.log_parameters.device), highest.to(self.log_parameters.device)
         )
 
-    def _balance(self, likelihood: Tensor) -> None:
-        mean_share = likelihood.mean(0)
+    def _balance(self, evidence: Evidence) -> None:
+        mean_share = self._log_likelihood(evidence).exp().mean(0)
         label_share = self.label_counts / self.label_counts.sum()
         gap = (mean_share + _BALANCE_FLOOR).log() - (label_share + _BALANCE_FLOOR).log()
-        step = _BALANCE_STEP * min(1.0, len(likelihood) / self.num_classes)
+        step = _BALANCE_STEP * min(1.0, len(evidence.distances) / self.num_classes)
         self.balance += step * gap.clamp(-1, 1)
         self.balance -= self.balance.mean()
 

@@ -1,10 +1,12 @@
 """A module whose large state travels with it without being a buffer."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+Module = TypeVar("Module", bound="ModuleWithTables")
 
 
 class ModuleWithTables(torch.nn.Module):
@@ -34,6 +36,15 @@ class ModuleWithTables(torch.nn.Module):
         """Add the table ``name`` with its first value, whose shape and dtype stay fixed."""
         self._table_names = (*self._table_names, name)
         setattr(self, name, value)
+
+    def on(self: Module, device: torch.device) -> Module:
+        """This module, moved to the device if it is elsewhere; cheaper than ``to`` where it is not.
+
+        Args:
+            device: where the tables are wanted.
+        """
+        here = all(getattr(self, name).device == device for name in self._table_names)
+        return self if here else self.to(device)
 
     def get_extra_state(self) -> dict[str, Tensor]:
         """The tables, by name."""

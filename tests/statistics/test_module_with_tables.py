@@ -42,3 +42,12 @@ def test_a_foreign_checkpoint_is_refused_and_changes_nothing(broken):
     with pytest.raises(ValueError, match=message):
         m.load_state_dict(state)
     assert (m.means == 0).all()
+
+
+def test_is_moved_only_where_it_is_not():
+    module = ModuleWithTables()
+    module.register_table("counts", torch.zeros(3))
+    table = module.counts
+    assert module.on(torch.device("cpu")) is module
+    assert module.counts is table
+    assert module.on(torch.device("meta")).counts.device.type == "meta"
