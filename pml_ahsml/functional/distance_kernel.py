@@ -232,7 +232,7 @@ class _MatrixGradient(torch.autograd.Function):
             total = (x.by_radius * x.polar.drift).sum() + (y.by_radius * y.polar.drift).sum()
             total -= _sum_of_products(grad, roots) * c**-1.5 / 2
             by_curvature = total.to(curvature).reshape(curvature.shape)
-        return x.gradient, y.gradient, by_curvature  # of no rows what is not needed
+        return x.total(), y.total(), by_curvature
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -276,6 +276,7 @@ class _Side:
         self.e, self.polar, self.scale, self.sign, self.needed = e, polar, scale, sign, needed
         self.gradient = e.new_zeros(e.shape if needed else 0)
         self.by_radius = torch.zeros_like(polar.radius)
+        self.along = torch.zeros_like(polar.radius)  # of pairs, in units of the row itself
 
     def add_sums(self, rows: Any, spatial: Tensor, time: Tensor) -> None:
         """Add what V (times the sign) and h (both without the scale) say about some rows."""
@@ -288,13 +289,23 @@ class _Side:
         self.by_radius[rows] += by_radius
         self.gradient[rows] += total.to(self.gradient)
 
-    def add_pairs(self, i: Tensor, by_radius: Tensor, vectors: Tensor, inward: Tensor) -> None:
-        """Add gradients of pairs: along the radius, and vectors across it but for ``inward``."""
+    def total(self) -> Tensor:
+        """The whole gradient, of no rows where none is needed."""
+        if self.needed and bool(self.along.any()):
+            self.gradient.addcmul_(self.e, self.along[:, None].to(self.e))
+        return self.gradient
+
+    def add_pairs(
+        self, i: Tensor, by_radius: Tensor, gap: Tensor, half: Tensor, weight: Tensor
+    ) -> None:
+        """Add gradients of pairs: by the radius, and along û − v̂ without its part along û."""
         norm = self.polar.norm[i]
-        radial = (by_radius * self.polar.slope[i] - inward / norm) / norm
-        total = self.e[i] * radial[:, None] + vectors / norm[:, None]
+        # û·(û − v̂) = ‖û − v̂‖²/2, and the same for v̂ with the other sign
+        radial = (by_radius * self.polar.slope[i] - weight * half / norm) / norm
+        across = (self.sign * weight / norm)[:, None]
         self.by_radius.index_add_(0, i, by_radius)
-        self.gradient.index_add_(0, i, total.to(self.gradient))
+        self.gradient.index_add_(0, i, gap.to(self.gradient).mul_(across.to(self.gradient)))
+        self.along = self.along.index_add(0, i, radial)
 
 
 class _Near(NamedTuple):
@@ -392,14 +403,12 @@ def _add_few(w: Tensor, roots: Tensor, kind: Tensor, start: int, x: _Side, y: _S
         gap, squared, reach = direction_gap(x.e, y.e, x.polar, y.polar, own, other)
         radial = (x.polar.radius[own] - y.polar.radius[other]).sinh()
         half = squared / 2
-        vectors = gap.mul_((weight * reach)[:, None])
-        inward = weight * reach * half
         if x.needed:
             by_x = weight * (radial + x.polar.cosh[own] * y.polar.sinh[other] * half)
-            x.add_pairs(own, by_x, vectors, inward)
+            x.add_pairs(own, by_x, gap, half, weight * reach)
         if y.needed:
             by_y = weight * (x.polar.sinh[own] * y.polar.cosh[other] * half - radial)
-            y.add_pairs(other, by_y, vectors.neg_(), inward)
+            y.add_pairs(other, by_y, gap, half, weight * reach)
 
 
 def _parts(rows: Tensor, matrix: Tensor) -> Iterator[Tensor]:

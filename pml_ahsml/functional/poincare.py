@@ -17,6 +17,9 @@ from .polar import exact_dtype
 # term left out is smaller than 1e-10, so the switch is invisible in float32 and in tests.
 _SERIES_LIMIT = 1e-2
 
+# torch below 2.3 cannot tell; there the kernel breaks the graph
+_is_compiling = getattr(torch.compiler, "is_compiling", lambda: False)
+
 
 def clip_norm(embeddings: Tensor, max_norm: float) -> Tensor:
     """Shorten the rows that are longer than ``max_norm``: u = e·min(1, r/‖e‖).
@@ -199,7 +202,7 @@ def distance_matrix(
     u = tangent.to(wide)
     v = u if ref_tangent is tangent else ref_tangent.to(wide)
     kernel = distance_kernel.distance_matrix
-    if torch.compiler.is_compiling():
+    if _is_compiling():
         kernel = distance_kernel.plain_distance_matrix
     with torch.autocast(tangent.device.type, enabled=False):
         return kernel(u, v, curvature, max_norm, on_ball).to(tangent.dtype)
