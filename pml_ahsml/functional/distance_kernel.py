@@ -43,8 +43,8 @@ _FEW_SHARE, _FEW = 1 / 64, 4
 # In the product that is where two rows differ by less than float32 resolves of their norm.
 _PRODUCT_FLOOR, _DIFFERENCE_FLOOR = 2.0**-46, 2.0**-98
 
-# Elements worked on at once: they should stay in the cache of a core. A GPU takes all at once.
-_BLOCK_ELEMENTS = 1 << 18
+# Elements worked on at once: they should stay in the cache of a core; a GPU wants many.
+_BLOCK_ELEMENTS, _DEVICE_ELEMENTS = 1 << 18, 1 << 26
 
 # Rows and elements widened to float64 at once.
 _WIDE_ROWS, _WIDE_ELEMENTS = 128, 1 << 21
@@ -433,17 +433,17 @@ def _sum_of_products(grad: Tensor, roots: Tensor) -> Tensor:
     total = torch.zeros((), dtype=exact_dtype(grad), device=grad.device)
     for rows in _blocks(len(grad), grad.shape[1], grad.device):
         s = roots[rows].abs() * 2**0.5
-        lengths = (s + s * s / (1 + (s * s + 1).sqrt())).log1p_()
+        # log(s + √(s² + 1)), without losing small s or overflowing with s²
+        lengths = (s + s * (s / (1 + torch.hypot(s, s.new_ones(()))))).log1p_()
         lengths.masked_fill_(s.isinf(), 0.0)
         total += (grad[rows] * lengths).sum(dtype=total.dtype)
     return total
 
 
 def _blocks(rows: int, columns: int, device: torch.device, least: int = 1) -> Iterator[slice]:
-    """Slices of rows that hold about a block of elements; one slice on a GPU."""
-    step = max(least, _BLOCK_ELEMENTS // max(1, columns))
-    if device.type != "cpu":
-        step = max(1, rows)
+    """Slices of rows that hold about a block of elements."""
+    elements = _BLOCK_ELEMENTS if device.type == "cpu" else _DEVICE_ELEMENTS
+    step = max(least, elements // max(1, columns))
     for start in range(0, rows if columns else 0, step):
         yield slice(start, min(start + step, rows))
 

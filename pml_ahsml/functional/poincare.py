@@ -176,7 +176,8 @@ def distance_matrix(
     distance exactly 0. The gradient at coincident points is 0, as in ``torch.cdist``; second
     derivatives work and are slower. Half precision is computed in float32 and returned in the dtype
     of the arguments. On a GPU the accuracy is that of the matrix product, so leave
-    ``torch.set_float32_matmul_precision`` at "highest".
+    ``torch.set_float32_matmul_precision`` at "highest". Float32 overflows to inf where √c·d is over
+    44; the defaults of PoincareDistance end at 2.9.
 
     Args:
         tangent: (N, D) tangent vectors at the origin.

@@ -195,6 +195,17 @@ def test_the_matrix_may_be_written_into_before_backward():
     assert torch.equal(actual, expected)
 
 
+def test_gradient_of_the_curvature_of_points_far_out():
+    e = torch.tensor([[15.0, 0.0], [0.0, 5.0], [-4.0, 1.0]])
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        c = torch.tensor(1.0, dtype=dtype, requires_grad=True)
+        d = poincare.distance_matrix(e.to(dtype), e.to(dtype), c)
+        found.append(torch.autograd.grad(d.sum(), c)[0].double())
+    assert found[1].isfinite()
+    torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=0)
+
+
 def test_rows_of_one_tensor_and_of_its_copy_agree():
     e = mixed(torch.float32).requires_grad_()
     weights = torch.rand(len(e), len(e))
