@@ -91,9 +91,8 @@ def mixed(dtype: torch.dtype = torch.float64) -> torch.Tensor:
 @pytest.mark.parametrize("same", [True, False])
 @pytest.mark.parametrize("block", [50, 1 << 18])
 def test_gradients_are_those_of_the_plain_form_over_blocks(monkeypatch, same, block):
-    monkeypatch.setattr(distance_kernel, "_BLOCK_ELEMENTS", block)
-    monkeypatch.setattr(distance_kernel, "_GRADIENT_ROWS", 1)
-    monkeypatch.setattr(distance_kernel, "_WIDE_ELEMENTS", block)
+    for name in ("_BLOCK", "_GRADIENT", "_PAIR", "_WIDE"):
+        monkeypatch.setattr(distance_kernel, name + "_ELEMENTS", block)
     e = mixed(torch.float32).requires_grad_()
     f = e if same else mixed(torch.float32).flip(0).requires_grad_()
     c = torch.tensor(0.3, requires_grad=True)
