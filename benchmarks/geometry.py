@@ -41,6 +41,7 @@ from pml_ahsml.functional import poincare
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+PARTS = ("timings", "accuracy", "knn")
 C, CLIP = 0.1, 2.3
 CURVATURES = (0.01, 0.1, 1.0)
 OURS = "PoincareDistance"
@@ -373,15 +374,15 @@ def report(figures: dict[str, Any], command: str) -> str:
     """The figures as Markdown."""
     text = [
         "# Hyperbolic geometry: cost and accuracy\n",
-        f"Made by `{command}`. {figures['machine']}\n",
+        f"Made by `{command}`; each part names the machine it was measured on.\n",
         "## Distance matrix: time and memory\n",
         "Forward and backward of the (N, N) matrix of (N, D) embeddings in float32, "
         f"c = {C}, clip radius {CLIP}. "
-        f"Ratios are medians over {figures['rounds']} rounds in which all ways take turns; memory "
-        "is the peak of forward and backward in N×N float32 matrices, the distances and the "
+        "Ratios are medians over at least seven rounds in which all ways take turns; memory is "
+        "the peak of forward and backward in N×N float32 matrices, the distances and the "
         'incoming gradient included. "classes" are tight classes of four, "collapsed" is a batch '
         "that has shrunk to a thousandth of its norm. Ways that are missing at a size broadcast "
-        "over N×N×D there.\n",
+        f"over N×N×D there, or are not installed. {figures['timings']['machine']}\n",
         table(
             ["N", "D", "embeddings", "", "forward ms", "both ms", "forward / LpDistance",
              "both / LpDistance", "both / ours", "memory"],
@@ -389,22 +390,20 @@ def report(figures: dict[str, Any], command: str) -> str:
                 [str(r["n"]), str(r["d"]), r["kind"], r["way"], f"{r['forward_ms']:.2f}",
                  f"{r['both_ms']:.2f}", f"{r['forward_ratio']:.2f}", f"{r['both_ratio']:.2f}",
                  f"{r['ratio_to_ours']:.2f}", f"{r['memory']:.1f}"]
-                for r in figures["timings"]
+                for r in figures["timings"]["rows"]
             ],
         ),
     ]  # fmt: skip
-    if "hypll" in figures["machine"] and "hypll not installed" in figures["machine"]:
-        text.append("hypll: not installed.\n")
     text.append("![Time and accuracy](geometry.png)\n")
     text.append("## Accuracy in float32\n")
     text.append(
         f"Largest relative error against float64, of the distances / of the gradient in norm, "
-        f"D = {figures['accuracy_d']}. Radii are norms of tangent vectors in random directions "
+        f"D = 64. Radii are norms of tangent vectors in random directions "
         "(2.3 is just inside the clip radius); duplicates are pairs at that distance, at radii "
-        "from .1 to 2.25.\n"
+        f"from .1 to 2.25. {figures['accuracy']['machine']}\n"
     )
-    ways = list(dict.fromkeys(r["way"] for r in figures["accuracy"]))
-    cells = {(r["c"], r["case"], r["way"]): r for r in figures["accuracy"]}
+    ways = list(dict.fromkeys(r["way"] for r in figures["accuracy"]["rows"]))
+    cells = {(r["c"], r["case"], r["way"]): r for r in figures["accuracy"]["rows"]}
     text.append(
         table(
             ["c", "", *ways],
@@ -414,17 +413,20 @@ def report(figures: dict[str, Any], command: str) -> str:
                     f"{cells[c, case, way]['distance']:.0e} / {cells[c, case, way]['gradient']:.0e}"
                     for way in ways
                 ]
-                for c, case in dict.fromkeys((r["c"], r["case"]) for r in figures["accuracy"])
+                for c, case in dict.fromkeys(
+                    (r["c"], r["case"]) for r in figures["accuracy"]["rows"]
+                )
             ],
         )
     )
-    knn = figures["knn"]
+    knn = figures["knn"]["rows"]
     text.append("## Nearest neighbours\n")
     text.append(
         f"{knn['n']:,} queries that are the references, D = {knn['d']}, k = {knn['k']}, all "
-        f"clipped; medians over {figures['knn_rounds']} rounds. CustomKNN is PML's brute force, in "
+        f"clipped; medians over three rounds. CustomKNN is PML's brute force, in "
         "batches of 1,000 queries, with this distance and with the polar form under plain "
-        "autograd; FaissKNN's Euclidean search is what PML does by default.\n"
+        "autograd; FaissKNN's Euclidean search is what PML does by default. "
+        f"{figures['knn']['machine']}\n"
     )
     text.append(
         table(
@@ -458,39 +460,33 @@ def report(figures: dict[str, Any], command: str) -> str:
 
 
 def plot(figures: dict[str, Any], path: Path) -> None:
-    """Time against LpDistance at the largest size of each way, and errors of near-duplicates."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    ways = list(dict.fromkeys(r["way"] for r in figures["timings"]))
+    """Time against LpDistance, and errors of near-duplicates."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.8), layout="constrained")
+    rows = [r for r in figures["timings"]["rows"] if r["kind"] == "random"]
+    ways = list(dict.fromkeys(r["way"] for r in rows))
+    rows.sort(key=lambda r: ways.index(r["way"]))
     colours = dict(zip(ways, plt.get_cmap("tab10").colors, strict=False))
-    labels = []
-    for way in ways:
-        rows = [r for r in figures["timings"] if r["way"] == way and r["kind"] == "random"]
-        for row in rows:
-            left.barh(len(labels), row["both_ratio"], color=colours[way])
-            left.text(
-                row["both_ratio"] * 1.08, len(labels), f"{row['both_ratio']:.3g}",
-                va="center", fontsize=8,
-            )  # fmt: skip
-            labels.append(f"{way}, {row['n']}×{row['d']}")
-    left.set_yticks(range(len(labels)), labels, fontsize=8)
+    for y, row in enumerate(rows):
+        ratio = row["both_ratio"]
+        left.barh(y, ratio, color=colours[row["way"]])
+        # clear of the line at 1
+        left.text(max(ratio, 1) * 1.1, y, f"{ratio:.3g}", va="center", fontsize=8)
+    labels = [f"{r['way']}, {r['n']}×{r['d']}" for r in rows]
+    left.set_yticks(range(len(rows)), labels, fontsize=8)
     left.invert_yaxis()
     left.set_xscale("log")
-    left.set_xlim(0.4, 4 * max(r["both_ratio"] for r in figures["timings"]))
+    left.set_xlim(0.4, 4 * max(r["both_ratio"] for r in rows))
     left.axvline(1, color="k", linewidth=0.8)
     left.set_xlabel("forward and backward, times LpDistance")
-    markers = dict(zip(CURVATURES, ("o", "s", "^"), strict=True))
-    for way in dict.fromkeys(r["way"] for r in figures["accuracy"]):
-        for c in CURVATURES:
-            rows = [
-                r
-                for r in figures["accuracy"]
-                if r["way"] == way and r["c"] == c and r["case"].startswith("duplicates")
-            ]
+    accuracies = [r for r in figures["accuracy"]["rows"] if r["case"].startswith("duplicates")]
+    for way in dict.fromkeys(r["way"] for r in accuracies):
+        for c, marker in zip(CURVATURES, ("o", "s", "^"), strict=True):
+            mine = [r for r in accuracies if r["way"] == way and r["c"] == c]
             right.plot(
-                [float(r["case"].split()[-1]) for r in rows],
-                [min(r["distance"], 10) for r in rows],
-                marker=markers[c],
-                markersize=4,
+                [float(r["case"].split()[-1]) for r in mine],
+                [min(r["distance"], 10) for r in mine],
+                marker=marker,
+                markersize=5,
                 color=colours[way],
                 linewidth=2 if way == OURS else 1,
                 label=f"{way}, c = {c:g}",
@@ -498,9 +494,9 @@ def plot(figures: dict[str, Any], path: Path) -> None:
     right.set_xscale("log")
     right.set_yscale("log")
     right.set_xlabel("distance of near-duplicates")
-    right.set_ylabel("largest relative error in float32")
+    right.set_ylabel("largest relative error of a distance in float32")
     right.grid(alpha=0.3)
-    right.legend(fontsize=6.5, ncols=2, frameon=False, loc="upper right")
+    figure.legend(loc="outside lower center", fontsize=7, ncols=5, frameon=False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -514,25 +510,33 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
         (512, 128, "random"), (512, 512, "random"), (1024, 512, "random"), (2048, 512, "random"),
         (1024, 512, "classes"), (1024, 512, "collapsed"),
     ]  # fmt: skip
-    rounds = 1 if fast else max(7, arguments.rounds)
-    figures: dict[str, Any] = {
-        "machine": machine(device),
-        "rounds": rounds,
-        "knn_rounds": 1 if fast else 3,
-        "accuracy_d": 64,
-        "timings": timings(
-            [(32, 8, "random"), (32, 8, "collapsed")] if fast else sizes,
-            rounds,
-            device,
-            512**3,
-        ),
-        "accuracy": accuracy(8 if fast else 128, 64),
-    }
-    n, d = (200, 8) if fast else (20_000, 128)
-    figures["knn"] = nearest_neighbours(n, d, 10, figures["knn_rounds"])
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+        if importlib.util.find_spec("faiss") is not None:
+            import faiss
+
+            faiss.omp_set_num_threads(arguments.threads)
+    kept = arguments.output / "geometry.json"
+    figures: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
+    missing = [part for part in PARTS if part not in figures]
+    for part in dict.fromkeys((*arguments.parts, *missing)):
+        print(f"{part}: {machine(device)}", flush=True)
+        if part == "timings":
+            rows = timings(
+                [(32, 8, "random"), (32, 8, "collapsed")] if fast else sizes,
+                1 if fast else max(7, arguments.rounds),
+                device,
+                512**3,
+            )
+        elif part == "accuracy":
+            rows = accuracy(8 if fast else 128, 64)
+        else:
+            n, d = (200, 8) if fast else (20_000, 128)
+            rows = nearest_neighbours(n, d, 10, 1 if fast else 3)
+        figures[part] = {"machine": machine(device), "rows": rows}
     arguments.output.mkdir(parents=True, exist_ok=True)
     command = "python -m benchmarks.geometry" + (" --fast" if fast else "")
-    (arguments.output / "geometry.json").write_text(json.dumps(figures, indent=1))
+    kept.write_text(json.dumps(figures, indent=1))
     (arguments.output / "geometry.md").write_text(report(figures, command))
     plot(figures, arguments.output / "geometry.png")
     return figures
@@ -545,6 +549,11 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", type=Path, default=Path("docs"))
     parser.add_argument("--fast", action="store_true", help="tiny sizes, to try the command")
+    parser.add_argument(
+        "--parts", nargs="*", choices=PARTS, default=PARTS,
+        help="measure these again and keep the others from the output folder; none to draw anew",
+    )  # fmt: skip
+    parser.add_argument("--threads", type=int, help="torch's choice by default")
     parser.add_argument("--rounds", type=int, default=9, help="at least 7")
     parser.add_argument("--device", default="cpu", help="for the distance matrices")
     return parser

@@ -43,14 +43,13 @@ _FEW_SHARE, _FEW = 1 / 64, 4
 # In the product that is where two rows differ by less than float32 resolves of their norm.
 _PRODUCT_FLOOR, _DIFFERENCE_FLOOR = 2.0**-46, 2.0**-98
 
-# Elements worked on at once: they should stay in the cache of a core. A GPU takes all at once.
-_BLOCK_ELEMENTS = 1 << 18
+# Elements worked on at once: of the matrix forward and backward, and of near pairs. Large blocks
+# cost memory, small ones wait for their threads more often; a GPU wants many.
+_BLOCK_ELEMENTS, _GRADIENT_ELEMENTS, _PAIR_ELEMENTS = 1 << 20, 3 << 17, 1 << 18
+_DEVICE_ELEMENTS = 1 << 26
 
 # Rows and elements widened to float64 at once.
 _WIDE_ROWS, _WIDE_ELEMENTS = 128, 1 << 21
-
-# Rows at once in the gradient, whose two products want larger blocks.
-_GRADIENT_ROWS = 256
 
 _FEW_NEAR, _MANY_NEAR = 1, 2  # kinds of rows; 0 is a row without near pairs
 
@@ -149,7 +148,7 @@ class _DistanceMatrix(torch.autograd.Function):
         bound = _NEAR[e.dtype] * float(x.sinh.max() * y.sinh.max()) if distances.numel() else 0.0
         if same:
             distances.fill_diagonal_(torch.inf)  # known, and so not among the near pairs
-        for rows in _blocks(len(e), len(f), e.device):
+        for rows in _blocks(len(e), len(f), e.device, _BLOCK_ELEMENTS):
             p = distances[rows]
             root = roots[rows] if keep else torch.empty_like(p)
             near = None
@@ -232,7 +231,7 @@ class _MatrixGradient(torch.autograd.Function):
             total = (x.by_radius * x.polar.drift).sum() + (y.by_radius * y.polar.drift).sum()
             total -= _sum_of_products(grad, roots) * c**-1.5 / 2
             by_curvature = total.to(curvature).reshape(curvature.shape)
-        return x.gradient, y.gradient, by_curvature  # of no rows what is not needed
+        return x.total(), y.total(), by_curvature
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -276,6 +275,7 @@ class _Side:
         self.e, self.polar, self.scale, self.sign, self.needed = e, polar, scale, sign, needed
         self.gradient = e.new_zeros(e.shape if needed else 0)
         self.by_radius = torch.zeros_like(polar.radius)
+        self.along = torch.zeros_like(polar.radius)  # of pairs, in units of the row itself
 
     def add_sums(self, rows: Any, spatial: Tensor, time: Tensor) -> None:
         """Add what V (times the sign) and h (both without the scale) say about some rows."""
@@ -288,13 +288,23 @@ class _Side:
         self.by_radius[rows] += by_radius
         self.gradient[rows] += total.to(self.gradient)
 
-    def add_pairs(self, i: Tensor, by_radius: Tensor, vectors: Tensor, inward: Tensor) -> None:
-        """Add gradients of pairs: along the radius, and vectors across it but for ``inward``."""
+    def total(self) -> Tensor:
+        """The whole gradient, of no rows where none is needed."""
+        if self.needed and bool(self.along.any()):
+            self.gradient.addcmul_(self.e, self.along[:, None].to(self.e))
+        return self.gradient
+
+    def add_pairs(
+        self, i: Tensor, by_radius: Tensor, gap: Tensor, half: Tensor, weight: Tensor
+    ) -> None:
+        """Add gradients of pairs: by the radius, and along û − v̂ without its part along û."""
         norm = self.polar.norm[i]
-        radial = (by_radius * self.polar.slope[i] - inward / norm) / norm
-        total = self.e[i] * radial[:, None] + vectors / norm[:, None]
+        # û·(û − v̂) = ‖û − v̂‖²/2, and the same for v̂ with the other sign
+        radial = (by_radius * self.polar.slope[i] - weight * half / norm) / norm
+        across = (self.sign * weight / norm)[:, None]
         self.by_radius.index_add_(0, i, by_radius)
-        self.gradient.index_add_(0, i, total.to(self.gradient))
+        self.gradient.index_add_(0, i, gap.to(self.gradient).mul_(across.to(self.gradient)))
+        self.along = self.along.index_add(0, i, radial)
 
 
 class _Near(NamedTuple):
@@ -331,7 +341,7 @@ def _recompute(
     exact_right: Callable[[], Tensor],
 ) -> None:
     """Overwrite P of the near pairs in a block of rows."""
-    for pairs in _blocks(len(near.i), e.shape[1], e.device):
+    for pairs in _blocks(len(near.i), e.shape[1], e.device, _PAIR_ELEMENTS):
         i, j = near.i[pairs], near.j[pairs]
         _, squared, reach = direction_gap(e, f, x, y, i, j)
         exact = 2 * ((x.radius[i] - y.radius[j]) / 2).sinh().square() + reach * squared / 2
@@ -363,7 +373,7 @@ def _accumulate(grad: Tensor, roots: Tensor, kinds: Tensor, x: _Side, y: _Side, 
         if y.needed:
             sums[w.dtype].addmm_(w.T, left_factor(x.e[rows], x.polar.take(rows), w.dtype))
 
-    for rows in _blocks(len(grad), len(y.e), grad.device, least=_GRADIENT_ROWS):
+    for rows in _blocks(len(grad), len(y.e), grad.device, _GRADIENT_ELEMENTS):
         w = (grad[rows] + grad[:, rows].T).div_(roots[rows]) if same else grad[rows] / roots[rows]
         kind = kinds[rows]
         if bool(kind.any()):
@@ -387,19 +397,17 @@ def _add_few(w: Tensor, roots: Tensor, kind: Tensor, start: int, x: _Side, y: _S
     weights = -x.scale * w[i, j].to(exact_dtype(w))
     w[i, j] = 0
     i = i + start
-    for pairs in _blocks(len(i), x.e.shape[1], w.device):
+    for pairs in _blocks(len(i), x.e.shape[1], w.device, _PAIR_ELEMENTS):
         own, other, weight = i[pairs], j[pairs], weights[pairs]
         gap, squared, reach = direction_gap(x.e, y.e, x.polar, y.polar, own, other)
         radial = (x.polar.radius[own] - y.polar.radius[other]).sinh()
         half = squared / 2
-        vectors = gap.mul_((weight * reach)[:, None])
-        inward = weight * reach * half
         if x.needed:
             by_x = weight * (radial + x.polar.cosh[own] * y.polar.sinh[other] * half)
-            x.add_pairs(own, by_x, vectors, inward)
+            x.add_pairs(own, by_x, gap, half, weight * reach)
         if y.needed:
             by_y = weight * (x.polar.sinh[own] * y.polar.cosh[other] * half - radial)
-            y.add_pairs(other, by_y, vectors.neg_(), inward)
+            y.add_pairs(other, by_y, gap, half, weight * reach)
 
 
 def _parts(rows: Tensor, matrix: Tensor) -> Iterator[Tensor]:
@@ -422,19 +430,20 @@ def _replace(matrix: Tensor, where: tuple[Tensor, ...], by: Callable[[Tensor], T
 def _sum_of_products(grad: Tensor, roots: Tensor) -> Tensor:
     """Σ g·√c·d, with d from what was kept: √c·d = arsinh(√2·root)."""
     total = torch.zeros((), dtype=exact_dtype(grad), device=grad.device)
-    for rows in _blocks(len(grad), grad.shape[1], grad.device):
+    for rows in _blocks(len(grad), grad.shape[1], grad.device, _GRADIENT_ELEMENTS):
         s = roots[rows].abs() * 2**0.5
-        lengths = (s + s * s / (1 + (s * s + 1).sqrt())).log1p_()
+        # log(s + √(s² + 1)), without losing small s or overflowing with s²
+        lengths = (s + s * (s / (1 + torch.hypot(s, s.new_ones(()))))).log1p_()
         lengths.masked_fill_(s.isinf(), 0.0)
         total += (grad[rows] * lengths).sum(dtype=total.dtype)
     return total
 
 
-def _blocks(rows: int, columns: int, device: torch.device, least: int = 1) -> Iterator[slice]:
-    """Slices of rows that hold about a block of elements; one slice on a GPU."""
-    step = max(least, _BLOCK_ELEMENTS // max(1, columns))
+def _blocks(rows: int, columns: int, device: torch.device, elements: int) -> Iterator[slice]:
+    """Slices of rows that hold at most so many elements on a CPU, but at least a row."""
     if device.type != "cpu":
-        step = max(1, rows)
+        elements = _DEVICE_ELEMENTS
+    step = max(1, elements // max(1, columns))
     for start in range(0, rows if columns else 0, step):
         yield slice(start, min(start + step, rows))
 

@@ -20,7 +20,7 @@ _SERIES_LIMIT = 1e-2
 # Rows of class centroids that are widened to float64 at once.
 _CENTROID_BLOCK = 1 << 16
 
-# torch 2.2 does not have it; there torch.compile meets the kernel itself, and breaks the graph
+# torch below 2.3 cannot tell; there the kernel breaks the graph
 _is_compiling = getattr(torch.compiler, "is_compiling", lambda: False)
 
 
@@ -194,7 +194,7 @@ def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | 
 
 def _on_hyperboloid(points: Tensor) -> Tensor:
     """Points scaled to −⟨x, x⟩ = 1, in float64."""
-    wide = points.detach().to(distance_kernel.exact_dtype(points))
+    wide = points.detach().to(exact_dtype(points))
     squared = wide[:, :1].square() - wide[:, 1:].square().sum(1, keepdim=True)
     # a row of zeros, which is no point, stays one
     return wide / squared.clamp_min(torch.finfo(wide.dtype).tiny).sqrt()
@@ -217,7 +217,8 @@ def distance_matrix(
     distance exactly 0. The gradient at coincident points is 0, as in ``torch.cdist``; second
     derivatives work and are slower. Half precision is computed in float32 and returned in the dtype
     of the arguments. On a GPU the accuracy is that of the matrix product, so leave
-    ``torch.set_float32_matmul_precision`` at "highest".
+    ``torch.set_float32_matmul_precision`` at "highest". Float32 overflows to inf where √c·d is over
+    44; the defaults of PoincareDistance end at 2.9.
 
     Args:
         tangent: (N, D) tangent vectors at the origin.

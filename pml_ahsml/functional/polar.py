@@ -145,8 +145,8 @@ def direction_gap(
         >>> direction_gap(e, e, x, x, torch.tensor([0]), torch.tensor([1]))[1].round(decimals=9)
         tensor([2.], dtype=torch.float64)
     """
-    gap = e[i] / x.norm[i][:, None]
-    gap -= f[j] / y.norm[j][:, None]
+    gap = e[i].to(x.norm).mul_((1 / x.norm[i])[:, None])
+    gap -= f[j].to(y.norm).mul_((1 / y.norm[j])[:, None])
     return gap, torch.linalg.vector_norm(gap, dim=1).square(), x.sinh[i] * y.sinh[j]
 
 

@@ -44,7 +44,12 @@ def test_the_fast_mode_writes_tables_and_a_plot(tmp_path):
     for expected in ("| 32 | 8 | collapsed | PoincareDistance |", "duplicates at 0.0001", "HNSW"):
         assert expected in text
     assert (tmp_path / "geometry.png").stat().st_size > 1000
-    ours = [r for r in figures["accuracy"] if r["way"] == geometry.OURS]
+    ours = [r for r in figures["accuracy"]["rows"] if r["way"] == geometry.OURS]
     assert max(r["distance"] for r in ours) < 1e-4
     assert max(r["gradient"] for r in ours) < 5e-3
-    assert all(row["identical"] == 1 for row in figures["knn"]["agreement"])
+    assert all(row["identical"] == 1 for row in figures["knn"]["rows"]["agreement"])
+    # what is not measured again is kept
+    again = geometry.parser().parse_args(
+        ["--fast", "--output", str(tmp_path), "--parts", "accuracy"]
+    )
+    assert geometry.main(again)["knn"] == figures["knn"]

@@ -91,9 +91,8 @@ def mixed(dtype: torch.dtype = torch.float64) -> torch.Tensor:
 @pytest.mark.parametrize("same", [True, False])
 @pytest.mark.parametrize("block", [50, 1 << 18])
 def test_gradients_are_those_of_the_plain_form_over_blocks(monkeypatch, same, block):
-    monkeypatch.setattr(distance_kernel, "_BLOCK_ELEMENTS", block)
-    monkeypatch.setattr(distance_kernel, "_GRADIENT_ROWS", 1)
-    monkeypatch.setattr(distance_kernel, "_WIDE_ELEMENTS", block)
+    for name in ("_BLOCK", "_GRADIENT", "_PAIR", "_WIDE"):
+        monkeypatch.setattr(distance_kernel, name + "_ELEMENTS", block)
     e = mixed(torch.float32).requires_grad_()
     f = e if same else mixed(torch.float32).flip(0).requires_grad_()
     c = torch.tensor(0.3, requires_grad=True)
@@ -167,7 +166,7 @@ def test_works_under_torch_func():
 
 
 @pytest.mark.skipif(
-    not hasattr(torch.compiler, "is_compiling"), reason="torch 2.2 cannot tell that it compiles"
+    not hasattr(torch.compiler, "is_compiling"), reason="torch below 2.3 cannot tell"
 )
 def test_compiles_without_graph_breaks():
     e, f = mixed(torch.float32).requires_grad_(), torch.randn(7, 6)
@@ -193,6 +192,17 @@ def test_the_matrix_may_be_written_into_before_backward():
     d.fill_diagonal_(math.inf)
     (actual,) = torch.autograd.grad(d[0, 1], e)
     assert torch.equal(actual, expected)
+
+
+def test_gradient_of_the_curvature_of_points_far_out():
+    e = torch.tensor([[15.0, 0.0], [0.0, 5.0], [-4.0, 1.0]])
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        c = torch.tensor(1.0, dtype=dtype, requires_grad=True)
+        d = poincare.distance_matrix(e.to(dtype), e.to(dtype), c)
+        found.append(torch.autograd.grad(d.sum(), c)[0].double())
+    assert found[1].isfinite()
+    torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=0)
 
 
 def test_rows_of_one_tensor_and_of_its_copy_agree():
