@@ -292,11 +292,14 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         labels = belief.labels
         posterior = self._posterior(belief)
         trusted = posterior.gather(1, labels[:, None]).squeeze(1) > 0.5
-        warm = self.noise_model.is_warm
-        if self.relabel is None or not warm or self.noise_model.batches < self.relabel.warmup:
+        if self.relabel is None or not self._may_relabel(self.relabel.warmup):
             return Judgement(trusted, trusted, labels, relabels=False)
         takes_part, believed = self.relabel.decide(posterior, belief.evidence, labels)
         return Judgement(trusted, takes_part, believed, relabels=True)
+
+    def _may_relabel(self, warmup: int) -> bool:
+        model = self.noise_model
+        return model.is_warm and model.batches >= warmup and model.has_settled
 
     def _wrapped(self, batch: Batch, judgement: Judgement) -> Any:
         """The wrapped loss on the rows that take part."""

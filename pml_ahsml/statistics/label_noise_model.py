@@ -22,6 +22,10 @@ _HIGHEST = (0.9, 2.0, 50.0)
 # The raw ε moves by .03 from batch to batch; over some fifty batches that averages out.
 _SMOOTHING = 0.98
 
+# A noise rate that has moved by less than this over so many batches has settled. It jitters by .03;
+# on its way from the start to where it belongs it moves by .1 in some twenty batches.
+_SETTLED, _WINDOW = 0.1, 50
+
 _BALANCE_STEP = 0.05
 # Keeps the log-ratio of class shares finite for classes absent from a batch.
 _BALANCE_FLOOR = 1e-4
@@ -71,6 +75,7 @@ class LabelNoiseModel(ModuleWithTables):
     balance: Tensor
     label_counts: Tensor
     smoothed: Tensor
+    recent: Tensor
 
     def __init__(
         self,
@@ -99,6 +104,8 @@ class LabelNoiseModel(ModuleWithTables):
         self.register_table("label_counts", counts)
         # sum of the smoothing weights, and of the weighted ε
         self.register_table("smoothed", torch.zeros(2))
+        # ε after each of the last batches, newest first
+        self.register_table("recent", torch.full((_WINDOW,), torch.nan))
 
     @property
     def batches(self) -> int:
@@ -109,6 +116,11 @@ class LabelNoiseModel(ModuleWithTables):
     def is_warm(self) -> bool:
         """Whether ``warmup`` batches have been seen."""
         return self.batches >= self.warmup
+
+    @property
+    def has_settled(self) -> bool:
+        """Whether ε has moved by less than 0.1 over the last 50 batches."""
+        return bool(self.recent.max() - self.recent.min() < _SETTLED)
 
     @property
     def noise_rate(self) -> float:
@@ -182,9 +194,10 @@ class LabelNoiseModel(ModuleWithTables):
             self._step(belief)
             self._balance(belief.evidence)
         self.adam_steps += 1
+        rate = self.log_parameters[0].sigmoid()
+        self.recent = torch.cat([rate[None], self.recent[:-1]])
         if self.is_warm:
             one = torch.ones((), device=self.smoothed.device)
-            rate = self.log_parameters[0].sigmoid()
             self.smoothed.lerp_(torch.stack([one, rate]), 1 - _SMOOTHING)
 
     def _log_likelihood(self, evidence: Evidence) -> Tensor:

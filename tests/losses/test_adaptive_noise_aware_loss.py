@@ -531,6 +531,9 @@ def test_relabelling_waits_for_its_own_warmup_and_for_pairs_of_its_own():
     rows = ~is_noisy
     early = warmed(loss, relabel=Relabelling(warmup=61, trust_threshold=0.5))
     assert torch.equal(early(embeddings, labels), loss(embeddings[rows], labels[rows]))
+    unsettled = warmed(loss, relabel=RELABELLED)
+    unsettled.noise_model.recent[-1] += 0.2
+    assert torch.equal(unsettled(embeddings, labels), loss(embeddings[rows], labels[rows]))
     mined = miners.MultiSimilarityMiner(epsilon=1)(embeddings, labels)
     plain, relabelling = warmed(loss), warmed(loss, relabel=RELABELLED)
     expected = plain(embeddings, labels, mined)

@@ -183,3 +183,23 @@ def test_resumes_bit_for_bit():
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         LabelNoiseModel(**{"num_classes": K, **options})
+
+
+def test_settles_once_its_noise_rate_moves_no_more():
+    divergence, samples, generator = world()
+    model = LabelNoiseModel(K)
+    rates, settled = [], []
+    for step in range(260):
+        rate = 0.2 if step < 120 else 0.7
+        truth, distances = samples(128)
+        labels = mislabel(truth, rate, "symmetric", divergence, generator)
+        model.update(evidence_of(distances, divergence, labels), labels)
+        rates.append(model.log_parameters[0].sigmoid().item())
+        settled.append(model.has_settled)
+    assert not any(settled[:49])
+    for step in range(49, 260):
+        last = rates[step - 49 : step + 1]
+        assert settled[step] == (max(last) - min(last) < 0.1)
+    assert settled[119]
+    assert not settled[145]
+    assert settled[-1]
