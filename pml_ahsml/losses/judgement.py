@@ -13,7 +13,7 @@ class Judgement:
         trusted: (N,) bool, trust above ½; what the centroids go by.
         takes_part: (N,) bool, what the wrapped loss sees.
         labels: (N,) as given, or as believed where a row is relabelled.
-        relabels: whether relabelling and replacing have begun.
+        relabels: whether relabelling has begun.
     """
 
     trusted: Tensor

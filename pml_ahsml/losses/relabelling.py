@@ -37,9 +37,10 @@ class Relabelling:
     Args:
         confidence: in [0.5, 1]; with 1 nothing is relabelled.
         gap: ≥ 0, in units of the mean distance between a class and its 5 nearest classes.
-        warmup: batches before all this begins, ≥ 0, and not before the estimated noise rate has
-            settled (``LabelNoiseModel.has_settled``). With half of the labels wrong a triplet loss
-            takes over 150 batches until it has; relabelling sooner made it collapse.
+        warmup: batches before samples are replaced, ≥ 0. All else begins then too, but not before
+            the estimated noise rate has settled (``LabelNoiseModel.has_settled``). With half of
+            the labels wrong a triplet loss takes over 150 batches until it has; relabelling sooner
+            made it collapse.
         trust_threshold: in [0.5, 0.9999].
         memory_size: embeddings to remember, 0 for none. Eight batches of 128 are old enough to hold
             several samples of a class and young enough to fit the present network.
