@@ -373,6 +373,15 @@ def machine() -> str:
     )
 
 
+def command(arguments: argparse.Namespace) -> str:
+    """The command line that chose these rows, less where its files are."""
+    words = ["python -m benchmarks.noise --suite", arguments.suite]
+    for name in ("datasets", "losses", "noise", "seeds", "runs"):
+        values = getattr(arguments, name)
+        words += [f"--{name}", *map(str, values)] if values else []
+    return " ".join(words)
+
+
 def main(arguments: argparse.Namespace) -> None:
     """Make the runs that are missing, then the table and the plot."""
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -397,7 +406,7 @@ def main(arguments: argparse.Namespace) -> None:
     rows = rows_of(results)
     runs = arguments.runs or suite_runs(arguments.suite)
     markdown = table(rows, runs)
-    head = f"Made by `python -m benchmarks.noise --suite {arguments.suite}`. {machine()}\n\n"
+    head = f"Made by `{command(arguments)}`. {machine()}\n\n"
     (arguments.output / f"noise_{arguments.suite}.md").write_text(head + markdown)
     plot(rows, runs, arguments.output / f"noise_{arguments.suite}.png")
     print(markdown)

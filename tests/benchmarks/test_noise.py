@@ -66,6 +66,12 @@ def test_the_suites_hold_the_rows_they_promise():
     assert [job.run for job in few if job.data == "hwu"] == list(noise.RUNS)
 
 
+def test_the_command_that_stands_beside_a_table_chooses_its_rows():
+    words = ["--suite", "full", "--noise", "near:0.4", "pair:0.2", "--seeds", "1", "2"]
+    arguments = noise.parser().parse_args([*words, "--output", "elsewhere"])
+    assert noise.command(arguments) == "python -m benchmarks.noise " + " ".join(words)
+
+
 def test_all_runs_of_a_row_see_the_same_wrong_labels():
     data = load("digits", None)
     drawn = [
