@@ -104,8 +104,8 @@ class LabelNoiseModel(ModuleWithTables):
         self.register_table("label_counts", counts)
         # sum of the smoothing weights, and of the weighted ε
         self.register_table("smoothed", torch.zeros(2))
-        # ε after each of the last batches, newest first
-        self.register_table("recent", torch.full((_WINDOW,), torch.nan))
+        # ε after each of the last batches, newest first; inf for batches that have not been
+        self.register_table("recent", torch.full((_WINDOW,), torch.inf))
 
     @property
     def batches(self) -> int:
