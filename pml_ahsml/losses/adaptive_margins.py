@@ -127,7 +127,9 @@ class AdaptiveMargins:
         classes, compact = torch.cat([labels, ref_labels]).unique(return_inverse=True)
         rows, columns = compact.split([len(labels), len(ref_labels)])
         believed = torch.ones_like(columns, dtype=torch.bool) if takes_part is None else takes_part
-        similarity = as_similarity(distance(refs[believed]), distance)
+        needs_similarity = self.scope == "batch" or self.view_margin
+        if needs_similarity:
+            similarity = as_similarity(distance(refs[believed]), distance)
         if self.scope == "running":
             within, between = statistics.mean_similarity(classes)
         else:

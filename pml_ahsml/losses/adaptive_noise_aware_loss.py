@@ -76,8 +76,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             embeddings are views of one sample, as ``pml_ahsml.data.BatchGetter`` stacks them. They
             are judged as one, by the mean of their distances; in a loss that takes pairs (a
             GenericPairLoss without an indices_tuple) they are positives of each other whatever
-            their label says. The layout breaks where rows are reordered (the gathering of a
-            DistributedLossWrapper): give ``view_ids`` to ``forward`` then.
+            their label says. The layout breaks where rows are reordered: give ``view_ids`` to
+            ``forward`` then. A DistributedLossWrapper reorders and passes none on: use ``sync``.
         class_counts: (K,) training samples per class, as labelled, if known; by default the labels
             seen are counted.
         sync: under plain DistributedDataParallel, learn from the samples of all ranks, so that all

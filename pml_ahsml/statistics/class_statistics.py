@@ -38,7 +38,7 @@ class ClassStatistics(ModuleWithTables):
         max_exact_classes: with up to so many classes the distances between all pairs of classes
             are computed anew for each batch; with more, each class keeps the distances to its
             nearest 16 and to 16 evenly spaced others, which are computed anew when it is visited.
-            At 1,000 the exact way costs about as much as the rest of a step.
+            The cost of the exact way grows with the square of their number.
 
     Raises:
         ValueError: for an option outside its range.
