@@ -1,6 +1,6 @@
 """What is made of the rows of a batch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -23,6 +23,9 @@ class Judgement:
 
     def select(self, rows: Tensor) -> "Judgement":
         """The judgement of some rows, a (N,) bool mask."""
-        return Judgement(
-            self.trusted[rows], self.takes_part[rows], self.labels[rows], self.relabels
+        return replace(
+            self,
+            trusted=self.trusted[rows],
+            takes_part=self.takes_part[rows],
+            labels=self.labels[rows],
         )
