@@ -52,6 +52,15 @@ def test_pages_show_code():
     }
 
 
+def test_links_are_found():
+    """Or the search for links has gone blind."""
+    text = (
+        "[a](b.md#c) ![d](e.png) [f](https://g.h) `[i](j)`\n```python\n[k](l)\n```\n## M (n), o\n"
+    )
+    assert links(text) == ["b.md#c", "e.png"]
+    assert anchors(text) == {"m-n-o"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_resolve(page):
     broken = []
