@@ -16,9 +16,10 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
 
-# Examples and benchmarks are left out: they are made for the tested set.
+# Examples, benchmarks and the blocks of the pages are left out: they are made for the tested set.
 test-lowest: $(LOWEST_INSTALLED)
-	$(LOWEST)/bin/python -m pytest --ignore tests/examples --ignore tests/benchmarks
+	$(LOWEST)/bin/python -m pytest --ignore tests/examples --ignore tests/benchmarks \
+		--ignore tests/docs
 
 soak: $(INSTALLED)
 	$(BIN)/python -m pytest -m soak -s
