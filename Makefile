@@ -42,7 +42,7 @@ wheel: $(INSTALLED)
 # The site, in docs/_build/html; no network needed. A warning, such as a link that leads nowhere
 # inside of it, is an error.
 docs: $(DOCS_INSTALLED)
-	$(BIN)/python -m sphinx -W --keep-going -n -q -E docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -E docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
 # The links that lead out of it, which needs the network.
