@@ -13,7 +13,12 @@ _DIRECTIVE = re.compile(r"^\.\. auto(?:class|function):: (pml_ahsml\.\S+)$", re.
 
 def _listed() -> dict[str, Any]:
     names = _DIRECTIVE.findall((ROOT / "docs" / "api.md").read_text(encoding="utf-8"))
-    return {name: pkgutil.resolve_name(name) for name in names}
+    # attributes of their package: a function may have the name of the module that it comes from
+    parts = {name: name.rpartition(".") for name in names}
+    return {
+        name: getattr(importlib.import_module(package), attribute)
+        for name, (package, _, attribute) in parts.items()
+    }
 
 
 def _public() -> dict[str, Any]:
