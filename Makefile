@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 EMPTY := .venv-empty
+DOCS_INSTALLED := $(VENV)/.installed-docs
 LOWEST := .venv-lowest
 LOWEST_INSTALLED := $(LOWEST)/.installed
 
-.PHONY: demo test test-lowest soak check wheel format clean
+.PHONY: demo test test-lowest soak check wheel docs links format clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/quickstart.py
@@ -15,9 +16,10 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
 
-# Examples and benchmarks are left out: they are made for the tested set.
+# Examples, benchmarks and the blocks of the pages are left out: they are made for the tested set.
 test-lowest: $(LOWEST_INSTALLED)
-	$(LOWEST)/bin/python -m pytest --ignore tests/examples --ignore tests/benchmarks
+	$(LOWEST)/bin/python -m pytest --ignore tests/examples --ignore tests/benchmarks \
+		--ignore tests/docs
 
 soak: $(INSTALLED)
 	$(BIN)/python -m pytest -m soak -s
@@ -37,12 +39,22 @@ wheel: $(INSTALLED)
 	$(EMPTY)/bin/python -I tests/packaging/check_wheel.py
 	rm -rf $(EMPTY)
 
+# The site, in docs/_build/html; no network needed. A warning, such as a link that leads nowhere
+# inside of it, is an error.
+docs: $(DOCS_INSTALLED)
+	$(BIN)/python -m sphinx -W --keep-going -q -E docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+# The links that lead out of it, which needs the network.
+links: $(DOCS_INSTALLED)
+	$(BIN)/python -m sphinx -b linkcheck -q docs docs/_build/links
+
 format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(LOWEST) $(EMPTY) build dist *.egg-info
+	rm -rf $(VENV) $(LOWEST) $(EMPTY) build dist docs/_build *.egg-info
 
 # The constraints pin the tested set: an open range would bring the newest torch with its CUDA
 # packages onto machines that have no GPU.
@@ -50,6 +62,10 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $(INSTALLED)
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $(DOCS_INSTALLED)
 
 $(LOWEST_INSTALLED): setup.cfg pyproject.toml constraints-lowest.txt
 	test -d $(LOWEST) || $(PYTHON) -m venv $(LOWEST)

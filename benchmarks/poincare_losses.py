@@ -1,10 +1,11 @@
 """Every PML loss with a PoincareDistance: does it work, and with which margin or temperature?
 
 Trains a small network on scikit-learn's digits, clean labels, for each setting of each loss and
-writes the table docs/poincare_losses.md. The settings tried are those below: PML's defaults first,
-then values for distances that reach 9.2 instead of 1 or 2. Takes some ten minutes on two cores.
+writes the table that ends docs/poincare_losses.md. The settings tried are those below: PML's
+defaults first, then values for distances that reach 9.2 instead of 1 or 2. Takes some ten minutes
+on two cores.
 
-Run: python -m benchmarks.poincare_losses [--output FILE]
+Run: python -m benchmarks.poincare_losses [--page FILE]
 """
 
 import argparse
@@ -149,33 +150,32 @@ def row(cls: type[losses.BaseMetricLossFunction]) -> str:
     return f"| {name} | works: {said} | {best:.3f} ({default or 'same'}) | {own:.3f} |"
 
 
-def main(output: Path) -> None:
+def main(page: Path) -> None:
     """Try all losses and write the table."""
     warnings.filterwarnings("ignore")  # PML's own, of newer versions of torch and numpy
     rows = []
     for cls in metric_losses():
         rows.append(row(cls))
         print(rows[-1], flush=True)
-    output.parent.mkdir(exist_ok=True)
-    output.write_text(HEADER + "\n".join(rows) + "\n")
+    write_table(rows, page)
 
 
-HEADER = """# PML's losses with a PoincareDistance
+def write_table(rows: list[str], page: Path) -> None:
+    """Put the rows in the place of those that end the page."""
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text[: text.index(HEAD)] + HEAD + "\n".join(rows) + "\n", encoding="utf-8")
 
-Poincaré distances at the default `clip_radius` lie in [0, 9.2]; the default margins and
-temperatures of most losses were made for [0, 2] or [-1, 1]. A start: margins and temperatures times
-4.6, exponents divided by 4.6; the best margins tried below are often larger still.
 
-Made by `python -m benchmarks.poincare_losses`: MAP@R on scikit-learn's digits (1,200 to train on,
-597 to test, clean labels, 300 steps of 40, mean of 2 seeds) of the best setting tried, of PML's
-default setting in brackets, and of the loss with its own default distance. The settings tried stand
-in the script. They say what is sensible, not what is best on other data.
-
-| loss | PoincareDistance | MAP@R (defaults) | own distance |
+HEAD = """| loss | PoincareDistance | MAP@R (defaults) | own distance |
 |---|---|---|---|
 """
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path("docs/poincare_losses.md"))
-    main(parser.parse_args().output)
+    parser.add_argument(
+        "--page",
+        type=Path,
+        default=Path("docs/poincare_losses.md"),
+        help="a page that ends with the table",
+    )
+    main(parser.parse_args().page)

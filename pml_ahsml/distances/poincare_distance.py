@@ -94,14 +94,14 @@ class PoincareDistance(BaseDistance):
 
     @property
     def curvature(self) -> float | Tensor:
-        """The curvature c > 0: a number, or a tensor where it is learnable or of a manifold."""
+        """The curvature c > 0, a number, or a tensor where it is learnable or of a manifold."""
         if self.manifold is not None:
             return cast(Tensor, self.manifold.c)
         return self.log_curvature.exp() if self.learn_curvature else self._fixed_curvature
 
     @property
     def max_distance(self) -> float:
-        """The largest value that this distance can return: (4·clip_radius)^power."""
+        """The largest value that this distance can return, (4·clip_radius)^power."""
         return float((4 * self.clip_radius) ** self.power)
 
     def to_tangent(self, embeddings: Tensor) -> Tensor:

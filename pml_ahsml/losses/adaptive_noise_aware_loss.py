@@ -87,6 +87,11 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             trusted, share relabelled, τ and σ are attributes ``stat_…`` that record-keeper logs.
             Distance, reducer and regularizers belong to the wrapped loss.
 
+    Attributes:
+        loss: the wrapped loss.
+        class_statistics: the ``ClassStatistics``, to share with a HierarchicalSimilarityMiner.
+        noise_model: the ``LabelNoiseModel``.
+
     Returns:
         ``forward(embeddings, labels, indices_tuple=None, ref_emb=None, ref_labels=None)``: what
         the reducer of the wrapped loss returns; a zero that touches its parameters where no sample

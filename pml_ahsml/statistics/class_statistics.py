@@ -90,7 +90,7 @@ class ClassStatistics(ModuleWithTables):
 
     @property
     def seen(self) -> Tensor:
-        """(K,) bool: the classes that have a centroid."""
+        """The classes that have a centroid, (K,) bool."""
         return self.visits > 0
 
     def tangent(self, embeddings: Tensor) -> Tensor:

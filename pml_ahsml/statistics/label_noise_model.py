@@ -130,12 +130,12 @@ class LabelNoiseModel(ModuleWithTables):
 
     @property
     def temperature(self) -> float:
-        """τ, a geodesic length: how far from its centroid a sample of a class may lie."""
+        """τ, how far from its centroid a sample of a class may lie, a geodesic length."""
         return self.log_parameters[1].exp().item()
 
     @property
     def spread(self) -> float:
-        """σ, a geodesic length: small if neighbours are confused, large if anything is."""
+        """σ, a geodesic length, small if neighbours are confused, large if anything is."""
         return self.log_parameters[2].exp().item()
 
     @torch.no_grad()
