@@ -1,4 +1,8 @@
-"""A training run: steps, evaluation, checkpoints that resume bit for bit on a CPU."""
+"""A training run: steps, evaluation, and checkpoints.
+
+On a CPU with one thread (OMP_NUM_THREADS=1) a run that was killed resumes to the last bit. More
+threads, or a GPU, add up in an order that may differ from one call to the next.
+"""
 
 import json
 import math

@@ -1,4 +1,6 @@
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 from image_retrieval.presets import PRESETS
@@ -77,6 +79,20 @@ def test_the_command_line_overrides_the_preset_which_overrides_the_defaults(caps
     assert lines["precision"].endswith("this project's choice")
     assert lines["seed"].split() == ["0", "default"]
     assert "github.com/htdt/hyp_metric" in lines["Published:"]
+
+
+def test_the_commands_of_the_page_are_valid(capsys):
+    page = (Path(__file__).parents[3] / "docs/reproduce.md").read_text()
+    blocks = [b for b in re.findall(r"```\n(.*?)```", page, re.S) if "--preset" in b]
+    # the shell expands them; what it would run is written down in the place of running it
+    script = 'python() { echo "$*"; }\n' + "\n".join(blocks)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    commands = [line.split() for line in done.stdout.splitlines()]
+    assert len(commands) == 7
+    for script_name, *arguments in commands:
+        assert script_name == "examples/train_image_retrieval.py"
+        main([*arguments, "--show"])
+    assert "runs/mcl-ours-cub-50" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", PRESETS)
