@@ -117,6 +117,7 @@ PRESETS = {
             "noise_aware": False,
         },
         "gamma = 0.5 and the range [0, 0.2] of the margins are published, and the package's own. "
+        "Alpha = 2 and beta = 50 are Multi-Similarity's usual ones. "
         "The sizes of batch and embedding, rates and epochs of the paper are not known here. "
         "--noise-aware adds what this project does on top.",
     ),
