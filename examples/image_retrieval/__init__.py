@@ -1,0 +1,1 @@
+"""What examples/train_image_retrieval.py is made of."""
