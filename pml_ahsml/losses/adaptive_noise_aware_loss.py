@@ -297,16 +297,17 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         labels = belief.labels
         posterior = self._posterior(belief)
         trusted = posterior.gather(1, labels[:, None]).squeeze(1) > 0.5
-        if self.relabel is None or not (self._replaces and self.noise_model.has_settled):
+        if self.relabel is None or not self._may_relabel:
             return Judgement(trusted, trusted, labels, relabels=False)
         takes_part, believed = self.relabel.decide(posterior, belief.evidence, labels)
         return Judgement(trusted, takes_part, believed, relabels=True)
 
     @property
-    def _replaces(self) -> bool:
-        """Whether remembered samples stand in for doubtful ones by now."""
+    def _may_relabel(self) -> bool:
+        """Whether guesses have become good enough to go by."""
         model = self.noise_model
-        return self.relabel is not None and model.is_warm and model.batches >= self.relabel.warmup
+        late = self.relabel is not None and model.batches >= self.relabel.warmup
+        return late and model.is_warm and model.has_settled
 
     def _wrapped(self, batch: Batch, judgement: Judgement) -> Any:
         """The wrapped loss on the rows that take part."""
@@ -387,12 +388,12 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         self, batch: Batch, given: Tensor, keep: Tensor, judgement: Judgement
     ) -> tuple[Tensor, Tensor] | None:
         """Rows from the past that stand in for doubtful ones, and their classes."""
-        if self.relabel is None or not self.training or not self._replaces:
+        if self.relabel is None or not self.training or not self.noise_model.is_warm:
             return None
         rows = [(batch.embeddings[:0], given[:0])]
         if self.memory is not None:
             memory = self.memory.on(given.device)
-            rows.append(stand_ins.remembered(memory, given, batch.labels[keep]))
+            rows.append(stand_ins.remembered(memory, given, batch.labels[keep], self.relabel.fill))
         if self.relabel.absent_centroids and judgement.relabels:
             doubtful = int((~keep | (batch.labels != given)).sum())
             rows.append(

@@ -19,15 +19,16 @@ class Relabelling:
     """Doubtful samples are relabelled where that is safe, and replaced by past ones elsewhere.
 
     Leaving out what is wrong costs the wrapped loss pairs: of 32 classes × 4 samples with half of
-    the labels wrong, two samples a class are left. So that a batch keeps its composition,
+    the labels wrong, two samples a class are left. So that it has pairs enough to learn from,
 
     1. a doubtful sample takes part with the label it is believed to have, if the posterior of that
        class exceeds ``confidence`` and its centroid is nearer than that of the given label by more
        than ``gap`` times the typical distance between neighbouring classes. The second condition
        keeps the model from following its own guesses where classes lie close, which is where a
        posterior that has been trained on them is overconfident;
-    2. each sample that is then still left out is replaced by a remembered embedding of a trusted
-       sample of its class, without a gradient;
+    2. where a sample is then still left out, remembered embeddings of trusted samples fill the
+       classes of the batch up to ``fill`` times their number of samples, without a gradient. They
+       make up for the pairs that were lost, and outvote wrong labels that have been believed;
     3. for each doubtful sample one class that is absent from the batch takes part by its centroid,
        without a gradient: a negative that averages over many samples, so that noise hardly touches
        it;
@@ -37,13 +38,16 @@ class Relabelling:
     Args:
         confidence: in [0.5, 1]; with 1 nothing is relabelled.
         gap: ≥ 0, in units of the mean distance between a class and its 5 nearest classes.
-        warmup: batches before samples are replaced, ≥ 0. All else begins then too, but not before
-            the estimated noise rate has settled (``LabelNoiseModel.has_settled``). With half of
-            the labels wrong a triplet loss takes over 150 batches until it has; relabelling sooner
-            made it collapse.
+        warmup: batches before anything is relabelled, ≥ 0; nor is it before the estimated noise
+            rate has settled (``LabelNoiseModel.has_settled``). With half of the labels wrong a
+            triplet loss takes over 150 batches until it has; relabelling sooner made it collapse.
+            Absent centroids and the higher threshold wait for the same; remembered samples take
+            part from the end of the wrapper's warm-up.
         trust_threshold: in [0.5, 0.9999].
         memory_size: embeddings to remember, 0 for none. Eight batches of 128 are old enough to hold
             several samples of a class and young enough to fit the present network.
+        fill: ≥ 1. With 1 a batch keeps its composition. With 2 the wrapped loss sees up to twice as
+            many samples, and a step costs more: see the ablation in docs/research.md.
         absent_centroids: whether centroids of absent classes take part.
 
     Raises:
@@ -67,6 +71,7 @@ class Relabelling:
     warmup: int = 100
     trust_threshold: float = 0.8
     memory_size: int = 1024
+    fill: int = 2
     absent_centroids: bool = True
 
     def __post_init__(self) -> None:
@@ -75,6 +80,7 @@ class Relabelling:
         check_count("warmup", self.warmup, minimum=0)
         check_in_interval("trust_threshold", self.trust_threshold, 0.5, _HIGHEST_THRESHOLD)
         check_count("memory_size", self.memory_size, minimum=0)
+        check_count("fill", self.fill, minimum=1)
         if not isinstance(self.absent_centroids, bool):
             raise TypeError(
                 f"absent_centroids must be a bool, got {type(self.absent_centroids).__name__}"

@@ -1,4 +1,4 @@
-"""Rows from the past that stand in for doubtful ones, so that a batch keeps its composition."""
+"""Rows from the past that stand in for doubtful ones, so that a batch has pairs enough."""
 
 from torch import Tensor
 
@@ -8,16 +8,18 @@ from .replay_memory import ReplayMemory, count_of, occurrence
 Rows = tuple[Tensor, Tensor]
 
 
-def remembered(memory: ReplayMemory, given: Tensor, kept: Tensor) -> Rows:
-    """Remembered samples for what the classes of a batch have lost.
+def remembered(memory: ReplayMemory, given: Tensor, kept: Tensor, fill: int) -> Rows:
+    """Remembered samples for the classes of a batch that has lost some of its own.
 
     Args:
         memory: embeddings of trusted samples.
         given: (N,) labels of the batch as given.
-        kept: (M,) labels of the rows that take part.
+        kept: (M,) labels of the rows that take part, M ≤ N.
+        fill: ≥ 1, how many samples a class ends up with, as a multiple of its number in the batch.
 
     Returns:
-        (V, D) embeddings and (V,) classes, at most as many of a class as it has lost.
+        (V, D) embeddings and (V,) classes, fewer where fewer are remembered; none where all rows
+        take part.
 
     Source:
         This project.
@@ -26,9 +28,12 @@ def remembered(memory: ReplayMemory, given: Tensor, kept: Tensor) -> Rows:
         >>> import torch
         >>> memory = ReplayMemory(size=4, embedding_size=1)
         >>> memory.push(torch.tensor([[1.0], [2.0]]), torch.tensor([0, 1]))
-        >>> remembered(memory, given=torch.tensor([0, 0, 1]), kept=torch.tensor([0, 1]))
+        >>> remembered(memory, given=torch.tensor([0, 0, 1]), kept=torch.tensor([0, 1]), fill=1)
         (tensor([[1.]]), tensor([0]))
     """
+    if len(kept) == len(given):
+        return memory.newest(given[:0])
+    given = given.repeat(fill)
     missing = given[occurrence(given) >= count_of(given, kept)]
     return memory.newest(missing)
 
