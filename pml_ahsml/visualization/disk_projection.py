@@ -34,6 +34,7 @@ class DiskProjection:
     Attributes:
         explained: share of the variance of the directions that the plane of the last
             ``fit_transform`` holds, in [0, 1]; 1 for two dimensions, nan for t-SNE.
+        caption: what was kept and what was lost, as a line for a picture; empty for two dimensions.
 
     Raises:
         TypeError: for a distance that is no PoincareDistance.
@@ -63,6 +64,7 @@ class DiskProjection:
         self.method = method
         self.seed = seed
         self.explained = float("nan")
+        self.caption = ""
 
     @torch.no_grad()
     def fit_transform(self, embeddings: Any) -> NDArray[np.float64]:
@@ -95,13 +97,15 @@ class DiskProjection:
         if others is not None:
             tangent = torch.cat([tangent, others])
         if tangent.shape[1] == 2:
-            self.explained = 1.0
+            self.explained, self.caption = 1.0, ""
             return np.asarray(tangent.numpy())
         if self.method == "tsne" and len(tangent) > 1:
-            plane = self._neighbours(tangent)
-            self.explained = float("nan")
+            plane, self.explained = self._neighbours(tangent), float("nan")
+            angle = "by t-SNE"
         else:
             plane, self.explained = _principal_plane(tangent, count)
+            angle = f"of a plane with {self.explained:.0%} of the variance"
+        self.caption = f"{tangent.shape[1]}-D: distance to the origin exact, angle {angle}"
         norm = torch.linalg.vector_norm(plane, dim=1, keepdim=True)
         # a point in the middle of the plane has no angle; it gets that of the first axis
         direction = torch.where(norm > 0, plane / norm, torch.tensor([1.0, 0.0], dtype=plane.dtype))

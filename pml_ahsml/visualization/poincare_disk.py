@@ -106,7 +106,7 @@ def plot_poincare_disk(
         title += f", {len(shown):,} centroids"
     if num_clipped:
         title += f", {num_clipped / len(rows):.0%} at the clip radius"
-    ax.set_title(title + _what_is_lost(rows.shape[1], projection), fontsize=9)
+    ax.set_title("\n".join(filter(None, [title, projection.caption])), fontsize=9)
     return ax
 
 
@@ -257,14 +257,3 @@ def _draw_legend(ax: Axes, kinds: _Kinds) -> None:
     for colour, name in zip(kinds.colours, kinds.names, strict=True):
         ax.scatter([], [], color=colour, s=30, label=name)
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=9)
-
-
-def _what_is_lost(size: int, projection: DiskProjection) -> str:
-    if size == 2:
-        return ""
-    if projection.method == "tsne":
-        return f"\n{size}-D: distance to the origin exact, angle by t-SNE"
-    return (
-        f"\n{size}-D: distance to the origin exact, angle of a plane with "
-        f"{projection.explained:.0%} of the variance"
-    )

@@ -62,7 +62,8 @@ def visualizer_hook(
         ax = plot_poincare_disk(
             embeddings, labels, names=names, distance=flat, ax=figure.add_subplot()
         )
-        ax.set_title(f"{split_name}, epoch {epoch}: {ax.get_title()}")
+        title = f"{split_name}, epoch {epoch}: {ax.get_title()}\n{visualizer.caption}"
+        ax.set_title(title.strip(), fontsize=9)
         figure.savefig(path / f"{split_name}_{keyname}_{epoch}.png", dpi=dpi)
 
     return hook

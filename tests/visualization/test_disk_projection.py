@@ -46,6 +46,7 @@ def test_two_dimensions_are_left_as_they_are():
     flat = projection.fit_transform(e.numpy())
     np.testing.assert_allclose(flat, [[0.3, -0.4], [0.6 * 2.3, 0.8 * 2.3], [0, 0]], rtol=1e-6)
     assert projection.explained == 1
+    assert projection.caption == ""
 
 
 def test_the_plane_is_that_of_the_widest_spread():
@@ -54,6 +55,7 @@ def test_the_plane_is_that_of_the_widest_spread():
     projection = DiskProjection(PoincareDistance(clip_radius=9.0))
     flat = projection.fit_transform(e)
     assert projection.explained > 0.95
+    assert f"{projection.explained:.0%} of the variance" in projection.caption
     # the axes may be mirrored, the neighbours stay neighbours
     steps = np.abs(np.angle(np.exp(1j * np.diff(angle(flat)))))
     assert steps.max() < 0.4
