@@ -75,5 +75,5 @@ tester = GlobalEmbeddingSpaceTester(
     visualizer_hook=vis.visualizer_hook(output, names=names),
 )
 tester.test({"test": TensorDataset(images[test], truth[test])}, 1, net)
-for path in sorted(output.glob("*.png")):
-    print(f"wrote {path}")
+for axis in axes.values():
+    print(axis.get_title())

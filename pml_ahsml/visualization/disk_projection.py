@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..checks import check_count
 from ..distances import PoincareDistance
+from ..functional import poincare
 from ..inference.poincare_knn import warn_if_normalised
 
 METHODS = ("pca", "tsne")
@@ -112,8 +113,8 @@ class DiskProjection:
         return np.asarray((direction * torch.linalg.vector_norm(tangent, dim=1)[:, None]).numpy())
 
     def _neighbours(self, tangent: Tensor) -> Tensor:
-        geodesic = self.distance(self.distance.from_tangent(tangent)).clamp_min(0)
-        geodesic = (geodesic + geodesic.T) / 2
+        geodesic = poincare.distance_matrix(tangent, tangent, float(self.distance.curvature))
+        geodesic = (geodesic + geodesic.T) / 2  # to the last digit, as t-SNE wants
         # t-SNE wants fewer neighbours than there are samples
         perplexity = min(30.0, max(1.0, (len(tangent) - 1) / 3))
         plane = TSNE(

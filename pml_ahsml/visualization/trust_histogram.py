@@ -75,7 +75,7 @@ def plot_trust_histogram(
             color=["tab:blue", "tab:red"],
             label=[f"right labels ({(~wrong).sum():,})", f"wrong labels ({wrong.sum():,})"],
         )
-        ax.legend(loc="upper center", frameon=False)
+        ax.legend(loc="upper center")
         if wrong.any() and not wrong.all():
             title += f"; AUROC {roc_auc_score(~wrong, values):.3f}"
     ax.axvline(threshold, color="gray", linestyle="--")

@@ -122,5 +122,11 @@ def test_visualize_embeddings(tmp_path):
     names = ["test_DiskProjection_level0_1.png", "visualize_embeddings.png"]
     assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == names
     for name in names:
-        assert name in output
         assert is_picture(tmp_path / "pictures" / name)
+    assert "1,200 samples of 10 classes, 10 centroids" in output
+    ((correlation,),) = figures(r"cophenetic correlation ([\d.]+)", output)
+    assert 0.3 < correlation < 1
+    ((auroc,),) = figures(r"AUROC ([\d.]+)", output)
+    assert auroc > 0.97
+    ((estimated, true),) = figures(r"noise rate ([\d.]+) after .*true: ([\d.]+)", output)
+    assert estimated == pytest.approx(true, abs=0.05)
