@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 from pytorch_metric_learning.testers import GlobalEmbeddingSpaceTester
 
 from pml_ahsml import PoincareDistance
@@ -46,6 +47,17 @@ def test_a_tester_that_normalises_is_warned_of(tmp_path):
     tester = make_tester(tmp_path, normalize_embeddings=True)
     with pytest.warns(UserWarning, match="give the tester or InferenceModel normalize_embeddings"):
         tester.test({"val": data()}, 1, torch.nn.Identity())
+
+
+def test_the_disk_is_that_of_the_distance(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure.axes[0]))
+    projection = DiskProjection(PoincareDistance(0.4, clip_radius=1.0))
+    flat = projection.fit_transform(torch.randn(40, 6) + 0.1)
+    visualizer_hook(tmp_path)(projection, flat, np.arange(40) % 3, "val", "key", 7)
+    assert drawn[0].get_xlim()[1] == pytest.approx(1.12 * np.tanh(0.4**0.5))
+    assert drawn[0].get_title().startswith("val, epoch 7: 40 samples of 3 classes, ")
+    assert drawn[0].get_title().endswith(f"at the clip radius\n{projection.caption}")
 
 
 def test_another_visualizer_is_refused(tmp_path):
