@@ -92,7 +92,7 @@ def plot_poincare_disk(
     flat = _project(projection, rows, class_statistics, shown)
 
     if ax is None:
-        _, ax = plt.subplots(figsize=(8, 6.5), layout="constrained")
+        _, ax = plt.subplots(figsize=(8.5, 6.5), layout="constrained")
     num_clipped = _draw_samples(ax, flat[: len(rows)], projection.distance, kinds, trusts)
     _draw_disk(ax, projection.distance, has_band=num_clipped > 0)
     title = f"{len(rows):,} samples"
@@ -256,4 +256,5 @@ def _draw_disk(ax: Axes, distance: PoincareDistance, has_band: bool) -> None:
 def _draw_legend(ax: Axes, kinds: _Kinds) -> None:
     for colour, name in zip(kinds.colours, kinds.names, strict=True):
         ax.scatter([], [], color=colour, s=30, label=name)
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=9)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, handletextpad=0)
+    ax.set_anchor("W")  # what a square leaves of the width is room for the legend

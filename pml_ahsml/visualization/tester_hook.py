@@ -24,7 +24,7 @@ def visualizer_hook(
     Args:
         folder: where the pictures go; made if need be.
         names: of the classes, for the legend.
-        dpi: dots per inch, at 8 × 6.5 inches.
+        dpi: dots per inch, at 8.5 × 6.5 inches.
 
     Returns:
         ``hook(visualizer, embeddings, labels, split_name, keyname, epoch)``.
@@ -55,7 +55,7 @@ def visualizer_hook(
             raise TypeError(f"visualizer must be a DiskProjection, got {type(visualizer).__name__}")
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        figure = Figure(figsize=(8, 6.5), layout="constrained")  # not pyplot's, so none is kept
+        figure = Figure(figsize=(8.5, 6.5), layout="constrained")  # not pyplot's, so none is kept
         flat = PoincareDistance(
             float(visualizer.distance.curvature), visualizer.distance.clip_radius
         )

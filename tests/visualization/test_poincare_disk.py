@@ -125,6 +125,14 @@ def test_a_legend_is_for_few_classes(count, has_legend):
     assert texts == ([f"n{k}" for k in range(count)] if has_legend else [])
 
 
+def test_a_long_name_is_not_cut_off():
+    ax = plot_poincare_disk(torch.randn(4, 2), [0, 1, 0, 1], names=["a" * 50, "b"])
+    ax.figure.canvas.draw()
+    edge = ax.get_legend().get_window_extent().x1
+    assert edge <= ax.figure.bbox.x1
+    assert ax.title.get_window_extent().x0 >= 0
+
+
 def test_it_draws_where_it_is_told():
     figure, axes = plt.subplots(1, 2)
     assert plot_poincare_disk(torch.randn(5, 2), ax=axes[1]) is axes[1]

@@ -38,7 +38,7 @@ def test_a_tester_writes_a_picture_of_each_split_level_and_epoch(tmp_path):
         for epoch in (1, 2)
     }
     pixels = plt.imread(folder / "val_DiskProjection_level1_2.png")
-    assert pixels.shape[:2] == (390, 480)
+    assert pixels.shape[:2] == (390, 510)
     assert len(np.unique(pixels.reshape(-1, 4), axis=0)) > 20  # something is on it
     assert not plt.get_fignums()
 
