@@ -11,9 +11,9 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def run(name: str, folder: Path, *arguments: str) -> str:
+def run(name: str, folder: Path, *arguments: str, launch: tuple[str, ...] = ()) -> str:
     done = subprocess.run(
-        [sys.executable, str(EXAMPLES / name), *arguments],
+        [sys.executable, *launch, str(EXAMPLES / name), *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -43,3 +43,90 @@ def test_wrap_existing_losses(tmp_path):
     assert [name for name, _, _ in rows] == ["ContrastiveLoss", "MultiSimilarityLoss"]
     for _, plain, wrapped in rows:
         assert float(wrapped) > float(plain) + 0.05
+
+
+def figures(pattern: str, output: str) -> list[list[float]]:
+    return [[float(figure) for figure in found.groups()] for found in re.finditer(pattern, output)]
+
+
+def is_picture(path: Path) -> bool:
+    return path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 10_000
+
+
+def test_hyperbolic_retrieval(tmp_path):
+    output = run("hyperbolic_retrieval.py", tmp_path)
+    ((map_at_r,),) = figures(r"MAP@R ([\d.]+)", output)
+    assert map_at_r > 0.8
+    neighbours = re.findall(r"a (\d): \[(.*?)\] at \[(.*?)\]", output)
+    assert len(neighbours) == 3
+    for label, found, distances in neighbours:
+        assert found.split(", ") == [label] * 5
+        assert sorted(map(float, distances.split())) == [float(d) for d in distances.split()]
+    ((precision, recall),) = figures(r"precision ([\d.]+), recall ([\d.]+)", output)
+    assert precision > 0.9
+    assert recall > 0.5
+
+
+def test_hierarchical_mining(tmp_path):
+    output = run("hierarchical_mining.py", tmp_path)
+    rows = figures(r"MAP@R ([\d.]+), precision@1 ([\d.]+), ([\d.]+)% of the pairs", output)
+    all_pairs, one_margin, class_wise = rows
+    assert class_wise[0] > one_margin[0] + 0.02
+    assert class_wise[0] > all_pairs[0] - 0.03
+    assert all_pairs[2] == 100
+    assert class_wise[2] < 30
+
+
+def test_two_view_consistency(tmp_path):
+    output = run("two_view_consistency.py", tmp_path)
+    one, as_samples, as_views = figures(r"MAP@R ([\d.]+), of moved images ([\d.]+)", output)
+    assert as_views[1] > one[1] + 0.05
+    assert as_views[1] > as_samples[1]
+    assert as_views[0] > one[0] - 0.03
+
+
+def test_cross_batch_memory(tmp_path):
+    output = run("cross_batch_memory.py", tmp_path)
+    plain, memory, wrapped, both = (row[0] for row in figures(r"MAP@R ([\d.]+)", output))
+    assert both > wrapped > plain
+    assert both > memory + 0.02
+
+
+def test_find_wrong_labels(tmp_path):
+    output = run("find_wrong_labels.py", tmp_path, "--output", "pictures")
+    ((estimated, true),) = figures(r"noise rate: ([\d.]+) estimated, ([\d.]+) true", output)
+    assert estimated == pytest.approx(true, abs=0.05)
+    ((auroc,),) = figures(r"AUROC of trust: ([\d.]+)", output)
+    assert auroc > 0.97
+    ((doubted, found, wrong),) = figures(r"(\d+) labels doubted; (\d+) of (\d+) wrong", output)
+    assert found > 0.9 * max(doubted, wrong)
+    ((repaired, of),) = figures(r"the guess is right for (\d+) of these (\d+)", output)
+    assert of == found
+    assert repaired > 0.9 * of
+    assert is_picture(tmp_path / "pictures" / "wrong_labels.png")
+
+
+def test_train_ddp(tmp_path):
+    # torchrun is this module
+    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    output = run("train_ddp.py", tmp_path, launch=launch)
+    ((first, second, true),) = figures(r"2 ranks: \[([\d.]+), ([\d.]+)\], true: ([\d.]+)", output)
+    assert first == second
+    assert first == pytest.approx(true, abs=0.05)
+    ((auroc,),) = figures(r"AUROC of trust: ([\d.]+)", output)
+    assert auroc > 0.97
+
+
+def test_visualize_embeddings(tmp_path):
+    output = run("visualize_embeddings.py", tmp_path, "--output", "pictures")
+    names = ["test_DiskProjection_level0_1.png", "visualize_embeddings.png"]
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == names
+    for name in names:
+        assert is_picture(tmp_path / "pictures" / name)
+    assert "1,200 samples of 10 classes, 10 centroids" in output
+    ((correlation,),) = figures(r"cophenetic correlation ([\d.]+)", output)
+    assert 0.3 < correlation < 1
+    ((auroc,),) = figures(r"AUROC ([\d.]+)", output)
+    assert auroc > 0.97
+    ((estimated, true),) = figures(r"noise rate ([\d.]+) after .*true: ([\d.]+)", output)
+    assert estimated == pytest.approx(true, abs=0.05)

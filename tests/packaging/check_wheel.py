@@ -29,8 +29,16 @@ def main() -> None:
             sys.exit(f"{extra} must not be needed, got an environment that holds it")
 
     modules = [info.name for info in pkgutil.walk_packages([str(folder)], "pml_ahsml.")]
+    pictures = "pml_ahsml.visualization"
     for name in modules:
-        importlib.import_module(name)
+        if not name.startswith(pictures):
+            importlib.import_module(name)
+    try:
+        importlib.import_module(pictures)
+        sys.exit(f"{pictures} must refuse without matplotlib, got it imported")
+    except ImportError as error:
+        if "pml_ahsml[plot]" not in str(error):
+            sys.exit(f"{pictures} must name its extra, got {error}")
 
     loss = pml_ahsml.AdaptiveNoiseAwareLoss(
         ContrastiveLoss(distance=pml_ahsml.PoincareDistance()), num_classes=4, embedding_size=8

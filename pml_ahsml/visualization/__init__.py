@@ -1,0 +1,34 @@
+"""Pictures of hyperbolic embeddings, of the classes among each other, and of trust in labels.
+
+Needs matplotlib and scipy, the extra ``plot`` of this package, which nothing else in it imports.
+Each function draws into the Axes it is given, or into a new figure, and returns the Axes.
+"""
+
+try:
+    import matplotlib as _matplotlib  # noqa: F401
+    import scipy as _scipy  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "pml_ahsml.visualization needs matplotlib and scipy, the extra 'plot': "
+        f"pip install 'pml_ahsml[plot]' ({error})"
+    ) from error
+
+from .class_tree import class_tree, plot_class_tree
+from .dendrogram_purity import chance_purity, dendrogram_purity
+from .disk_projection import DiskProjection
+from .noise_history import plot_noise_history
+from .poincare_disk import plot_poincare_disk
+from .tester_hook import visualizer_hook
+from .trust_histogram import plot_trust_histogram
+
+__all__ = [
+    "DiskProjection",
+    "chance_purity",
+    "class_tree",
+    "dendrogram_purity",
+    "plot_class_tree",
+    "plot_noise_history",
+    "plot_poincare_disk",
+    "plot_trust_histogram",
+    "visualizer_hook",
+]

@@ -1,0 +1,47 @@
+"""Colours for any number of classes."""
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import hsv_to_rgb
+from numpy.typing import NDArray
+
+from ..checks import check_count
+
+# More colours than this cannot be told apart, so that a legend would say nothing.
+LEGEND_LIMIT = 20
+
+# Successive multiples of the golden section fill the circle of hues most evenly.
+_GOLDEN = (5**0.5 - 1) / 2
+
+
+def class_colours(num_classes: int) -> NDArray[np.float64]:
+    """A colour for each class.
+
+    Up to 20 classes get the colours of matplotlib's tab10 and tab20, which can be told apart. With
+    more that is out of reach; hues then go round by the golden section in three shades, so that
+    classes with near numbers differ clearly, and only far ones are alike.
+
+    Args:
+        num_classes: K ≥ 1.
+
+    Returns:
+        (K, 3) red, green, blue in [0, 1].
+
+    Raises:
+        ValueError: for fewer than 1 class.
+
+    Source:
+        This project.
+
+    Example:
+        >>> class_colours(150).shape
+        (150, 3)
+    """
+    check_count("num_classes", num_classes, minimum=1)
+    if num_classes <= LEGEND_LIMIT:
+        name = "tab10" if num_classes <= 10 else "tab20"
+        return np.asarray(matplotlib.colormaps[name](range(num_classes))[:, :3], dtype=np.float64)
+    numbers = np.arange(num_classes)
+    hue = numbers * _GOLDEN % 1
+    saturation, value = np.array([[0.85, 0.85], [0.55, 0.95], [0.9, 0.55]])[numbers % 3].T
+    return np.asarray(hsv_to_rgb(np.stack([hue, saturation, value], 1)), dtype=np.float64)

@@ -1,0 +1,150 @@
+"""Embeddings of any size on a disk, at their distance from the origin."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.manifold import TSNE
+from torch import Tensor
+
+from ..checks import check_count
+from ..distances import PoincareDistance
+from ..functional import poincare
+from ..inference.poincare_knn import warn_if_normalised
+
+METHODS = ("pca", "tsne")
+
+
+class DiskProjection:
+    """Projects hyperbolic embeddings to two dimensions and keeps their distance to the origin.
+
+    A tangent vector u becomes ‖u‖·p/‖p‖ for a point p of the plane: the radius is exact, the angle
+    says which samples are alike as far as one angle can. Two-dimensional embeddings stay as they
+    are. It has the ``fit_transform`` that PML's testers call, so it is a ``visualizer`` as UMAP is.
+    Samples on one ray from the origin keep one angle with "pca".
+
+    Args:
+        distance: the PoincareDistance of training; a default one if left out.
+        method: where p comes from. "pca": the two principal axes of the directions û, around
+            their mean; fast, and enough for some ten classes. "tsne": scikit-learn's
+            t-SNE on the geodesic distances, which keeps neighbours together among many classes, but
+            takes N² memory and time: for some thousand samples.
+        seed: of t-SNE, ≥ 0.
+
+    Attributes:
+        explained: share of the variance of the directions that the plane of the last
+            ``fit_transform`` holds, in [0, 1]; 1 for two dimensions, nan for t-SNE.
+        caption: what was kept and what was lost, as a line for a picture; empty for two dimensions.
+
+    Raises:
+        TypeError: for a distance that is no PoincareDistance.
+        ValueError: for another method, or in ``fit_transform`` for a bad shape, nan or inf.
+
+    Source:
+        This project. Keeping the norm in a picture of hyperbolic embeddings: CO-SNE, Guo et al.,
+        CVPR 2022.
+
+    Example:
+        >>> projection = DiskProjection()
+        >>> flat = projection.fit_transform(torch.tensor([[0.0, 0.3, 0.4], [2.0, 0.0, 0.0]]))
+        >>> np.linalg.norm(flat, axis=1).round(4).tolist()
+        [0.5, 2.0]
+    """
+
+    def __init__(
+        self, distance: PoincareDistance | None = None, *, method: str = "pca", seed: int = 0
+    ) -> None:
+        distance = PoincareDistance() if distance is None else distance
+        if not isinstance(distance, PoincareDistance):
+            raise TypeError(f"distance must be a PoincareDistance, got {type(distance).__name__}")
+        if method not in METHODS:
+            raise ValueError(f"method must be one of {METHODS}, got {method!r}")
+        check_count("seed", seed, minimum=0)
+        self.distance = distance
+        self.method = method
+        self.seed = seed
+        self.explained = float("nan")
+        self.caption = ""
+
+    @torch.no_grad()
+    def fit_transform(self, embeddings: Any) -> NDArray[np.float64]:
+        """Project.
+
+        Args:
+            embeddings: (N, D) array or tensor in the distance's ``embedding_space``, N ≥ 1, D ≥ 2.
+
+        Returns:
+            (N, 2) tangent vectors at the origin, of the norm that ``distance.to_tangent`` gives.
+        """
+        rows = check_rows("embeddings", embeddings)
+        if rows.shape[1] > 2:
+            warn_if_normalised(self.distance, rows)
+        tangent = self.distance.to_tangent(self.distance.maybe_normalize(rows)).double()
+        return self.project(tangent)
+
+    def project(self, tangent: Tensor, others: Tensor | None = None) -> NDArray[np.float64]:
+        """Project tangent vectors at the origin that are not longer than the clip radius.
+
+        Args:
+            tangent: (N, D), float64.
+            others: (M, D), float64, shown with them, as class centroids with samples; the plane of
+                "pca" is that of the first.
+
+        Returns:
+            (N + M, 2), of the same norm.
+        """
+        count = len(tangent)
+        if others is not None:
+            tangent = torch.cat([tangent, others])
+        if tangent.shape[1] == 2:
+            self.explained, self.caption = 1.0, ""
+            return np.asarray(tangent.numpy())
+        if self.method == "tsne" and len(tangent) > 1:
+            plane, self.explained = self._neighbours(tangent), float("nan")
+            angle = "by t-SNE"
+        else:
+            plane, self.explained = _principal_plane(tangent, count)
+            angle = f"of a plane with {self.explained:.0%} of the variance"
+        self.caption = f"{tangent.shape[1]}-D: distance to the origin exact, angle {angle}"
+        norm = torch.linalg.vector_norm(plane, dim=1, keepdim=True)
+        # a point in the middle of the plane has no angle; it gets that of the first axis
+        direction = torch.where(norm > 0, plane / norm, torch.tensor([1.0, 0.0], dtype=plane.dtype))
+        return np.asarray((direction * torch.linalg.vector_norm(tangent, dim=1)[:, None]).numpy())
+
+    def _neighbours(self, tangent: Tensor) -> Tensor:
+        geodesic = poincare.distance_matrix(tangent, tangent, float(self.distance.curvature))
+        geodesic = (geodesic + geodesic.T) / 2  # to the last digit, as t-SNE wants
+        # t-SNE wants fewer neighbours than there are samples
+        perplexity = min(30.0, max(1.0, (len(tangent) - 1) / 3))
+        plane = TSNE(
+            metric="precomputed", init="random", perplexity=perplexity, random_state=self.seed
+        ).fit_transform(geodesic.numpy())
+        plane = torch.as_tensor(plane, dtype=torch.float64)
+        return plane - plane.mean(0)
+
+
+def check_rows(name: str, embeddings: Any) -> Tensor:
+    """Embeddings as a finite float64 (N, D) tensor on the CPU, or an error."""
+    rows = torch.as_tensor(embeddings).detach().cpu()
+    if rows.ndim != 2 or len(rows) == 0 or rows.shape[1] < 2:
+        raise ValueError(
+            f"{name} must be of shape (N, D) with N ≥ 1 and D ≥ 2, got {tuple(rows.shape)}"
+        )
+    if not rows.is_floating_point():
+        raise TypeError(f"{name} must be of a floating point dtype, got {rows.dtype}")
+    if not torch.isfinite(rows).all():
+        raise ValueError(f"{name} must be finite, got nan or inf")
+    return rows.double()
+
+
+def _principal_plane(tangent: Tensor, count: int) -> tuple[Tensor, float]:
+    """Coordinates along the principal axes of the first ``count``, and their share of variance."""
+    directions = torch.nn.functional.normalize(tangent, dim=1)
+    directions = directions - directions[:count].mean(0)
+    variance, axes = torch.linalg.eigh(directions[:count].T @ directions[:count])
+    axes = axes[:, [-1, -2]]
+    # the sign of an axis is arbitrary; the same picture each time is not
+    axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
+    total = float(variance.sum())
+    return directions @ axes, float(variance[-2:].sum()) / total if total > 0 else 1.0

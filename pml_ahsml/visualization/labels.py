@@ -1,0 +1,57 @@
+"""Checks of the labels, groups, names and trust that a picture is given."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+
+def check_labels(name: str, labels: Any, num_rows: int) -> NDArray[np.int64]:
+    """Labels as a (num_rows,) array of integers ≥ 0, or an error."""
+    values = torch.as_tensor(labels).detach().cpu()
+    if values.is_floating_point() or values.dtype == torch.bool:
+        raise TypeError(f"{name} must be of an integer dtype, got {values.dtype}")
+    if values.shape != (num_rows,):
+        raise ValueError(f"{name} must be of shape ({num_rows},), got {tuple(values.shape)}")
+    if values.min() < 0:
+        raise ValueError(f"{name} must be at least 0, got {int(values.min())}")
+    return np.asarray(values.long().numpy())
+
+
+def check_groups(name: str, groups: Any, classes: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Groups as a (K,) array of integers ≥ 0 that holds every class, or an error."""
+    values = torch.as_tensor(groups)
+    highest = -1 if classes is None else int(classes.max())
+    if values.ndim != 1 or len(values) <= highest:
+        raise ValueError(
+            f"{name} must be of shape (K,), K > {highest}, one for each class, got "
+            f"{tuple(values.shape)}"
+        )
+    return check_labels(name, values, len(values))
+
+
+def check_trust(name: str, trust: Any, num_rows: int | None = None) -> NDArray[np.float64]:
+    """Trust as a (num_rows,) array in [0, 1], or an error."""
+    values = torch.as_tensor(trust).detach().cpu().double()
+    rows = "N" if num_rows is None else num_rows
+    if values.ndim != 1 or len(values) == 0 or num_rows not in (None, len(values)):
+        raise ValueError(f"{name} must be of shape ({rows},), got {tuple(values.shape)}")
+    if not (values.min() >= 0 and values.max() <= 1):
+        raise ValueError(
+            f"{name} must lie in [0, 1], got values from {float(values.min())} to "
+            f"{float(values.max())}"
+        )
+    return np.asarray(values.numpy())
+
+
+def check_names(name: str, names: Sequence[str], minimum: int) -> None:
+    """Raise unless there is a name for each of ``minimum`` classes."""
+    if len(names) < minimum:
+        raise ValueError(f"{name} must have at least {minimum} entries, got {len(names)}")
+
+
+def shortened(name: str, length: int = 24) -> str:
+    """A name that fits beside a picture."""
+    return name if len(name) <= length else name[: length - 1] + "…"
