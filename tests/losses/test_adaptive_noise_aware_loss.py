@@ -641,7 +641,10 @@ def test_a_higher_threshold_keeps_fewer_rows_and_teaches_the_statistics_the_same
     truth = torch.arange(K).repeat_interleave(B // K)
     embeddings = CENTRES[truth] + 3.0 * torch.randn(B, D, generator=generator)  # hard to tell
     labels, _ = inject_label_noise(truth, 0.25, num_classes=K, generator=generator)
-    low, high = (warmed(loss, relabel=Relabelling(1, 0, 60, q, 0, False)) for q in (0.5, 0.999))
+    low, high = (
+        warmed(loss, relabel=Relabelling(1, 0, 60, q, memory_size=0, absent_centroids=False))
+        for q in (0.5, 0.999)
+    )
     trust = low.trust(embeddings, labels)
     rows = trust > 0.999
     assert (rows != (trust > 0.5)).any()
