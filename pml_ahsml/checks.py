@@ -41,6 +41,9 @@ def check_embeddings(name: str, embeddings: Any, embedding_size: int) -> None:
         raise ValueError(
             f"{name} must be of shape (N, {embedding_size}), got {tuple(embeddings.shape)}"
         )
+    # a sum is cheaper than a mask, and finite unless one of its terms is not or it overflows
+    if math.isfinite(embeddings.detach().sum()):
+        return
     if not torch.isfinite(embeddings).all():
         bad = int((~torch.isfinite(embeddings).all(1)).sum())
         raise ValueError(
@@ -56,9 +59,10 @@ def check_labels(name: str, labels: Any, num_rows: int, num_classes: int) -> Non
         raise TypeError(f"{name} must be of an integer dtype, got {labels.dtype}")
     if labels.shape != (num_rows,):
         raise ValueError(f"{name} must be of shape ({num_rows},), got {tuple(labels.shape)}")
-    if len(labels) and (int(labels.min()) < 0 or int(labels.max()) >= num_classes):
+    low, high = map(int, torch.aminmax(labels)) if len(labels) else (0, 0)
+    if low < 0 or high >= num_classes:
         raise ValueError(
-            f"{name} must lie in [0, {num_classes}), got values from {int(labels.min())} to "
-            f"{int(labels.max())}; a PML trainer maps a data set's labels to 0, 1, 2, … with "
+            f"{name} must lie in [0, {num_classes}), got values from {low} to {high}; "
+            "a PML trainer maps a data set's labels to 0, 1, 2, … with "
             "dataset_labels=… and set_min_label_to_zero=True"
         )

@@ -18,38 +18,33 @@ class Neighbourhoods(NamedTuple):
     """Distances from each class to others, and how many classes each of them stands for.
 
     Args:
-        distances: (K, M) geodesic lengths; any value where the weight is 0.
-        weights: (K, M) number of classes at that distance, ≥ 0; all 0 for a class never seen.
+        distances: (K, M) geodesic lengths, all inf for a class never seen.
+        weights: (K, M) number of classes at that distance, ≥ 0; None for one at each length that
+            is finite.
     """
 
     distances: Tensor
-    weights: Tensor
-
-    @property
-    def seen(self) -> Tensor:
-        """(K,) bool: the classes that have a centroid and another class to be confused with."""
-        return self.weights.sum(1) > 0
+    weights: Tensor | None = None
 
 
 def all_neighbours(divergence: Tensor) -> Neighbourhoods:
     """Every other class, one by one: the exact normaliser, in O(K²).
 
     Args:
-        divergence: (K, K) geodesic distances between class centroids, nan for unseen classes.
+        divergence: (K, K) geodesic distances between class centroids, inf for unseen classes.
 
     Returns:
-        Neighbourhoods with M = K; the class itself and unseen classes have weight 0.
+        Neighbourhoods with M = K, without the class itself.
 
     Source:
         This project.
 
     Example:
-        >>> all_neighbours(torch.tensor([[0.0, 2.0], [2.0, 0.0]])).weights
-        tensor([[0., 1.],
-                [1., 0.]])
+        >>> all_neighbours(torch.tensor([[0.0, 2.0], [2.0, 0.0]])).distances
+        tensor([[inf, 2.],
+                [2., inf]])
     """
-    weights = (~divergence.isnan()).to(divergence.dtype).fill_diagonal_(0)
-    return Neighbourhoods(divergence.nan_to_num(), weights)
+    return Neighbourhoods(divergence.clone().fill_diagonal_(torch.inf))
 
 
 def some_neighbours(
@@ -62,7 +57,7 @@ def some_neighbours(
     the rest for an order of classes that has nothing to do with f.
 
     Args:
-        divergence: (C, K) geodesic distances from some classes to all, nan for unseen classes.
+        divergence: (C, K) geodesic distances from some classes to all, inf for unseen classes.
         classes: (C,) which classes the rows are.
         nearest: classes to be listed one by one, ≥ 1.
         sampled: classes that stand for the rest, ≥ 1.
@@ -76,10 +71,10 @@ def some_neighbours(
     Example:
         >>> d = torch.tensor([[0.0, 1.0, 2.0, 3.0, 4.0]])
         >>> some_neighbours(d, torch.tensor([0]), nearest=2, sampled=2)
-        Neighbourhoods(distances=tensor([[1., 2., 0., 3.]]), weights=tensor([[1., 1., 0., 2.]]))
+        Neighbourhoods(distances=tensor([[1., 2., inf, 3.]]), weights=tensor([[1., 1., 0., 2.]]))
     """
     num_classes = divergence.shape[1]
-    known = ~divergence.isnan()
+    known = divergence.isfinite()
     known[torch.arange(len(classes), device=classes.device), classes] = False
     distances = divergence.masked_fill(~known, torch.inf)
     near, near_ids = distances.topk(min(nearest, num_classes), largest=False)
@@ -90,7 +85,7 @@ def some_neighbours(
     share = counts.sum(1, keepdim=True) / in_sample.sum(1, keepdim=True).clamp_min(1)
     weights = torch.cat([near.isfinite().to(share.dtype), in_sample * share], 1)
     listed = torch.cat([near, distances.gather(1, ids)], 1)
-    return Neighbourhoods(listed.masked_fill(weights == 0, 0), weights)
+    return Neighbourhoods(listed.masked_fill_(weights == 0, torch.inf), weights)
 
 
 def log_normaliser(neighbourhoods: Neighbourhoods, spread: float | Tensor) -> tuple[Tensor, Tensor]:
@@ -103,7 +98,7 @@ def log_normaliser(neighbourhoods: Neighbourhoods, spread: float | Tensor) -> tu
         spread: σ > 0, in units of the distance.
 
     Returns:
-        log_normaliser: (K,), −inf for a class with nothing to be confused with.
+        log_normaliser: (K,), inf for a class with nothing to be confused with, so that T_ky = 0.
         mean_distance: (K,) geodesic length, 0 for such a class.
 
     Source:
@@ -114,11 +109,13 @@ def log_normaliser(neighbourhoods: Neighbourhoods, spread: float | Tensor) -> tu
         (tensor([-2., -2.]), tensor([2., 2.]))
     """
     distances, weights = neighbourhoods
-    logits = weights.log() - distances / spread
+    logits = distances * (-1 / spread)
+    if weights is not None:
+        logits += weights.log()
     log_z = logits.logsumexp(1)
-    # a class alone: exp(−inf − 0) = 0 instead of exp(−inf + inf) = nan
-    share = (logits - log_z.masked_fill(log_z.isneginf(), 0)[:, None]).exp()
-    return log_z, (share * distances).sum(1)
+    log_z.masked_fill_(log_z.isneginf(), torch.inf)
+    share = logits.sub_(log_z[:, None]).exp_()
+    return log_z, share.mul_(distances.nan_to_num(posinf=0)).sum(1)
 
 
 def log_prior(
@@ -132,9 +129,9 @@ def log_prior(
 
     Args:
         label_distances: (N, K) geodesic distances between the centroid of each label and those of
-            all classes, nan for unseen classes.
+            all classes, inf for unseen classes.
         labels: (N,) labels y as given.
-        log_z: (K,) log Z_k.
+        log_z: (K,) log Z_k, inf where nothing is confused.
         noise_rate: ε in (0, 1).
         spread: σ > 0, in units of the distance.
 
@@ -150,9 +147,8 @@ def log_prior(
         >>> log_prior(d[:1], torch.tensor([0]), log_z, 0.3, 1.0).exp()  # column 0 of T
         tensor([[0.7000, 0.1500, 0.0807]])
     """
-    other = math.log(noise_rate) - label_distances / spread - log_z
-    other = other.masked_fill(label_distances.isnan() | log_z.isneginf(), -torch.inf)
-    return other.scatter(1, labels[:, None], math.log1p(-noise_rate))
+    other = torch.sub(math.log(noise_rate) - log_z, label_distances, alpha=1 / spread)
+    return other.scatter_(1, labels[:, None], math.log1p(-noise_rate))
 
 
 def class_spacing(neighbourhoods: Neighbourhoods, neighbours: int = 5) -> Tensor:
@@ -173,6 +169,7 @@ def class_spacing(neighbourhoods: Neighbourhoods, neighbours: int = 5) -> Tensor
         tensor(2.)
     """
     distances, weights = neighbourhoods
-    known = distances.masked_fill(weights == 0, torch.inf)
-    nearest = known.topk(min(neighbours, known.shape[1]), largest=False).values
+    if weights is not None:
+        distances = distances.masked_fill(weights == 0, torch.inf)
+    nearest = distances.topk(min(neighbours, distances.shape[1]), largest=False).values
     return nearest[nearest.isfinite()].mean()

@@ -5,23 +5,24 @@ became of k on the way to the data set: usually y = k, with probability ε anoth
 closer two classes are the likelier they are to be confused.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
 
 def class_log_likelihood(
     distances: Tensor,
-    temperature: float | Tensor,
+    temperature: float,
     balance: Tensor,
-    seen: Tensor,
 ) -> Tensor:
     """Log-likelihood of each class: log p_i(k) = log softmax_k( −d(h_i, μ_k)/τ − b_k ).
 
     Args:
-        distances: (N, K) geodesic distances of the samples to the class centroids.
+        distances: (N, K) geodesic distances of the samples to the class centroids; inf for classes
+            that have no centroid yet: they get probability 0.
         temperature: τ > 0, in units of the distance.
         balance: (K,) b_k, which keeps one class from swallowing the others.
-        seen: (K,) bool, False for classes that have no centroid yet: they get probability 0.
 
     Returns:
         (N, K) log-probabilities; rows sum to 1 after exp, given that any class is seen.
@@ -30,14 +31,11 @@ def class_log_likelihood(
         This project.
 
     Example:
-        >>> seen = torch.tensor([True, True, False])
-        >>> d = torch.tensor([[1.0, 2.0, 0.0]])
-        >>> class_log_likelihood(d, 1.0, torch.zeros(3), seen).exp()
+        >>> d = torch.tensor([[1.0, 2.0, torch.inf]])
+        >>> class_log_likelihood(d, 1.0, torch.zeros(3)).exp()
         tensor([[0.7311, 0.2689, 0.0000]])
     """
-    # distances of unseen classes carry nothing, and inf/τ would put nan into the gradient of τ
-    logits = -distances.masked_fill(~seen, 0) / temperature - balance
-    return logits.masked_fill(~seen, -torch.inf).log_softmax(dim=1)
+    return torch.sub(-balance, distances, alpha=1 / temperature).log_softmax(dim=1)
 
 
 def label_posterior(log_likelihood: Tensor, log_prior: Tensor) -> Tensor:
@@ -90,6 +88,7 @@ def taken_at_their_word(posterior: Tensor, labels: Tensor, rows: Tensor) -> Tens
 def marginal_gradient(
     posterior: Tensor,
     likelihood: Tensor,
+    trust: Tensor,
     distances: Tensor,
     label_distances: Tensor,
     mean_distance: Tensor,
@@ -107,8 +106,9 @@ def marginal_gradient(
     Args:
         posterior: (N, K) t_i(k).
         likelihood: (N, K) p_i(k).
+        trust: (N,) q_i = t_i(y_i).
         distances: (N, K) geodesic distances d_ik to the centroids; finite.
-        label_distances: (N, K) geodesic distances d(μ_k, μ_{y_i}); finite.
+        label_distances: (N, K) geodesic distances d(μ_k, μ_{y_i}); finite, 0 at k = y_i.
         mean_distance: (K,) E_k, the mean distance of class k to those it is confused with.
         labels: (N,) labels as given.
         log_parameters: (3,) logit ε, log τ, log σ.
@@ -121,17 +121,27 @@ def marginal_gradient(
 
     Example:
         >>> t, p = torch.tensor([[0.9, 0.1]]), torch.tensor([[0.8, 0.2]])
-        >>> d = torch.tensor([[1.0, 2.0]])
-        >>> marginal_gradient(t, p, d, d, torch.ones(2), torch.tensor([0]), torch.zeros(3))
+        >>> d, between = torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 2.0]])
+        >>> y, start = torch.tensor([0]), torch.zeros(3)
+        >>> marginal_gradient(t, p, t[:, 0], d, between, torch.ones(2), y, start)
         tensor([-0.4000, -0.1000,  0.1000])
     """
-    noise_rate = log_parameters[0].sigmoid()
-    temperature, spread = log_parameters[1:].exp()
-    wrong = 1 - posterior.gather(1, labels[:, None]).mean()
-    nearer = ((posterior - likelihood) * distances).sum(1).mean()
-    confused = posterior.scatter(1, labels[:, None], 0.0)
-    wider = (confused * (label_distances - mean_distance)).sum(1).mean()
-    return torch.stack([wrong - noise_rate, nearer / temperature, wider / spread])
+    # summed in float64, so that the order of the rows (the rank that gathered) does not matter
+    wide = torch.float64
+    nearer = (posterior - likelihood).mul_(distances).sum(dtype=wide)
+    # Σ_k t(k)·(d(μ_k, μ_y) − E_k), less the term of k = y, in which the distance is 0
+    expected = posterior.sum(0, dtype=wide) @ mean_distance.to(wide)
+    expected -= (trust * mean_distance[labels]).sum(dtype=wide)
+    wider = (posterior * label_distances).sum(dtype=wide) - expected
+    # numbers from here on: tensors of one element cost as much as large ones
+    means = (torch.stack([trust.sum(dtype=wide), nearer, wider]) / len(labels)).tolist()
+    logit, log_temperature, log_spread = log_parameters.tolist()
+    slopes = [
+        1 - means[0] - 1 / (1 + math.exp(-logit)),
+        means[1] / math.exp(log_temperature),
+        means[2] / math.exp(log_spread),
+    ]
+    return log_parameters.new_tensor(slopes)
 
 
 def geodesic_gap(distances: Tensor, spacing: Tensor, labels: Tensor, guesses: Tensor) -> Tensor:

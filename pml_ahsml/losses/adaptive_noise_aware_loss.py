@@ -245,8 +245,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         Returns:
             (N,) in [0, 1]; 1 during the warm-up and for classes that are still in theirs.
         """
-        posterior = self.posterior(embeddings, labels)
-        return posterior.gather(1, labels.to(posterior.device, torch.long)[:, None]).squeeze(1)
+        labels = self._checked(embeddings, labels)
+        return self._trust(self._believe(embeddings, labels))
 
     @torch.no_grad()
     def posterior(self, embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -261,7 +261,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             classes that are still in theirs.
         """
         labels = self._checked(embeddings, labels)
-        return self._posterior(self._believe(embeddings, labels))
+        belief = self._believe(embeddings, labels)
+        return lp.taken_at_their_word(belief.posterior, labels, self._in_warmup(labels))
 
     def class_divergence(self, classes: Tensor | Sequence[int] | None = None) -> Tensor:
         """Geodesic distances between class centroids.
@@ -285,21 +286,22 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             evidence = evidence.averaged(view_ids)
         return self.noise_model.on(embeddings.device).believe(evidence, labels)
 
-    def _posterior(self, belief: Belief) -> Tensor:
-        labels = belief.labels
+    def _in_warmup(self, labels: Tensor) -> Tensor:
+        """(N,) bool: the samples whose label is believed whatever the model says."""
         if not self.noise_model.is_warm:
-            return torch.nn.functional.one_hot(labels, self.num_classes).float()
-        in_warmup = self.class_statistics.visits[labels] < self.class_warmup
-        return lp.taken_at_their_word(belief.posterior, labels, in_warmup)
+            return torch.ones_like(labels, dtype=torch.bool)
+        return self.class_statistics.visits[labels] < self.class_warmup
+
+    def _trust(self, belief: Belief) -> Tensor:
+        return belief.trust.masked_fill(self._in_warmup(belief.labels), 1)
 
     @torch.no_grad()
     def _judge(self, belief: Belief) -> Judgement:
-        labels = belief.labels
-        posterior = self._posterior(belief)
-        trusted = posterior.gather(1, labels[:, None]).squeeze(1) > 0.5
+        labels, trust = belief.labels, self._trust(belief)
+        trusted = trust > 0.5
         if self.relabel is None or not self._may_relabel:
             return Judgement(trusted, trusted, labels, relabels=False)
-        takes_part, believed = self.relabel.decide(posterior, belief.evidence, labels)
+        takes_part, believed = self.relabel.decide(belief, trust)
         return Judgement(trusted, takes_part, believed, relabels=True)
 
     @property
@@ -390,17 +392,19 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         """Rows from the past that stand in for doubtful ones, and their classes."""
         if self.relabel is None or not self.training or not self.noise_model.is_warm:
             return None
+        doubtful = ~keep | (batch.labels != given)
+        if not doubtful.any():
+            return None
         rows = [(batch.embeddings[:0], given[:0])]
         if self.memory is not None:
             memory = self.memory.on(given.device)
             rows.append(stand_ins.remembered(memory, given, batch.labels[keep], self.relabel.fill))
         if self.relabel.absent_centroids and judgement.relabels:
-            doubtful = int((~keep | (batch.labels != given)).sum())
             rows.append(
                 stand_ins.absent_centroids(
                     self.class_statistics,
                     torch.cat([batch.labels[keep], *(classes for _, classes in rows)]),
-                    doubtful,
+                    int(doubtful.sum()),
                     like=batch.embeddings,
                     turn=self.noise_model.batches,
                     min_visits=self.class_warmup,
@@ -430,7 +434,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             self.memory.on(labels.device).push(embeddings[rows], labels[rows])
         self.noise_model.learn(belief)
         weights = torch.where(judgement.trusted, 1.0, _DISTRUSTED_WEIGHT)
-        self.class_statistics.update(embeddings, labels, weights)
+        self.class_statistics.learn(belief.evidence.points, labels, weights)
 
     def _checked_batch(
         self,

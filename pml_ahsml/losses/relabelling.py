@@ -8,7 +8,7 @@ from torch import Tensor
 from ..checks import check_count, check_in_interval
 from ..functional.confusion_prior import class_spacing
 from ..functional.label_posterior import geodesic_gap
-from ..statistics import Evidence
+from ..statistics import Belief
 
 # Trust is 1 for classes that are not judged yet, and must exceed the threshold then.
 _HIGHEST_THRESHOLD = 0.9999
@@ -86,23 +86,22 @@ class Relabelling:
                 f"absent_centroids must be a bool, got {type(self.absent_centroids).__name__}"
             )
 
-    def decide(
-        self, posterior: Tensor, evidence: Evidence, labels: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def decide(self, belief: Belief, trust: Tensor) -> tuple[Tensor, Tensor]:
         """Which samples the wrapped loss sees, and with which labels.
 
         Args:
-            posterior: (N, K) over the true class.
-            evidence: where the samples and their labels lie among the classes.
-            labels: (N,) labels as given.
+            belief: what the label model makes of the samples.
+            trust: (N,) in their labels: the model's, or 1 where it is not asked.
 
         Returns:
             takes_part: (N,) bool.
             believed: (N,) labels; other than given only where a sample takes part.
         """
-        trust = posterior.gather(1, labels[:, None]).squeeze(1)
+        evidence, labels = belief.evidence, belief.labels
         as_given = trust > self.trust_threshold
-        certainty, guesses = posterior.max(1)
+        if as_given.all():
+            return as_given, labels
+        certainty, guesses = belief.posterior.max(1)
         spacing = class_spacing(evidence.neighbourhoods)
         gap = geodesic_gap(evidence.distances, spacing, labels, guesses)
         relabelled = ~as_given & (guesses != labels) & (certainty > self.confidence)

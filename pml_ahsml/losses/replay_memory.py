@@ -1,5 +1,7 @@
 """Recent embeddings of samples that were believed, to stand in for samples that are not."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -44,8 +46,10 @@ class ReplayMemory(ModuleWithTables):
         check_count("embedding_size", embedding_size, minimum=1)
         super().__init__()
         self.register_table("embeddings", torch.zeros(size, embedding_size))
-        # newest first; −1 where nothing has been remembered yet
+        # −1 where nothing has been remembered yet
         self.register_table("labels", torch.full((size,), -1, dtype=torch.long))
+        # the tables are rings, so that remembering moves nothing: newest first from here on
+        self._newest = 0
 
     @torch.no_grad()
     def push(self, embeddings: Tensor, labels: Tensor) -> None:
@@ -56,8 +60,10 @@ class ReplayMemory(ModuleWithTables):
             labels: (N,) their classes.
         """
         size = len(self.labels)
-        self.embeddings = torch.cat([embeddings.to(self.embeddings), self.embeddings])[:size]
-        self.labels = torch.cat([labels.to(self.labels), self.labels])[:size]
+        self._newest = (self._newest - min(len(labels), size)) % size
+        rows = self._rows(torch.arange(min(len(labels), size), device=labels.device))
+        self.embeddings[rows] = embeddings[:size].to(self.embeddings)
+        self.labels[rows] = labels[:size]
 
     @torch.no_grad()
     def newest(self, wanted: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,8 +76,22 @@ class ReplayMemory(ModuleWithTables):
             embeddings: (V, D), V ≤ W; fewer where fewer are remembered.
             labels: (V,) their classes.
         """
-        chosen = occurrence(self.labels) < count_of(self.labels, wanted)
-        return self.embeddings[chosen], self.labels[chosen]
+        labels = self.labels.roll(-self._newest)
+        chosen = (occurrence(labels) < count_of(labels, wanted)).nonzero().squeeze(1)
+        return self.embeddings[self._rows(chosen)], labels[chosen]
+
+    def get_extra_state(self) -> dict[str, Tensor]:
+        """The tables, newest first."""
+        return {name: t.roll(-self._newest, 0) for name, t in super().get_extra_state().items()}
+
+    def set_extra_state(self, state: Any) -> None:
+        """Load tables saved by :meth:`get_extra_state`."""
+        super().set_extra_state(state)
+        self._newest = 0
+
+    def _rows(self, ages: Tensor) -> Tensor:
+        """Rows of the tables, by how many samples are newer."""
+        return (ages + self._newest) % len(self.labels)
 
 
 def occurrence(values: Tensor) -> Tensor:

@@ -8,11 +8,15 @@ from ..checks import check_count, check_embeddings, check_in_interval, check_lab
 from ..distances import PoincareDistance
 from ..functional import confusion_prior as cp
 from ..functional import poincare
+from ..functional.polar import exact_dtype
 from .evidence import Evidence
 from .module_with_tables import ModuleWithTables
 
 # With more classes than fit: the nearest of each class, and evenly spaced others for the rest.
 _NEAREST, _SAMPLED = 16, 16
+
+# Centroids that are widened to float64 at once.
+_BLOCK = 1 << 16
 
 
 class ClassStatistics(ModuleWithTables):
@@ -138,26 +142,40 @@ class ClassStatistics(ModuleWithTables):
                 f"{float(weights.max())}"
             )
         self.on(embeddings.device)
-        classes, rows = labels.to(embeddings.device, torch.long).unique(return_inverse=True)
-        points = poincare.hyperboloid_lift(self.tangent(embeddings), self._curvature())
+        self.learn(self._points(embeddings), labels.to(embeddings.device, torch.long), weights)
+
+    @torch.no_grad()
+    def learn(self, points: Tensor, labels: Tensor, weights: Tensor) -> None:
+        """The same as :meth:`update`, for samples that have been checked and judged.
+
+        Args:
+            points: (N, D + 1) points of the hyperboloid, as in ``Evidence``.
+            labels: (N,) int64 classes.
+            weights: (N,) in [0, 1].
+        """
+        classes, rows = labels.unique(return_inverse=True)
         # summed in float64, so that the order of the rows (the rank that gathered) does not matter
-        weights = weights.to(points.device, torch.float64)
-        total = torch.zeros(len(classes), dtype=torch.float64, device=points.device)
-        total.index_add_(0, rows, weights)
-        sums = torch.zeros(len(classes), points.shape[1], dtype=torch.float64, device=points.device)
-        sums.index_add_(0, rows, points.double() * weights[:, None])
-        classes, sums, total = classes[total > 0], sums[total > 0], total[total > 0]
-        self.visits[classes] += 1
-        first_visits = 1 / self.visits[classes].double()
-        step = first_visits.clamp_min(1 - self.momentum)
+        wide = torch.nn.functional.pad(points, (0, 1), value=1.0)
+        sums = wide.new_zeros(len(classes), wide.shape[1])
+        sums.index_add_(0, rows, wide.mul_(weights.to(wide)[:, None]))
+        counts = sums[:, -1] > 0
+        if not counts.all():
+            classes, sums = classes[counts], sums[counts]
+        sums, total = sums.split([points.shape[1], 1], 1)
+        visits = self.visits[classes].add_(1)
+        self.visits[classes] = visits
+        step = visits.double().reciprocal_().clamp_min_(1 - self.momentum)[:, None]
         # a first visit has nothing to hold on to, however little its samples are trusted
-        step = torch.where(first_visits == 1, 1.0, step * total.clamp_max(1))
-        old = self.means[classes].double()
-        new = old + step[:, None] * (sums / total[:, None] - old)
+        step = step.mul_(total.clamp_max(1)).masked_fill_(visits[:, None] == 1, 1)
+        new = self.means[classes].double().lerp_(sums / total, step)
         self.means[classes] = new.to(self.means.dtype)
         if not self.is_exact:
-            listed = cp.some_neighbours(self.divergence_from(classes), classes, _NEAREST, _SAMPLED)
-            self.neighbour_distances[classes], self.neighbour_weights[classes] = listed
+            centroids = poincare.hyperboloid_normalise(self.means[classes])
+            lengths = self._to_centroids(centroids)
+            listed = cp.some_neighbours(lengths, classes, _NEAREST, _SAMPLED)
+            assert listed.weights is not None  # as some stand for several
+            self.neighbour_distances[classes] = listed.distances
+            self.neighbour_weights[classes] = listed.weights
 
     @torch.no_grad()
     def evidence(self, embeddings: Tensor, labels: Tensor) -> Evidence:
@@ -171,14 +189,23 @@ class ClassStatistics(ModuleWithTables):
             Distances of the samples and of their labels' centroids to all classes, by centroids
             that have not seen this batch.
         """
+        points, seen = self._points(embeddings), self.seen
+        # one product for the samples and the centroids of their labels
         if self.is_exact:
-            divergence = self.divergence()
-            label_distances, neighbourhoods = divergence[labels], cp.all_neighbours(divergence)
+            centroids = poincare.hyperboloid_normalise(self.means)
+            lengths = self._lengths(torch.cat([points, centroids]), centroids)
+            lengths += _unseen(seen)
+            distances, divergence = lengths.split([len(points), len(centroids)])
+            label_distances = divergence.fill_diagonal_(0).index_select(0, labels)
+            neighbourhoods = cp.all_neighbours(divergence)
         else:
             classes, rows = labels.unique(return_inverse=True)
-            label_distances = self.divergence_from(classes)[rows]
+            centroids = poincare.hyperboloid_normalise(self.means[classes])
+            lengths = self._to_centroids(torch.cat([points, centroids]))
+            distances, divergence = lengths.split([len(points), len(centroids)])
+            label_distances = divergence.scatter_(1, classes[:, None], 0).index_select(0, rows)
             neighbourhoods = cp.Neighbourhoods(self.neighbour_distances, self.neighbour_weights)
-        return Evidence(self.distances(embeddings), label_distances, neighbourhoods, self.seen)
+        return Evidence(points, distances, label_distances, neighbourhoods, seen)
 
     @torch.no_grad()
     def distances(self, embeddings: Tensor) -> Tensor:
@@ -190,8 +217,7 @@ class ClassStatistics(ModuleWithTables):
         Returns:
             (N, K) geodesic lengths; the columns of classes never seen are inf.
         """
-        points = poincare.hyperboloid_lift(self.tangent(embeddings), self._curvature())
-        return self._distances_to_centroids(points).masked_fill(~self.seen, torch.inf)
+        return self._to_centroids(self._points(embeddings))
 
     @torch.no_grad()
     def divergence(self, classes: Tensor | None = None) -> Tensor:
@@ -207,23 +233,11 @@ class ClassStatistics(ModuleWithTables):
         if classes is None:
             classes = torch.arange(self.num_classes, device=self.means.device)
         classes = classes.to(self.means.device, torch.long)
-        return self.divergence_from(classes, to=classes)
-
-    @torch.no_grad()
-    def divergence_from(self, classes: Tensor, to: Tensor | None = None) -> Tensor:
-        """Geodesic distances between the centroids of some classes and of others.
-
-        Args:
-            classes: (C,) classes.
-            to: (E,) the others, all K by default.
-
-        Returns:
-            (C, E) geodesic lengths, 0 from a class to itself; nan for classes never seen.
-        """
-        others = torch.arange(self.num_classes, device=classes.device) if to is None else to
-        divergence = self._distances_to_centroids(self.means[classes], to)
-        divergence[classes[:, None] == others] = 0
-        return divergence.masked_fill(~(self.seen[classes][:, None] & self.seen[others]), torch.nan)
+        centroids = poincare.hyperboloid_normalise(self.means[classes])
+        divergence = self._lengths(centroids, centroids)
+        divergence.masked_fill_(classes[:, None] == classes, 0)
+        unseen = torch.where(self.seen[classes], 0.0, torch.nan)
+        return divergence + unseen + unseen[:, None]
 
     @torch.no_grad()
     def centroids(self, classes: Tensor | None = None) -> Tensor:
@@ -278,10 +292,27 @@ class ClassStatistics(ModuleWithTables):
         similarity = similarity.masked_fill(~(seen[:, None] & seen), torch.nan)
         return similarity.diagonal().clone(), similarity.fill_diagonal_(torch.nan)
 
-    def _distances_to_centroids(self, points: Tensor, classes: Tensor | None = None) -> Tensor:
-        means = self.means if classes is None else self.means[classes]
-        return poincare.hyperboloid_distance(points, means, self._curvature())
+    def _points(self, embeddings: Tensor) -> Tensor:
+        """(N, D + 1) points of the hyperboloid, in float64."""
+        tangent = self.tangent(embeddings)
+        return poincare.hyperboloid_lift(tangent.to(exact_dtype(tangent)), self._curvature())
 
-    def _curvature(self) -> float | Tensor:
-        curvature = self.distance.curvature
-        return curvature.detach() if isinstance(curvature, Tensor) else curvature
+    def _to_centroids(self, points: Tensor) -> Tensor:
+        """(N, K) distances of points of the hyperboloid to all centroids, inf if never seen."""
+        # in blocks, so that the wide copy of a million centroids is never there at once
+        lengths = [
+            self._lengths(points, poincare.hyperboloid_normalise(block))
+            for block in self.means.split(_BLOCK)
+        ]
+        return torch.cat(lengths, 1).add_(_unseen(self.seen))
+
+    def _lengths(self, points: Tensor, centroids: Tensor) -> Tensor:
+        return poincare.hyperboloid_distance(points, centroids, self._curvature())
+
+    def _curvature(self) -> float:
+        return float(self.distance.curvature)
+
+
+def _unseen(seen: Tensor) -> Tensor:
+    """What is added to the distances to classes never seen: a sum is cheaper than a mask."""
+    return torch.where(seen, 0.0, torch.inf)

@@ -13,14 +13,16 @@ class Evidence:
     """Where the samples of a batch and their labels lie among the classes.
 
     Args:
+        points: (N, D + 1) the samples, as points of the hyperboloid in float64.
         distances: (N, K) geodesic distances of the samples to the class centroids, inf for classes
             never seen.
         label_distances: (N, K) geodesic distances between the centroid of each sample's label and
-            those of all classes, nan for classes never seen.
+            those of all classes, inf for classes never seen.
         neighbourhoods: distances between classes, for the normaliser of the confusion prior.
         seen: (K,) bool: the classes that have a centroid.
     """
 
+    points: Tensor
     distances: Tensor
     label_distances: Tensor
     neighbourhoods: Neighbourhoods
@@ -33,7 +35,10 @@ class Evidence:
             rows: (N,) bool.
         """
         return replace(
-            self, distances=self.distances[rows], label_distances=self.label_distances[rows]
+            self,
+            points=self.points[rows],
+            distances=self.distances[rows],
+            label_distances=self.label_distances[rows],
         )
 
     def averaged(self, view_ids: Tensor) -> "Evidence":

@@ -93,6 +93,7 @@ class LabelNoiseModel(ModuleWithTables):
         self.warmup = warmup
         self.lr = lr
         self.counts_labels = class_counts is None
+        self._range = _to_unconstrained(_LOWEST), _to_unconstrained(_HIGHEST)
         counts = torch.zeros(num_classes)
         if class_counts is not None:
             counts = _check_class_counts(class_counts, num_classes)
@@ -120,7 +121,8 @@ class LabelNoiseModel(ModuleWithTables):
     @property
     def has_settled(self) -> bool:
         """Whether ε has moved by less than 0.1 over the last 50 batches."""
-        return bool(self.recent.max() - self.recent.min() < _SETTLED)
+        lowest, highest = map(float, self.recent.aminmax())
+        return highest - lowest < _SETTLED
 
     @property
     def noise_rate(self) -> float:
@@ -131,12 +133,12 @@ class LabelNoiseModel(ModuleWithTables):
     @property
     def temperature(self) -> float:
         """τ, how far from its centroid a sample of a class may lie, a geodesic length."""
-        return self.log_parameters[1].exp().item()
+        return self._numbers()[1]
 
     @property
     def spread(self) -> float:
         """σ, a geodesic length, small if neighbours are confused, large if anything is."""
-        return self.log_parameters[2].exp().item()
+        return self._numbers()[2]
 
     @torch.no_grad()
     def believe(self, evidence: Evidence, labels: Tensor) -> "Belief":
@@ -149,13 +151,13 @@ class LabelNoiseModel(ModuleWithTables):
         Returns:
             The posterior, and what :meth:`learn` needs beside it.
         """
-        log_likelihood = self._log_likelihood(evidence)
-        noise_rate = self.log_parameters[0].sigmoid().item()
-        spread = self.log_parameters[2].exp().item()
+        noise_rate, temperature, spread = self._numbers()
+        log_likelihood = lp.class_log_likelihood(evidence.distances, temperature, self.balance)
         log_z, mean_distance = cp.log_normaliser(evidence.neighbourhoods, spread)
         prior = cp.log_prior(evidence.label_distances, labels, log_z, noise_rate, spread)
         posterior = lp.label_posterior(log_likelihood, prior)
-        return Belief(evidence, labels, log_likelihood.exp(), posterior, mean_distance)
+        trust = posterior.gather(1, labels[:, None]).squeeze(1)
+        return Belief(evidence, labels, log_likelihood.exp_(), posterior, trust, mean_distance)
 
     def posterior(self, evidence: Evidence, labels: Tensor) -> Tensor:
         """Posterior over the true class of each sample, given its place and its label.
@@ -189,28 +191,30 @@ class LabelNoiseModel(ModuleWithTables):
         if self.counts_labels:
             self.label_counts += torch.bincount(belief.labels, minlength=self.num_classes)
         known = belief.evidence.seen[belief.labels]
-        if known.any() and belief.evidence.seen.sum() > 1:
-            belief = belief if known.all() else belief.select(known)
+        if not known.all():
+            belief = belief.select(known)
+        if len(belief.labels) and belief.evidence.seen.sum() > 1:
             self._step(belief)
             self._balance(belief.evidence)
         self.adam_steps += 1
         rate = self.log_parameters[0].sigmoid()
         self.recent = torch.cat([rate[None], self.recent[:-1]])
         if self.is_warm:
-            one = torch.ones((), device=self.smoothed.device)
-            self.smoothed.lerp_(torch.stack([one, rate]), 1 - _SMOOTHING)
+            self.smoothed.lerp_(torch.stack([torch.ones_like(rate), rate]), 1 - _SMOOTHING)
 
-    def _log_likelihood(self, evidence: Evidence) -> Tensor:
-        temperature = self.log_parameters[1].exp()
-        return lp.class_log_likelihood(evidence.distances, temperature, self.balance, evidence.seen)
+    def _numbers(self) -> tuple[float, float, float]:
+        """ε, τ and σ."""
+        logit, log_temperature, log_spread = self.log_parameters.tolist()
+        return 1 / (1 + math.exp(-logit)), math.exp(log_temperature), math.exp(log_spread)
 
     def _step(self, belief: "Belief") -> None:
         evidence = belief.evidence
         gradient = -lp.marginal_gradient(
             belief.posterior,
             belief.likelihood,
-            evidence.distances.masked_fill(~evidence.seen, 0),
-            evidence.label_distances.nan_to_num(),
+            belief.trust,
+            evidence.distances.nan_to_num(posinf=0),  # of classes that are unseen
+            evidence.label_distances.nan_to_num(posinf=0),
             belief.mean_distance,
             belief.labels,
             self.log_parameters,
@@ -231,17 +235,15 @@ class LabelNoiseModel(ModuleWithTables):
             eps=1e-8,
             maximize=False,
         )
-        lowest, highest = _to_unconstrained(_LOWEST), _to_unconstrained(_HIGHEST)
-        self.log_parameters.clamp_(
-            lowest.to(self.log_parameters.device), highest.to(self.log_parameters.device)
-        )
+        self.log_parameters.clamp_(*(end.to(self.log_parameters) for end in self._range))
 
     def _balance(self, evidence: Evidence) -> None:
-        mean_share = self._log_likelihood(evidence).exp().mean(0)
+        temperature = self._numbers()[1]
+        likelihood = lp.class_log_likelihood(evidence.distances, temperature, self.balance).exp_()
         label_share = self.label_counts / self.label_counts.sum()
-        gap = (mean_share + _BALANCE_FLOOR).log() - (label_share + _BALANCE_FLOOR).log()
-        step = _BALANCE_STEP * min(1.0, len(evidence.distances) / self.num_classes)
-        self.balance += step * gap.clamp(-1, 1)
+        gap = ((likelihood.mean(0) + _BALANCE_FLOOR) / (label_share + _BALANCE_FLOOR)).log_()
+        step = _BALANCE_STEP * min(1.0, len(likelihood) / self.num_classes)
+        self.balance.add_(gap.clamp_(-1, 1), alpha=step)
         self.balance -= self.balance.mean()
 
 
@@ -254,6 +256,7 @@ class Belief:
         labels: (N,) labels as given.
         likelihood: (N, K) p_i(k).
         posterior: (N, K) t_i(k); rows of labels whose class is unseen mean nothing.
+        trust: (N,) q_i, the posterior of the label as given.
         mean_distance: (K,) E_k, the mean distance of a class to those it is confused with.
     """
 
@@ -261,6 +264,7 @@ class Belief:
     labels: Tensor
     likelihood: Tensor
     posterior: Tensor
+    trust: Tensor
     mean_distance: Tensor
 
     def select(self, rows: Tensor) -> "Belief":
@@ -270,6 +274,7 @@ class Belief:
             self.labels[rows],
             self.likelihood[rows],
             self.posterior[rows],
+            self.trust[rows],
             self.mean_distance,
         )
 

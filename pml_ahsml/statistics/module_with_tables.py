@@ -43,8 +43,9 @@ class ModuleWithTables(torch.nn.Module):
         Args:
             device: where the tables are wanted.
         """
-        here = all(getattr(self, name).device == device for name in self._table_names)
-        return self if here else self.to(device)
+        # tables move together
+        here: torch.device = getattr(self, self._table_names[0]).device
+        return self if here == device else self.to(device)
 
     def get_extra_state(self) -> dict[str, Tensor]:
         """The tables, by name."""

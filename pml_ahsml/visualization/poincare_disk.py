@@ -64,7 +64,7 @@ def plot_poincare_disk(
         This project.
 
     Example:
-        >>> embeddings, labels = torch.randn(30, 2), torch.arange(30) % 3
+        >>> embeddings, labels = torch.rand(30, 2), torch.arange(30) % 3
         >>> ax = plot_poincare_disk(embeddings, labels, names=["ant", "bee", "cat"])
         >>> ax.get_title()
         '30 samples of 3 classes'

@@ -555,9 +555,9 @@ def test_the_statistics_do_not_follow_relabelled_rows():
 
 def believed(wrapper, embeddings, labels):
     """Rows that take part, and the labels they are believed to have."""
-    posterior = wrapper.posterior(embeddings, labels)
     evidence = wrapper.class_statistics.evidence(embeddings, labels)
-    takes_part, labels_believed = wrapper.relabel.decide(posterior, evidence, labels)
+    belief = wrapper.noise_model.believe(evidence, labels)
+    takes_part, labels_believed = wrapper.relabel.decide(belief, wrapper.trust(embeddings, labels))
     assert (labels_believed != labels).sum() > 10
     return takes_part, labels_believed
 

@@ -3,21 +3,22 @@ import torch
 
 from pml_ahsml.functional import confusion_prior as cp
 from pml_ahsml.losses.relabelling import Relabelling
-from pml_ahsml.statistics import Evidence
+from pml_ahsml.statistics import Belief, Evidence
 
 DIVERGENCE = 2 * (1 - torch.eye(3))  # the spacing of the classes is 2
 
 
 def decide(options, posterior, distances, label):
     evidence = Evidence(
+        torch.zeros(1, 1),
         torch.tensor([distances]),
         DIVERGENCE[[label]],
         cp.all_neighbours(DIVERGENCE),
         torch.ones(3, dtype=torch.bool),
     )
-    takes_part, believed = options.decide(
-        torch.tensor([posterior]), evidence, torch.tensor([label])
-    )
+    posterior, trust = torch.tensor([posterior]), torch.tensor([posterior[label]])
+    belief = Belief(evidence, torch.tensor([label]), posterior, posterior, trust, torch.ones(3))
+    takes_part, believed = options.decide(belief, trust)
     return takes_part.item(), believed.item()
 
 

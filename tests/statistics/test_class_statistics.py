@@ -84,6 +84,26 @@ def test_distances_and_divergence_are_geodesic():
     torch.testing.assert_close(some, divergence[[2, 0]][:, [2, 0]])
 
 
+def test_a_sample_is_at_no_distance_from_a_centroid_of_its_own():
+    # but for the rounding of its mean; cosh(√c·d) in float32 would blur all below a thousandth
+    for distance in (None, PoincareDistance(), PoincareDistance(1.0)):
+        statistics = ClassStatistics(K, D, distance)
+        embeddings, labels = torch.randn(K, D), torch.arange(K)
+        statistics.update(embeddings, labels)
+        own = statistics.evidence(embeddings, labels).distances.diagonal()
+        root = statistics.distance.curvature**0.5
+        rounding = torch.finfo(torch.float32).eps * math.cosh(2 * root * 2.3) / root
+        assert own.max() < 8 * rounding
+
+
+def test_an_embedding_of_zeros_lies_at_the_origin():
+    statistics = ClassStatistics(2, D)
+    zeros, labels = torch.zeros(2, D), torch.tensor([0, 0])
+    statistics.update(zeros, labels)
+    assert torch.equal(statistics.means[0], torch.eye(D + 1)[0])
+    assert float(statistics.distances(torch.ones(1, D))[0, 0]) == pytest.approx(2 * 2.3)
+
+
 def test_mean_similarity_is_the_mean_minkowski_product():
     statistics = ClassStatistics(3, D, PoincareDistance(), momentum=0.0)
     embeddings, labels = torch.randn(10, D), torch.tensor([0, 0, 0, 0, 0, 0, 1, 1, 1, 1])
@@ -194,4 +214,4 @@ def test_lists_of_neighbours_resume():
     one, other = (s.evidence(embeddings, labels).neighbourhoods for s in (first, second))
     assert torch.equal(one.distances, other.distances)
     assert torch.equal(one.weights, other.weights)
-    assert one.seen.all()
+    assert one.distances.isfinite().any(1).all()

@@ -29,8 +29,11 @@ def world(spread: float = 0.4):
 
 def evidence_of(distances, divergence, labels):
     """What class statistics would hand over for these tables."""
-    seen = ~divergence.diagonal().isnan()
-    return Evidence(distances, divergence[labels], cp.all_neighbours(divergence), seen)
+    seen = divergence.diagonal().isfinite()
+    neighbourhoods = cp.all_neighbours(divergence)
+    return Evidence(
+        torch.zeros(len(labels), 1), distances, divergence[labels], neighbourhoods, seen
+    )
 
 
 def mislabel(truth, rate, kind, divergence, generator):
@@ -134,7 +137,7 @@ def test_unseen_classes_teach_nothing_and_are_taken_at_their_word():
     divergence, samples, _ = world()
     truth, distances = samples(30)
     seen = torch.arange(K) < 6
-    divergence[~seen], divergence[:, ~seen] = torch.nan, torch.nan
+    divergence[~seen], divergence[:, ~seen] = torch.inf, torch.inf
     distances[:, ~seen] = torch.inf
     model = LabelNoiseModel(K)
     posterior = model.posterior(evidence_of(distances, divergence, truth), truth)
@@ -148,7 +151,7 @@ def test_unseen_classes_teach_nothing_and_are_taken_at_their_word():
     alone.update(evidence_of(distances[~new], divergence, truth[~new]), truth[~new])
     torch.testing.assert_close(model.log_parameters, alone.log_parameters, rtol=0, atol=0)
     nothing = LabelNoiseModel(K)
-    unseen = torch.full((K, K), torch.nan)
+    unseen = torch.full((K, K), torch.inf)
     nothing.update(evidence_of(distances[new], unseen, truth[new]), truth[new])
     assert torch.equal(nothing.log_parameters, LabelNoiseModel(K).log_parameters)
 
