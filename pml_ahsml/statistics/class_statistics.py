@@ -108,7 +108,7 @@ class ClassStatistics(ModuleWithTables):
         """
         embeddings = embeddings.detach().float()
         if self.keeps_norm:
-            return self.distance.to_tangent(embeddings).detach()
+            return self.distance.to_tangent(self.distance.maybe_normalize(embeddings)).detach()
         directions = torch.nn.functional.normalize(embeddings, dim=1)
         return directions * self.distance.clip_radius
 

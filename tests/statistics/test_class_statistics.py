@@ -55,6 +55,20 @@ def test_means_follow_the_update_rule(hyperbolic):
     assert statistics.seen.tolist() == [True, True, True, False]
 
 
+@pytest.mark.parametrize(
+    "distance", [PoincareDistance(), PoincareDistance(normalize_embeddings=True)]
+)
+def test_lone_samples_are_as_far_apart_as_the_distance_says(distance):
+    statistics = ClassStatistics(2, 2, distance)
+    embeddings = torch.tensor([[2.0, 0.0], [0.0, 1.5]])
+    statistics.update(embeddings, torch.tensor([0, 1]))
+    torch.testing.assert_close(statistics.divergence()[0, 1], distance(embeddings)[0, 1])
+    torch.testing.assert_close(
+        statistics.as_embeddings(torch.tensor([0, 1]), embeddings),
+        distance.maybe_normalize(embeddings),
+    )
+
+
 def test_centroid_of_one_batch_is_the_einstein_midpoint():
     statistics = ClassStatistics(2, D, PoincareDistance())
     embeddings = torch.randn(7, D)
