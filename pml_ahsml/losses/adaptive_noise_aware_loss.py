@@ -398,7 +398,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         rows = [(batch.embeddings[:0], given[:0])]
         if self.memory is not None:
             memory = self.memory.on(given.device)
-            rows.append(stand_ins.remembered(memory, given, batch.labels[keep], self.relabel.fill))
+            kept, each = batch.labels[keep], self.relabel.stand_ins
+            rows.append(stand_ins.remembered(memory, given, kept, each))
         if self.relabel.absent_centroids and judgement.relabels:
             rows.append(
                 stand_ins.absent_centroids(

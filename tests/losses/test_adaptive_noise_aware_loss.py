@@ -507,9 +507,9 @@ ALONE = {"warmup": 60, "trust_threshold": 0.5, "absent_centroids": False}
 RELABELLED = Relabelling(memory_size=0, **ALONE)
 
 
-def replacing(size: int, fill: int = 1) -> Relabelling:
+def replacing(size: int, each: int = 1) -> Relabelling:
     """Nothing relabelled, everything replaced."""
-    return Relabelling(confidence=1, memory_size=size, fill=fill, **ALONE)
+    return Relabelling(confidence=1, memory_size=size, stand_ins=each, **ALONE)
 
 
 def test_relabelled_rows_take_part_with_the_label_they_are_believed_to_have():
@@ -573,16 +573,16 @@ def test_references_are_relabelled_too():
     assert torch.equal(value, loss(embeddings[q], y[q], None, refs[r], z[r]))
 
 
-@pytest.mark.parametrize("fill", [1, 2])
-def test_remembered_samples_stand_in_for_those_left_out(fill):
+@pytest.mark.parametrize("each", [1, 2])
+def test_remembered_samples_stand_in_for_those_left_out(each):
     loss = losses.MultiSimilarityLoss()
-    wrapper = warmed(loss, relabel=replacing(2 * B, fill=fill))
+    wrapper = warmed(loss, relabel=replacing(2 * B, each))
     first, first_labels, first_noisy = batch(100)
     rows = ~first_noisy
     # nothing is remembered yet
     assert torch.equal(wrapper(first, first_labels), loss(first[rows], first_labels[rows]))
     embeddings, labels, is_noisy = batch(101)
-    missing = fill * labels.bincount(minlength=K) - labels[~is_noisy].bincount(minlength=K)
+    missing = each * labels[is_noisy].bincount(minlength=K)
     stand_ins = torch.cat([first[rows & (first_labels == k)][: missing[k]] for k in range(K)])
     classes = torch.cat([first_labels[rows & (first_labels == k)][: missing[k]] for k in range(K)])
     order = torch.cat([(first == e).all(1).nonzero()[0] for e in stand_ins]).argsort()
