@@ -101,9 +101,10 @@ class Relabelling:
         as_given = trust > self.trust_threshold
         if as_given.all():
             return as_given, labels
-        certainty, guesses = belief.posterior.max(1)
+        certainty, columns = evidence.one_by_one(belief.posterior).max(1)
+        guesses = evidence.classes_of(columns)
         spacing = class_spacing(evidence.neighbourhoods)
-        gap = geodesic_gap(evidence.distances, spacing, labels, guesses)
+        gap = geodesic_gap(evidence.distances, spacing, evidence.own_columns(labels), columns)
         relabelled = ~as_given & (guesses != labels) & (certainty > self.confidence)
         relabelled &= gap > self.gap
         return as_given | relabelled, torch.where(relabelled, guesses, labels)

@@ -5,6 +5,7 @@ import pickle
 import pytest
 import torch
 from pytorch_metric_learning import distances, losses, miners, reducers, regularizers
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pml_ahsml import (
     AdaptiveMargins,
@@ -692,3 +693,52 @@ def test_its_numbers_are_recorded_the_way_of_pml():
     names = {name for name in vars(wrapper) if name.startswith("stat_")}
     assert names == set(wrapper._record_these_stats)
     assert not any(name.startswith("stat_") for name in vars(warmed(losses.ContrastiveLoss())))
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes how many elements the largest result of an operation has."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        results = func(*args, **(kwargs or {}))
+        for result in results if isinstance(results, tuple | list) else [results]:
+            if isinstance(result, torch.Tensor):
+                self.elements = max(self.elements, result.numel())
+        return results
+
+
+def test_with_very_many_classes_a_batch_is_compared_with_candidates():
+    size, d, rows = 40_000, 8, 128
+    truth = torch.arange(rows) // 4
+    is_wrong = torch.arange(rows) % 4 == 3
+    labels = 1000 * torch.where(is_wrong, (truth + 7) % 32, truth)
+    centres = 3 * torch.randn(32, d, generator=torch.Generator().manual_seed(0))
+
+    def embeddings(number):
+        generator = torch.Generator().manual_seed(number)
+        return centres[truth] + 0.3 * torch.randn(rows, d, generator=generator)
+
+    relabel = Relabelling(warmup=0, memory_size=64)
+    wrapper, resumed = (
+        AdaptiveNoiseAwareLoss(
+            losses.ContrastiveLoss(), size, d, warmup=20, class_warmup=1, relabel=relabel
+        )
+        for _ in range(2)
+    )
+    for number in range(60):
+        wrapper(embeddings(number), labels)
+    with LargestTensor() as largest:
+        wrapper(embeddings(60), labels)
+    assert size * d <= largest.elements < rows * size / 2
+    resumed.load_state_dict(wrapper.state_dict())
+    for number in range(61, 64):
+        value = wrapper(embeddings(number), labels)
+        assert torch.equal(value, resumed(embeddings(number), labels))
+    assert state_of(wrapper) == state_of(resumed)
+    trust = wrapper.trust(embeddings(64), labels)
+    assert torch.equal(trust > 0.5, ~is_wrong)
+    posterior = wrapper.posterior(embeddings(64), labels)
+    assert torch.equal(posterior.argmax(1), 1000 * truth)
+    torch.testing.assert_close(posterior.sum(1), torch.ones(rows))
+    torch.testing.assert_close(posterior.gather(1, labels[:, None]).squeeze(1), trust)
