@@ -108,7 +108,7 @@ def marginal_gradient(
         likelihood: (N, K) p_i(k).
         trust: (N,) q_i = t_i(y_i).
         distances: (N, K) geodesic distances d_ik to the centroids; finite.
-        label_distances: (N, K) geodesic distances d(μ_k, μ_{y_i}); finite, 0 at k = y_i.
+        label_distances: (N, K) geodesic distances d(μ_k, μ_{y_i}); finite.
         mean_distance: (K,) or (N, K) E_k, the mean distance of class k to those it is confused
             with.
         labels: (N,) columns of the labels as given.
@@ -130,11 +130,9 @@ def marginal_gradient(
     # summed in float64, so that the order of the rows (the rank that gathered) does not matter
     wide = torch.float64
     nearer = (posterior - likelihood).mul_(distances).sum(dtype=wide)
-    # Σ_k t(k)·(d(μ_k, μ_y) − E_k), less the term of k = y, in which the distance is 0
-    expected = mean_distance.expand_as(posterior)
-    own = expected.gather(1, labels[:, None]).squeeze(1)
-    wider = (label_distances - expected).mul_(posterior).sum(dtype=wide)
-    wider += (trust * own).sum(dtype=wide)
+    # 0 at k = y instead of a difference: what is left may be tiny, and Adam goes by its sign
+    confused = posterior.scatter(1, labels[:, None], 0.0)
+    wider = (label_distances - mean_distance).mul_(confused).sum(dtype=wide)
     # numbers from here on: tensors of one element cost as much as large ones
     means = (torch.stack([trust.sum(dtype=wide), nearer, wider]) / len(labels)).tolist()
     logit, log_temperature, log_spread = log_parameters.tolist()

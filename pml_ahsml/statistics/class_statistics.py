@@ -19,8 +19,8 @@ _NEAREST, _SAMPLED = 16, 16
 # With many more: the same for each sample, whose class need not be among the very nearest.
 _JUDGED_NEAREST, _JUDGED_SAMPLED = 64, 64
 
-# Centroids that are widened to float64 at once.
-_BLOCK = 1 << 16
+# Centroids that are widened to float64 at once: a block of them fits into a cache.
+_BLOCK = 1 << 10
 
 
 class ClassStatistics(ModuleWithTables):
