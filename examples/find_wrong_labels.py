@@ -60,7 +60,7 @@ print(f"the guess is right for {repaired} of these {found}")
 figure, axes = plt.subplots(4, 5, figsize=(7, 6.5), layout="constrained")
 figure.suptitle("The 20 labels trusted least (red: the label was right after all)")
 for axis, i in zip(axes.flat, trust.argsort()[:20].tolist(), strict=True):
-    axis.imshow(images[i].view(8, 8), cmap="gray_r")
+    axis.imshow(images[i].view(8, 8).numpy(), cmap="gray_r")
     colour = "black" if is_noisy[i] else "red"
     axis.set_title(f"no. {i}: {labels[i]}, rather {guesses[i]}", fontsize=8, color=colour)
     axis.axis("off")

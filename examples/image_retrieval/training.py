@@ -8,6 +8,7 @@ import json
 import math
 import os
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,15 @@ class Run:
     Raises:
         ValueError: for options that the data, the loss or the network cannot follow, and for a
             checkpoint of other options.
+        ImportError: where a library that the options ask for is missing.
     """
 
     def __init__(self, settings: Settings) -> None:
+        if settings.tensorboard and find_spec("tensorboard") is None:
+            raise ImportError(
+                'tensorboard cannot be imported; the extra "images" has it, --no-tensorboard does '
+                "without"
+            )
         self.settings = settings
         self.device = _device(settings)
         torch.manual_seed(settings.seed)

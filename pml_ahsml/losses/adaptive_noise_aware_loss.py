@@ -50,8 +50,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     nor the kind of noise. After a warm-up the wrapped loss sees the samples with trust
     q_i = t_i(y_i) > ½ only: their embeddings and labels, and the ``indices_tuple`` of a miner
     filtered and renumbered. While everything is trusted, value and gradient are exactly those of
-    the wrapped loss. Distrusted samples get no gradient, until some batches later, by default, the
-    samples that are left out are relabelled or replaced by past ones (``Relabelling``).
+    the wrapped loss. Distrusted samples get no gradient. By default past samples make up for them
+    at once, and some batches later they are relabelled where that is safe (``Relabelling``).
 
     Where embeddings lie for the label model follows the distance of the wrapped loss: a
     PoincareDistance is used as it is; for any other (cosine, Lp, several losses), which does not

@@ -1,30 +1,45 @@
-"""The examples run as a reader would run them, and show what they promise."""
+"""The examples show what they promise."""
 
 import json
+import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
+from pytorch_metric_learning.utils import common_functions as c_f
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+from tests.docs.pages import ROOT
 
-
-def run(name: str, folder: Path, *arguments: str, launch: tuple[str, ...] = ()) -> str:
-    done = subprocess.run(
-        [sys.executable, *launch, str(EXAMPLES / name), *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+EXAMPLES = ROOT / "examples"
 
 
-def test_quickstart(tmp_path):
-    output = run("quickstart.py", tmp_path)
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Runs an example as a command would, but in this process: importing torch takes seconds."""
+
+    def run_example(name: str, *arguments: str) -> str:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        monkeypatch.setattr(c_f, "NUMPY_RANDOM", None)  # each example seeds its own
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        plt.close("all")
+        return capsys.readouterr().out
+
+    return run_example
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_each_is_short_and_has_its_line_in_readme(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 80
+    assert f"examples/{path.name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_quickstart(run, tmp_path):
+    output = run("quickstart.py")
     results = json.loads((tmp_path / "quickstart.json").read_text())
     metric = "mean_average_precision_at_r"
     assert set(results) == {"plain", "wrapped", "hyperbolic", "clean_only", "true_noise_rate"}
@@ -37,8 +52,8 @@ def test_quickstart(tmp_path):
     assert (tmp_path / "quickstart.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_wrap_existing_losses(tmp_path):
-    output = run("wrap_existing_losses.py", tmp_path)
+def test_wrap_existing_losses(run):
+    output = run("wrap_existing_losses.py")
     rows = re.findall(r"(\w+Loss): MAP@R ([\d.]+) plain, ([\d.]+) wrapped", output)
     assert [name for name, _, _ in rows] == ["ContrastiveLoss", "MultiSimilarityLoss"]
     for _, plain, wrapped in rows:
@@ -53,8 +68,8 @@ def is_picture(path: Path) -> bool:
     return path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 10_000
 
 
-def test_hyperbolic_retrieval(tmp_path):
-    output = run("hyperbolic_retrieval.py", tmp_path)
+def test_hyperbolic_retrieval(run):
+    output = run("hyperbolic_retrieval.py")
     ((map_at_r,),) = figures(r"MAP@R ([\d.]+)", output)
     assert map_at_r > 0.8
     neighbours = re.findall(r"a (\d): \[(.*?)\] at \[(.*?)\]", output)
@@ -67,8 +82,8 @@ def test_hyperbolic_retrieval(tmp_path):
     assert recall > 0.5
 
 
-def test_hierarchical_mining(tmp_path):
-    output = run("hierarchical_mining.py", tmp_path)
+def test_hierarchical_mining(run):
+    output = run("hierarchical_mining.py")
     rows = figures(r"MAP@R ([\d.]+), precision@1 ([\d.]+), ([\d.]+)% of the pairs", output)
     all_pairs, one_margin, class_wise = rows
     assert class_wise[0] > one_margin[0] + 0.02
@@ -77,23 +92,23 @@ def test_hierarchical_mining(tmp_path):
     assert class_wise[2] < 30
 
 
-def test_two_view_consistency(tmp_path):
-    output = run("two_view_consistency.py", tmp_path)
+def test_two_view_consistency(run):
+    output = run("two_view_consistency.py")
     one, as_samples, as_views = figures(r"MAP@R ([\d.]+), of moved images ([\d.]+)", output)
     assert as_views[1] > one[1] + 0.05
     assert as_views[1] > as_samples[1]
     assert as_views[0] > one[0] - 0.03
 
 
-def test_cross_batch_memory(tmp_path):
-    output = run("cross_batch_memory.py", tmp_path)
+def test_cross_batch_memory(run):
+    output = run("cross_batch_memory.py")
     plain, memory, wrapped, both = (row[0] for row in figures(r"MAP@R ([\d.]+)", output))
-    assert both > wrapped > plain
     assert both > memory + 0.02
+    assert min(wrapped, both) > plain + 0.05
 
 
-def test_find_wrong_labels(tmp_path):
-    output = run("find_wrong_labels.py", tmp_path, "--output", "pictures")
+def test_find_wrong_labels(run, tmp_path):
+    output = run("find_wrong_labels.py", "--output", "pictures")
     ((estimated, true),) = figures(r"noise rate: ([\d.]+) estimated, ([\d.]+) true", output)
     assert estimated == pytest.approx(true, abs=0.05)
     ((auroc,),) = figures(r"AUROC of trust: ([\d.]+)", output)
@@ -108,17 +123,27 @@ def test_find_wrong_labels(tmp_path):
 
 def test_train_ddp(tmp_path):
     # torchrun is this module
-    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    output = run("train_ddp.py", tmp_path, launch=launch)
-    ((first, second, true),) = figures(r"2 ranks: \[([\d.]+), ([\d.]+)\], true: ([\d.]+)", output)
+    torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    done = subprocess.run(
+        [sys.executable, "-m", *torchrun, str(EXAMPLES / "train_ddp.py")],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    ((first, second, true),) = figures(
+        r"2 ranks: \[([\d.]+), ([\d.]+)\], true: ([\d.]+)", done.stdout
+    )
     assert first == second
     assert first == pytest.approx(true, abs=0.05)
-    ((auroc,),) = figures(r"AUROC of trust: ([\d.]+)", output)
+    ((auroc,),) = figures(r"AUROC of trust: ([\d.]+)", done.stdout)
     assert auroc > 0.97
 
 
-def test_visualize_embeddings(tmp_path):
-    output = run("visualize_embeddings.py", tmp_path, "--output", "pictures")
+def test_visualize_embeddings(run, tmp_path):
+    output = run("visualize_embeddings.py", "--output", "pictures")
     names = ["test_DiskProjection_level0_1.png", "visualize_embeddings.png"]
     assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == names
     for name in names:

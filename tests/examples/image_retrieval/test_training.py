@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 import torch
@@ -140,6 +141,12 @@ def test_files_of_a_run(options, tmp_path):
     events = EventAccumulator(str(tmp_path / "run/tensorboard")).Reload()
     assert [event.step for event in events.Scalars("precision_at_1")] == [1, 2, 3]
     assert events.Scalars("loss")[-1].value == pytest.approx(last["loss"])
+
+
+def test_tensorboard_is_missed_before_anything_is_read(options, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(ImportError, match="tensorboard cannot be imported; .* --no-tensorboard"):
+        Run(from_given(options | {"tensorboard": True, "root": "nowhere"}))
 
 
 @pytest.mark.parametrize("name", PRESETS)
