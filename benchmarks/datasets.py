@@ -95,19 +95,24 @@ def _digits() -> Benchmark:
 def _synthetic() -> Benchmark:
     """5,000 classes of 5 training samples: Gaussian clusters in 100 groups of 50 classes.
 
-    Samples scatter about their class as classes do about their group, so that the inputs alone
-    reach a MAP@R of .90 and wrong labels have something to spoil.
+    Classes differ in 64 directions. In 64 others all samples scatter more than classes differ, so
+    that there is something to learn which wrong labels can spoil.
     """
     generator = torch.Generator().manual_seed(0)
-    groups = torch.randn(100, 64, generator=generator)
-    centres = groups.repeat_interleave(50, 0) + 0.7 * torch.randn(5000, 64, generator=generator)
+
+    def gauss(rows: int, columns: int) -> Tensor:
+        return torch.randn(rows, columns, generator=generator)
+
+    centres = gauss(100, 64).repeat_interleave(50, 0) + 0.7 * gauss(5000, 64)
+    rotation = torch.linalg.qr(gauss(128, 128)).Q
 
     def draw(per_class: int, classes: int) -> tuple[Tensor, Tensor]:
         y = torch.arange(classes).repeat_interleave(per_class)
-        return centres[y] + 0.7 * torch.randn(len(y), 64, generator=generator), y
+        signal = centres[y] + 0.3 * gauss(len(y), 64)
+        return torch.cat([signal, 2 * gauss(len(y), 64)], 1) @ rotation, y
 
     train = draw(5, 5000)
-    return Benchmark(train, draw(5, 1000), 12, lambda: _mlp(64, 512), _feature_noise(train[0]))
+    return Benchmark(train, draw(5, 1000), 12, lambda: _mlp(128, 512), _feature_noise(train[0]))
 
 
 def _omniglot(data_dir: Path) -> Benchmark:

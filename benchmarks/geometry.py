@@ -1,4 +1,4 @@
-"""What hyperbolic geometry costs beside Euclidean: time, memory, accuracy, nearest neighbours.
+"""What hyperbolic geometry costs beside Euclidean: time, memory, accuracy, neighbours, wrapper.
 
 All ways to a distance matrix run side by side in one process, in turn; a ratio is the median over
 the rounds of the ratio within a round. Those that broadcast over N×M×D run at small sizes only.
@@ -25,8 +25,8 @@ import torch
 from pytorch_metric_learning.distances import CosineSimilarity, LpDistance
 from pytorch_metric_learning.utils.inference import CustomKNN, FaissKNN
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
+from benchmarks import wrapper_overhead
 from benchmarks.hyperbolic_baselines import (
     Matrix,
     PlainDistance,
@@ -35,13 +35,14 @@ from benchmarks.hyperbolic_baselines import (
     moebius_matrix,
     plain_autograd,
 )
+from benchmarks.measuring import now, peak_bytes, table
 from pml_ahsml import PoincareDistance, PoincareKNN
 from pml_ahsml.functional import poincare
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-PARTS = ("timings", "accuracy", "knn")
+PARTS = ("timings", "accuracy", "knn", "overhead")
 C, CLIP = 0.1, 2.3
 CURVATURES = (0.01, 0.1, 1.0)
 OURS = "PoincareDistance"
@@ -86,13 +87,6 @@ def step(matrix: Matrix, embeddings: Tensor, incoming: Tensor) -> tuple[float, f
     forward = now(embeddings.device)
     distances.backward(incoming)
     return forward - started, now(embeddings.device) - started
-
-
-def now(device: torch.device) -> float:
-    """Seconds, when what was asked of the device is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
 
 
 def timings(
@@ -153,21 +147,7 @@ def peak_memory(matrix: Matrix, embeddings: Tensor, n: int) -> float:
 
     both()
     embeddings.grad = None
-    if embeddings.device.type == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        both()
-        torch.cuda.synchronize()
-        return (torch.cuda.max_memory_allocated() - before) / (4 * n * n)
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        both()
-    held = peak = 0
-    events = [e for e in recorded.profiler.kineto_results.events() if e.name() == "[memory]"]
-    for event in sorted(events, key=lambda e: e.start_ns()):
-        held += event.nbytes()
-        peak = max(peak, held)
-    return peak / (4 * n * n)
+    return peak_bytes(both, embeddings.device) / (4 * n * n)
 
 
 def accuracy(rows: int, d: int) -> list[dict[str, Any]]:
@@ -364,12 +344,6 @@ def machine(device: torch.device) -> str:
     return f"Python {platform.python_version()}, {', '.join(versions)}; {where}."
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """Markdown."""
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows]) + "\n"
-
-
 def report(figures: dict[str, Any], command: str) -> str:
     """The figures as Markdown."""
     text = [
@@ -455,7 +429,8 @@ def report(figures: dict[str, Any], command: str) -> str:
             ],
         )
     )
-    # The rows on the wrapper's overhead go here.
+    overhead = figures["overhead"]
+    text.append(wrapper_overhead.report(overhead["rows"], overhead["machine"]))
     return "\n".join(text)
 
 
@@ -530,6 +505,9 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
             )
         elif part == "accuracy":
             rows = accuracy(8 if fast else 128, 64)
+        elif part == "overhead":
+            whole = wrapper_overhead.Sizes(rounds=max(7, arguments.rounds))
+            rows = wrapper_overhead.overhead(wrapper_overhead.FAST if fast else whole, device)
         else:
             n, d = (200, 8) if fast else (20_000, 128)
             rows = nearest_neighbours(n, d, 10, 1 if fast else 3)
@@ -555,7 +533,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--threads", type=int, help="torch's choice by default")
     parser.add_argument("--rounds", type=int, default=9, help="at least 7")
-    parser.add_argument("--device", default="cpu", help="for the distance matrices")
+    parser.add_argument("--device", default="cpu", help="for the distance matrices and the wrapper")
     return parser
 
 

@@ -63,7 +63,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "trust": {"relabel": None},
     "no_relabelling": {"relabel": Relabelling(confidence=1.0)},
     "no_memory": {"relabel": Relabelling(memory_size=0)},
-    "no_filling": {"relabel": Relabelling(fill=1)},
+    "one_stand_in": {"relabel": Relabelling(stand_ins=1)},
     "no_centroids": {"relabel": Relabelling(absent_centroids=False)},
     "ours_margins": {"margins": AdaptiveMargins()},
     "ours_views": {"num_views": 2},

@@ -18,13 +18,18 @@ class Neighbourhoods(NamedTuple):
     """Distances from each class to others, and how many classes each of them stands for.
 
     Args:
-        distances: (K, M) geodesic lengths, all inf for a class never seen.
-        weights: (K, M) number of classes at that distance, ≥ 0; None for one at each length that
-            is finite.
+        distances: (K, M) geodesic lengths, inf for none.
+        weights: (K, M) number of classes at that distance, ≥ 0, the nearest classes first; None
+            for one at each finite length, in any order.
     """
 
     distances: Tensor
     weights: Tensor | None = None
+
+    def of(self, classes: Tensor) -> "Neighbourhoods":
+        """The neighbourhoods (…, M) of some classes (…)."""
+        weights = None if self.weights is None else self.weights[classes]
+        return Neighbourhoods(self.distances[classes], weights)
 
 
 def all_neighbours(divergence: Tensor) -> Neighbourhoods:
@@ -47,59 +52,18 @@ def all_neighbours(divergence: Tensor) -> Neighbourhoods:
     return Neighbourhoods(divergence.clone().fill_diagonal_(torch.inf))
 
 
-def some_neighbours(
-    divergence: Tensor, classes: Tensor, nearest: int, sampled: int
-) -> Neighbourhoods:
-    """The nearest classes one by one, and evenly spaced others that stand for the rest.
-
-    Classes k + 1 + ⌊j·(K − 1)/sampled⌋ (mod K) are the sample; those that are among the nearest
-    count only there. The estimate of Σ_y f(d(μ_k, μ_y)) is exact over the nearest and unbiased over
-    the rest for an order of classes that has nothing to do with f.
-
-    Args:
-        divergence: (C, K) geodesic distances from some classes to all, inf for unseen classes.
-        classes: (C,) which classes the rows are.
-        nearest: classes to be listed one by one, ≥ 1.
-        sampled: classes that stand for the rest, ≥ 1.
-
-    Returns:
-        Neighbourhoods of these C classes with M = nearest + sampled.
-
-    Source:
-        This project.
-
-    Example:
-        >>> d = torch.tensor([[0.0, 1.0, 2.0, 3.0, 4.0]])
-        >>> some_neighbours(d, torch.tensor([0]), nearest=2, sampled=2)
-        Neighbourhoods(distances=tensor([[1., 2., inf, 3.]]), weights=tensor([[1., 1., 0., 2.]]))
-    """
-    num_classes = divergence.shape[1]
-    known = divergence.isfinite()
-    known[torch.arange(len(classes), device=classes.device), classes] = False
-    distances = divergence.masked_fill(~known, torch.inf)
-    near, near_ids = distances.topk(min(nearest, num_classes), largest=False)
-    steps = torch.arange(sampled, device=classes.device) * (num_classes - 1) // sampled
-    ids = (classes[:, None] + 1 + steps) % num_classes
-    counts = known & torch.ones_like(known).scatter_(1, near_ids, False)
-    in_sample = counts.gather(1, ids)
-    share = counts.sum(1, keepdim=True) / in_sample.sum(1, keepdim=True).clamp_min(1)
-    weights = torch.cat([near.isfinite().to(share.dtype), in_sample * share], 1)
-    listed = torch.cat([near, distances.gather(1, ids)], 1)
-    return Neighbourhoods(listed.masked_fill_(weights == 0, torch.inf), weights)
-
-
 def log_normaliser(neighbourhoods: Neighbourhoods, spread: float | Tensor) -> tuple[Tensor, Tensor]:
     """Log Z_k, and the mean distance of a class to those it is confused with.
 
     Z_k = Σ_j w_kj·exp(−d_kj/σ) and E_k = Σ_j w_kj·exp(−d_kj/σ)·d_kj / Z_k.
 
     Args:
-        neighbourhoods: of the K classes.
+        neighbourhoods: (…, M) of some classes.
         spread: σ > 0, in units of the distance.
 
     Returns:
-        log_normaliser: (K,), inf for a class with nothing to be confused with, so that T_ky = 0.
-        mean_distance: (K,) geodesic length, 0 for such a class.
+        log_normaliser: (…), inf for a class with nothing to be confused with, so that T_ky = 0.
+        mean_distance: (…) geodesic length, 0 for such a class.
 
     Source:
         This project.
@@ -112,10 +76,10 @@ def log_normaliser(neighbourhoods: Neighbourhoods, spread: float | Tensor) -> tu
     logits = distances * (-1 / spread)
     if weights is not None:
         logits += weights.log()
-    log_z = logits.logsumexp(1)
+    log_z = logits.logsumexp(-1)
     log_z.masked_fill_(log_z.isneginf(), torch.inf)
-    share = logits.sub_(log_z[:, None]).exp_()
-    return log_z, share.mul_(distances.nan_to_num(posinf=0)).sum(1)
+    share = logits.sub_(log_z[..., None]).exp_()
+    return log_z, share.mul_(distances.nan_to_num(posinf=0)).sum(-1)
 
 
 def log_prior(
@@ -129,9 +93,9 @@ def log_prior(
 
     Args:
         label_distances: (N, K) geodesic distances between the centroid of each label and those of
-            all classes, inf for unseen classes.
-        labels: (N,) labels y as given.
-        log_z: (K,) log Z_k, inf where nothing is confused.
+            the classes judged, inf for unseen classes.
+        labels: (N,) columns of the labels y as given.
+        log_z: (K,) or (N, K) log Z_k, inf where nothing is confused.
         noise_rate: ε in (0, 1).
         spread: σ > 0, in units of the distance.
 
@@ -169,7 +133,8 @@ def class_spacing(neighbourhoods: Neighbourhoods, neighbours: int = 5) -> Tensor
         tensor(2.)
     """
     distances, weights = neighbourhoods
-    if weights is not None:
-        distances = distances.masked_fill(weights == 0, torch.inf)
-    nearest = distances.topk(min(neighbours, distances.shape[1]), largest=False).values
+    if weights is None:
+        nearest = distances.topk(min(neighbours, distances.shape[1]), largest=False).values
+    else:
+        nearest = distances[:, :neighbours].masked_fill(weights[:, :neighbours] == 0, torch.inf)
     return nearest[nearest.isfinite()].mean()

@@ -22,7 +22,7 @@ def class_log_likelihood(
         distances: (N, K) geodesic distances of the samples to the class centroids; inf for classes
             that have no centroid yet: they get probability 0.
         temperature: τ > 0, in units of the distance.
-        balance: (K,) b_k, which keeps one class from swallowing the others.
+        balance: (K,) or (N, K) b_k, which keeps one class from swallowing the others.
 
     Returns:
         (N, K) log-probabilities; rows sum to 1 after exp, given that any class is seen.
@@ -108,9 +108,10 @@ def marginal_gradient(
         likelihood: (N, K) p_i(k).
         trust: (N,) q_i = t_i(y_i).
         distances: (N, K) geodesic distances d_ik to the centroids; finite.
-        label_distances: (N, K) geodesic distances d(μ_k, μ_{y_i}); finite, 0 at k = y_i.
-        mean_distance: (K,) E_k, the mean distance of class k to those it is confused with.
-        labels: (N,) labels as given.
+        label_distances: (N, K) geodesic distances d(μ_k, μ_{y_i}); finite.
+        mean_distance: (K,) or (N, K) E_k, the mean distance of class k to those it is confused
+            with.
+        labels: (N,) columns of the labels as given.
         log_parameters: (3,) logit ε, log τ, log σ.
 
     Returns:
@@ -129,10 +130,9 @@ def marginal_gradient(
     # summed in float64, so that the order of the rows (the rank that gathered) does not matter
     wide = torch.float64
     nearer = (posterior - likelihood).mul_(distances).sum(dtype=wide)
-    # Σ_k t(k)·(d(μ_k, μ_y) − E_k), less the term of k = y, in which the distance is 0
-    expected = posterior.sum(0, dtype=wide) @ mean_distance.to(wide)
-    expected -= (trust * mean_distance[labels]).sum(dtype=wide)
-    wider = (posterior * label_distances).sum(dtype=wide) - expected
+    # 0 at k = y instead of a difference: what is left may be tiny, and Adam goes by its sign
+    confused = posterior.scatter(1, labels[:, None], 0.0)
+    wider = (label_distances - mean_distance).mul_(confused).sum(dtype=wide)
     # numbers from here on: tensors of one element cost as much as large ones
     means = (torch.stack([trust.sum(dtype=wide), nearer, wider]) / len(labels)).tolist()
     logit, log_temperature, log_spread = log_parameters.tolist()

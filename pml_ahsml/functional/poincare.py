@@ -169,10 +169,10 @@ def hyperboloid_normalise(points: Tensor) -> Tensor:
     """Scale points to the unit hyperboloid: x / √(−⟨x, x⟩).
 
     Args:
-        points: (N, D + 1) positive multiples of points of the hyperboloid, as means of them are.
+        points: (…, D + 1) positive multiples of points of the hyperboloid, as means of them are.
 
     Returns:
-        (N, D + 1) points with −⟨x, x⟩ = 1, in float64; a row of zeros stays one.
+        (…, D + 1) points with −⟨x, x⟩ = 1, in float64; a row of zeros stays one.
 
     Source:
         Lorentz model, Nickel & Kiela, ICML 2018.
@@ -182,9 +182,9 @@ def hyperboloid_normalise(points: Tensor) -> Tensor:
         tensor([[1., 0.]], dtype=torch.float64)
     """
     wide = points.detach().to(exact_dtype(points))
-    squared = 2 * wide[:, 0].square() - torch.linalg.vecdot(wide, wide)
+    squared = 2 * wide[..., 0].square() - torch.linalg.vecdot(wide, wide)
     scale: Tensor = squared.clamp_min(_TINY).rsqrt()
-    return wide * scale[:, None]
+    return wide * scale[..., None]
 
 
 def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | Tensor) -> Tensor:
@@ -194,13 +194,13 @@ def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | 
     distances down to some 1e-7 of the radius; no gradient. Overflows to inf where √c·d is over 44.
 
     Args:
-        points: (N, D + 1) points, time coordinate first. In float32 they are off the hyperboloid
+        points: (…, N, D + 1) points, time coordinate first. In float32 they are off the hyperboloid
             by a rounding error, which blurs distances below a thousandth of the radius.
-        ref_points: (M, D + 1) such points.
+        ref_points: (…, M, D + 1) such points.
         curvature: c > 0.
 
     Returns:
-        (N, M) geodesic lengths, float32, without a gradient.
+        (…, N, M) geodesic lengths, float32, without a gradient.
 
     Source:
         Lorentz model, Nickel & Kiela, ICML 2018.
@@ -213,9 +213,9 @@ def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | 
     """
     wide = exact_dtype(points)
     x, y = points.detach().to(wide, copy=True), ref_points.detach().to(wide)
-    x[:, 0].neg_()
+    x[..., 0].neg_()
     # P = cosh(√c·d) − 1, small or large, fits into float32
-    p = torch.addmm(x.new_tensor(-1.0), x, y.T, alpha=-1).float().clamp_min_(0)
+    p = (-1 - x @ y.mT).float().clamp_min_(0)
     # arcosh(1 + P) by a logarithm: arcosh itself is ten times slower
     return (p + 2).mul_(p).sqrt_().add_(p).log1p_().div_(float(curvature) ** 0.5)
 

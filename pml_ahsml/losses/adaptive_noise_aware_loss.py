@@ -262,7 +262,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         """
         labels = self._checked(embeddings, labels)
         belief = self._believe(embeddings, labels)
-        return lp.taken_at_their_word(belief.posterior, labels, self._in_warmup(labels))
+        posterior = belief.evidence.for_all_classes(belief.posterior)
+        return lp.taken_at_their_word(posterior, labels, self._in_warmup(labels))
 
     def class_divergence(self, classes: Tensor | Sequence[int] | None = None) -> Tensor:
         """Geodesic distances between class centroids.
@@ -281,9 +282,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     def _believe(
         self, embeddings: Tensor, labels: Tensor, view_ids: Tensor | None = None
     ) -> Belief:
-        evidence = self.class_statistics.on(embeddings.device).evidence(embeddings, labels)
-        if view_ids is not None:
-            evidence = evidence.averaged(view_ids)
+        statistics = self.class_statistics.on(embeddings.device)
+        evidence = statistics.evidence(embeddings, labels, view_ids)
         return self.noise_model.on(embeddings.device).believe(evidence, labels)
 
     def _in_warmup(self, labels: Tensor) -> Tensor:
@@ -398,7 +398,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         rows = [(batch.embeddings[:0], given[:0])]
         if self.memory is not None:
             memory = self.memory.on(given.device)
-            rows.append(stand_ins.remembered(memory, given, batch.labels[keep], self.relabel.fill))
+            kept, each = batch.labels[keep], self.relabel.stand_ins
+            rows.append(stand_ins.remembered(memory, given, kept, each))
         if self.relabel.absent_centroids and judgement.relabels:
             rows.append(
                 stand_ins.absent_centroids(

@@ -26,9 +26,9 @@ class Relabelling:
        than ``gap`` times the typical distance between neighbouring classes. The second condition
        keeps the model from following its own guesses where classes lie close, which is where a
        posterior that has been trained on them is overconfident;
-    2. where a sample is then still left out, remembered embeddings of trusted samples fill the
-       classes of the batch up to ``fill`` times their number of samples, without a gradient. They
-       make up for the pairs that were lost, and outvote wrong labels that have been believed;
+    2. for each sample that is then still left out, ``stand_ins`` remembered embeddings of trusted
+       samples of its class take part, without a gradient. They make up for the pairs that were
+       lost, and outvote wrong labels that have been believed;
     3. for each doubtful sample one class that is absent from the batch takes part by its centroid,
        without a gradient: a negative that averages over many samples, so that noise hardly touches
        it;
@@ -46,8 +46,8 @@ class Relabelling:
         trust_threshold: in [0.5, 0.9999].
         memory_size: embeddings to remember, 0 for none. Eight batches of 128 are old enough to hold
             several samples of a class and young enough to fit the present network.
-        fill: ≥ 1. With 1 a batch keeps its composition. With 2 the wrapped loss sees up to twice as
-            many samples, and a step costs more: see the ablation in docs/research.md.
+        stand_ins: ≥ 1. With 1 a batch keeps its composition; with 2 it grows by as many samples as
+            it has lost, and the step costs more. See the ablation in docs/research.md.
         absent_centroids: whether centroids of absent classes take part.
 
     Raises:
@@ -71,7 +71,7 @@ class Relabelling:
     warmup: int = 100
     trust_threshold: float = 0.8
     memory_size: int = 1024
-    fill: int = 2
+    stand_ins: int = 2
     absent_centroids: bool = True
 
     def __post_init__(self) -> None:
@@ -80,7 +80,7 @@ class Relabelling:
         check_count("warmup", self.warmup, minimum=0)
         check_in_interval("trust_threshold", self.trust_threshold, 0.5, _HIGHEST_THRESHOLD)
         check_count("memory_size", self.memory_size, minimum=0)
-        check_count("fill", self.fill, minimum=1)
+        check_count("stand_ins", self.stand_ins, minimum=1)
         if not isinstance(self.absent_centroids, bool):
             raise TypeError(
                 f"absent_centroids must be a bool, got {type(self.absent_centroids).__name__}"
@@ -101,9 +101,10 @@ class Relabelling:
         as_given = trust > self.trust_threshold
         if as_given.all():
             return as_given, labels
-        certainty, guesses = belief.posterior.max(1)
+        certainty, columns = evidence.one_by_one(belief.posterior).max(1)
+        guesses = evidence.classes_of(columns)
         spacing = class_spacing(evidence.neighbourhoods)
-        gap = geodesic_gap(evidence.distances, spacing, labels, guesses)
+        gap = geodesic_gap(evidence.distances, spacing, evidence.own_columns(labels), columns)
         relabelled = ~as_given & (guesses != labels) & (certainty > self.confidence)
         relabelled &= gap > self.gap
         return as_given | relabelled, torch.where(relabelled, guesses, labels)

@@ -8,18 +8,18 @@ from .replay_memory import ReplayMemory, count_of, occurrence
 Rows = tuple[Tensor, Tensor]
 
 
-def remembered(memory: ReplayMemory, given: Tensor, kept: Tensor, fill: int) -> Rows:
-    """Remembered samples for the classes of a batch that has lost some of its own.
+def remembered(memory: ReplayMemory, given: Tensor, kept: Tensor, each: int = 1) -> Rows:
+    """Remembered samples for what the classes of a batch have lost.
 
     Args:
         memory: embeddings of trusted samples.
         given: (N,) labels of the batch as given.
-        kept: (M,) labels of the rows that take part, M ≤ N.
-        fill: ≥ 1, how many samples a class ends up with, as a multiple of its number in the batch.
+        kept: (M,) labels of the rows that take part.
+        each: ≥ 1, remembered samples for each one lost.
 
     Returns:
-        (V, D) embeddings and (V,) classes, fewer where fewer are remembered; none where all rows
-        take part.
+        (V, D) embeddings and (V,) classes, at most ``each`` times as many of a class as it has
+        lost.
 
     Source:
         This project.
@@ -28,14 +28,11 @@ def remembered(memory: ReplayMemory, given: Tensor, kept: Tensor, fill: int) -> 
         >>> import torch
         >>> memory = ReplayMemory(size=4, embedding_size=1)
         >>> memory.push(torch.tensor([[1.0], [2.0]]), torch.tensor([0, 1]))
-        >>> remembered(memory, given=torch.tensor([0, 0, 1]), kept=torch.tensor([0, 1]), fill=1)
+        >>> remembered(memory, given=torch.tensor([0, 0, 1]), kept=torch.tensor([0, 1]))
         (tensor([[1.]]), tensor([0]))
     """
-    if len(kept) == len(given):
-        return memory.newest(given[:0])
-    given = given.repeat(fill)
     missing = given[occurrence(given) >= count_of(given, kept)]
-    return memory.newest(missing)
+    return memory.newest(missing.repeat(each))
 
 
 def absent_centroids(

@@ -8,15 +8,19 @@ from ..checks import check_count, check_embeddings, check_in_interval, check_lab
 from ..distances import PoincareDistance
 from ..functional import confusion_prior as cp
 from ..functional import poincare
+from ..functional.candidate_classes import candidate_classes
 from ..functional.polar import exact_dtype
-from .evidence import Evidence
+from .evidence import Evidence, mean_over_views
 from .module_with_tables import ModuleWithTables
 
 # With more classes than fit: the nearest of each class, and evenly spaced others for the rest.
 _NEAREST, _SAMPLED = 16, 16
 
-# Centroids that are widened to float64 at once.
-_BLOCK = 1 << 16
+# With many more: the same for each sample, whose class need not be among the very nearest.
+_JUDGED_NEAREST, _JUDGED_SAMPLED = 64, 64
+
+# Centroids that are widened to float64 at once: a block of them fits into a cache.
+_BLOCK = 1 << 10
 
 
 class ClassStatistics(ModuleWithTables):
@@ -43,6 +47,9 @@ class ClassStatistics(ModuleWithTables):
             are computed anew for each batch; with more, each class keeps the distances to its
             nearest 16 and to 16 evenly spaced others, which are computed anew when it is visited.
             The cost of the exact way grows with the square of their number.
+        max_compared_classes: with up to so many classes each sample is compared with all; with
+            more, with its nearest 64 and with 64 evenly spaced others that stand for the rest, so
+            that the tables of a batch do not grow with the number of classes.
 
     Raises:
         ValueError: for an option outside its range.
@@ -73,22 +80,25 @@ class ClassStatistics(ModuleWithTables):
         *,
         momentum: float = 0.8,
         max_exact_classes: int = 1000,
+        max_compared_classes: int = 1 << 15,
     ) -> None:
         check_count("num_classes", num_classes, minimum=2)
         check_count("embedding_size", embedding_size, minimum=1)
         check_in_interval("momentum", momentum, 0.0, 1.0)
         check_count("max_exact_classes", max_exact_classes, minimum=0)
+        check_count("max_compared_classes", max_compared_classes, minimum=max_exact_classes)
         super().__init__()
         self.num_classes = num_classes
         self.embedding_size = embedding_size
         self.momentum = momentum
         self.is_exact = num_classes <= max_exact_classes
+        self.compares_all = num_classes <= max_compared_classes
         self.keeps_norm = isinstance(distance, PoincareDistance)
         self.distance = distance if isinstance(distance, PoincareDistance) else PoincareDistance()
         self.register_table("means", torch.zeros(num_classes, embedding_size + 1))
         self.register_table("visits", torch.zeros(num_classes))
         if not self.is_exact:
-            shape = (num_classes, min(_NEAREST, num_classes) + _SAMPLED)
+            shape = (num_classes, min(_NEAREST, num_classes - 1) + _SAMPLED)
             self.register_table("neighbour_distances", torch.zeros(shape))
             self.register_table("neighbour_weights", torch.zeros(shape))
 
@@ -170,42 +180,78 @@ class ClassStatistics(ModuleWithTables):
         new = self.means[classes].double().lerp_(sums / total, step)
         self.means[classes] = new.to(self.means.dtype)
         if not self.is_exact:
-            centroids = poincare.hyperboloid_normalise(self.means[classes])
-            lengths = self._to_centroids(centroids)
-            listed = cp.some_neighbours(lengths, classes, _NEAREST, _SAMPLED)
-            assert listed.weights is not None  # as some stand for several
-            self.neighbour_distances[classes] = listed.distances
-            self.neighbour_weights[classes] = listed.weights
+            self._list_neighbours(classes)
+
+    def _list_neighbours(self, classes: Tensor) -> None:
+        means = self.means[classes]
+        listed, weights = candidate_classes(
+            means, classes, self.means, self.seen, _NEAREST, _SAMPLED
+        )
+        centroids = poincare.hyperboloid_normalise(means)[:, None]
+        others = poincare.hyperboloid_normalise(self.means[listed[:, 1:]])
+        self.neighbour_distances[classes] = self._lengths(centroids, others).squeeze(1)
+        self.neighbour_weights[classes] = weights[:, 1:]
 
     @torch.no_grad()
-    def evidence(self, embeddings: Tensor, labels: Tensor) -> Evidence:
+    def evidence(
+        self, embeddings: Tensor, labels: Tensor, view_ids: Tensor | None = None
+    ) -> Evidence:
         """What the label model judges a batch by.
 
         Args:
             embeddings: (N, D).
             labels: (N,) integers in [0, num_classes), as given.
+            view_ids: (N,) integers, views of one sample share theirs and are judged as one, by the
+                mean of their distances; None where each row is a sample.
 
         Returns:
-            Distances of the samples and of their labels' centroids to all classes, by centroids
-            that have not seen this batch.
+            Distances of the samples and of their labels' centroids to all classes or, with more
+            than ``max_compared_classes``, to some candidates; by centroids that have not seen this
+            batch.
         """
-        points, seen = self._points(embeddings), self.seen
-        # one product for the samples and the centroids of their labels
-        if self.is_exact:
-            centroids = poincare.hyperboloid_normalise(self.means)
-            lengths = self._lengths(torch.cat([points, centroids]), centroids)
-            lengths += _unseen(seen)
-            distances, divergence = lengths.split([len(points), len(centroids)])
-            label_distances = divergence.fill_diagonal_(0).index_select(0, labels)
-            neighbourhoods = cp.all_neighbours(divergence)
+        points = self._points(embeddings)
+        if not self.compares_all:
+            evidence = self._evidence_of_candidates(points, labels, view_ids)
+        elif not self.is_exact:
+            evidence = self._evidence_of_lists(points, labels)
         else:
-            classes, rows = labels.unique(return_inverse=True)
-            centroids = poincare.hyperboloid_normalise(self.means[classes])
-            lengths = self._to_centroids(torch.cat([points, centroids]))
-            distances, divergence = lengths.split([len(points), len(centroids)])
-            label_distances = divergence.scatter_(1, classes[:, None], 0).index_select(0, rows)
-            neighbourhoods = cp.Neighbourhoods(self.neighbour_distances, self.neighbour_weights)
-        return Evidence(points, distances, label_distances, neighbourhoods, seen)
+            evidence = self._exact_evidence(points, labels)
+        return evidence if view_ids is None else evidence.averaged(view_ids)
+
+    def _exact_evidence(self, points: Tensor, labels: Tensor) -> Evidence:
+        centroids = poincare.hyperboloid_normalise(self.means)
+        # one product for the samples and the centroids
+        lengths = self._lengths(torch.cat([points, centroids]), centroids).add_(self._unseen())
+        distances, divergence = lengths.split([len(points), len(centroids)])
+        label_distances = divergence.fill_diagonal_(0).index_select(0, labels)
+        neighbourhoods = cp.all_neighbours(divergence)
+        return Evidence(points, distances, label_distances, neighbourhoods, self.seen)
+
+    def _evidence_of_lists(self, points: Tensor, labels: Tensor) -> Evidence:
+        classes, rows = labels.unique(return_inverse=True)
+        centroids = poincare.hyperboloid_normalise(self.means[classes])
+        # one product for the samples and the centroids of their labels
+        lengths = self._to_centroids(torch.cat([points, centroids]))
+        distances, divergence = lengths.split([len(points), len(centroids)])
+        label_distances = divergence.scatter_(1, classes[:, None], 0).index_select(0, rows)
+        neighbourhoods = cp.Neighbourhoods(self.neighbour_distances, self.neighbour_weights)
+        return Evidence(points, distances, label_distances, neighbourhoods, self.seen)
+
+    def _evidence_of_candidates(
+        self, points: Tensor, labels: Tensor, view_ids: Tensor | None
+    ) -> Evidence:
+        # the views of a sample share their candidates
+        seeking = points if view_ids is None else mean_over_views(points, view_ids)
+        candidates = candidate_classes(
+            seeking, labels, self.means, self.seen, _JUDGED_NEAREST, _JUDGED_SAMPLED
+        )
+        centroids = poincare.hyperboloid_normalise(self.means[candidates.classes])
+        lengths = self._lengths(torch.stack([points, centroids[:, 0]], 1), centroids)
+        lengths += torch.where(candidates.weights > 0, 0.0, torch.inf)[:, None]
+        distances, label_distances = lengths.unbind(1)
+        label_distances[:, 0] = 0
+        neighbourhoods = cp.Neighbourhoods(self.neighbour_distances, self.neighbour_weights)
+        return Evidence(points, distances, label_distances, neighbourhoods, self.seen, candidates)
 
     @torch.no_grad()
     def distances(self, embeddings: Tensor) -> Tensor:
@@ -304,15 +350,14 @@ class ClassStatistics(ModuleWithTables):
             self._lengths(points, poincare.hyperboloid_normalise(block))
             for block in self.means.split(_BLOCK)
         ]
-        return torch.cat(lengths, 1).add_(_unseen(self.seen))
+        return torch.cat(lengths, 1).add_(self._unseen())
+
+    def _unseen(self) -> Tensor:
+        """(K,) what is added to distances: inf for classes never seen; masks are slower."""
+        return torch.where(self.seen, 0.0, torch.inf)
 
     def _lengths(self, points: Tensor, centroids: Tensor) -> Tensor:
         return poincare.hyperboloid_distance(points, centroids, self._curvature())
 
     def _curvature(self) -> float:
         return float(self.distance.curvature)
-
-
-def _unseen(seen: Tensor) -> Tensor:
-    """What is added to the distances to classes never seen: a sum is cheaper than a mask."""
-    return torch.where(seen, 0.0, torch.inf)

@@ -152,11 +152,12 @@ class LabelNoiseModel(ModuleWithTables):
             The posterior, and what :meth:`learn` needs beside it.
         """
         noise_rate, temperature, spread = self._numbers()
-        log_likelihood = lp.class_log_likelihood(evidence.distances, temperature, self.balance)
-        log_z, mean_distance = cp.log_normaliser(evidence.neighbourhoods, spread)
-        prior = cp.log_prior(evidence.label_distances, labels, log_z, noise_rate, spread)
+        columns = evidence.own_columns(labels)
+        log_likelihood = self._log_likelihood(evidence, temperature)
+        log_z, mean_distance = cp.log_normaliser(evidence.column_neighbourhoods(), spread)
+        prior = cp.log_prior(evidence.label_distances, columns, log_z, noise_rate, spread)
         posterior = lp.label_posterior(log_likelihood, prior)
-        trust = posterior.gather(1, labels[:, None]).squeeze(1)
+        trust = posterior.gather(1, columns[:, None]).squeeze(1)
         return Belief(evidence, labels, log_likelihood.exp_(), posterior, trust, mean_distance)
 
     def posterior(self, evidence: Evidence, labels: Tensor) -> Tensor:
@@ -169,7 +170,7 @@ class LabelNoiseModel(ModuleWithTables):
         Returns:
             (N, K), rows sum to 1; one-hot at the label where that class is still unseen.
         """
-        posterior = self.believe(evidence, labels).posterior
+        posterior = evidence.for_all_classes(self.believe(evidence, labels).posterior)
         return lp.taken_at_their_word(posterior, labels, ~evidence.seen[labels])
 
     def update(self, evidence: Evidence, labels: Tensor) -> None:
@@ -207,6 +208,12 @@ class LabelNoiseModel(ModuleWithTables):
         logit, log_temperature, log_spread = self.log_parameters.tolist()
         return 1 / (1 + math.exp(-logit)), math.exp(log_temperature), math.exp(log_spread)
 
+    def _log_likelihood(self, evidence: Evidence, temperature: float) -> Tensor:
+        balance = evidence.by_column(self.balance)
+        if evidence.candidates is not None:
+            balance = balance - evidence.candidates.weights.log()
+        return lp.class_log_likelihood(evidence.distances, temperature, balance)
+
     def _step(self, belief: "Belief") -> None:
         evidence = belief.evidence
         gradient = -lp.marginal_gradient(
@@ -216,7 +223,7 @@ class LabelNoiseModel(ModuleWithTables):
             evidence.distances.nan_to_num(posinf=0),  # of classes that are unseen
             evidence.label_distances.nan_to_num(posinf=0),
             belief.mean_distance,
-            belief.labels,
+            evidence.own_columns(belief.labels),
             self.log_parameters,
         )
         adam(
@@ -238,10 +245,10 @@ class LabelNoiseModel(ModuleWithTables):
         self.log_parameters.clamp_(*(end.to(self.log_parameters) for end in self._range))
 
     def _balance(self, evidence: Evidence) -> None:
-        temperature = self._numbers()[1]
-        likelihood = lp.class_log_likelihood(evidence.distances, temperature, self.balance).exp_()
+        likelihood = self._log_likelihood(evidence, self.temperature).exp_()
+        mean_share = evidence.mean_by_class(likelihood)
         label_share = self.label_counts / self.label_counts.sum()
-        gap = ((likelihood.mean(0) + _BALANCE_FLOOR) / (label_share + _BALANCE_FLOOR)).log_()
+        gap = ((mean_share + _BALANCE_FLOOR) / (label_share + _BALANCE_FLOOR)).log_()
         step = _BALANCE_STEP * min(1.0, len(likelihood) / self.num_classes)
         self.balance.add_(gap.clamp_(-1, 1), alpha=step)
         self.balance -= self.balance.mean()
@@ -254,10 +261,11 @@ class Belief:
     Args:
         evidence: what it goes by.
         labels: (N,) labels as given.
-        likelihood: (N, K) p_i(k).
-        posterior: (N, K) t_i(k); rows of labels whose class is unseen mean nothing.
+        likelihood: (N, K) p_i(k), by the columns of the evidence.
+        posterior: (N, K) t_i(k), likewise; rows of labels whose class is unseen mean nothing.
         trust: (N,) q_i, the posterior of the label as given.
-        mean_distance: (K,) E_k, the mean distance of a class to those it is confused with.
+        mean_distance: (K,), or (N, C) for candidates, E_k: the mean distance of a class to those it
+            is confused with.
     """
 
     evidence: Evidence
@@ -269,13 +277,14 @@ class Belief:
 
     def select(self, rows: Tensor) -> "Belief":
         """The belief about some samples, a (N,) bool mask."""
+        has_rows = self.evidence.candidates is not None
         return Belief(
             self.evidence.select(rows),
             self.labels[rows],
             self.likelihood[rows],
             self.posterior[rows],
             self.trust[rows],
-            self.mean_distance,
+            self.mean_distance[rows] if has_rows else self.mean_distance,
         )
 
 

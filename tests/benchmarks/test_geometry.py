@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from benchmarks import geometry, hyperbolic_baselines
+from benchmarks import geometry, hyperbolic_baselines, wrapper_overhead
 from pml_ahsml import PoincareDistance
 
 
@@ -36,6 +36,14 @@ def test_memory_is_counted_in_matrices():
     assert 3 <= peak < 4.5
 
 
+def test_where_every_class_is_listed_nothing_is_approximated():
+    sizes = wrapper_overhead.Sizes(embedding_size=8, exact=12, batches=5)
+    for row in wrapper_overhead.errors(0.3, sizes)["rows"]:
+        assert row["log_z"] < 1e-5
+        assert row["trust_max"] < 1e-5
+        assert row["same_class"] == 1
+
+
 def test_the_fast_mode_writes_tables_and_a_plot(tmp_path):
     arguments = geometry.parser().parse_args(["--fast", "--output", str(tmp_path)])
     figures = geometry.main(arguments)
@@ -48,6 +56,14 @@ def test_the_fast_mode_writes_tables_and_a_plot(tmp_path):
     assert max(r["distance"] for r in ours) < 1e-4
     assert max(r["gradient"] for r in ours) < 5e-3
     assert all(row["identical"] == 1 for row in figures["knn"]["rows"]["agreement"])
+    overhead = figures["overhead"]["rows"]
+    for row in overhead["steps"]:
+        assert f"| {row['loss']} | {100 * row['wrong']:.0f} % | {row['alone_ms']:.2f} |" in text
+        assert row["rows"] == 128
+    assert [row["classes"] for row in overhead["many"]] == [60, 33_000]
+    assert all(row["peak_mb"] > 0 for row in overhead["many"])
+    for part in overhead["errors"]:
+        assert [row["way"] for row in part["rows"]] == ["lists", "candidates"]
     # what is not measured again is kept
     again = geometry.parser().parse_args(
         ["--fast", "--output", str(tmp_path), "--parts", "accuracy"]

@@ -45,33 +45,6 @@ def test_a_class_alone_has_nothing_to_be_confused_with():
     assert prior.exp().tolist() == [pytest.approx([0.8, 0.0])]
 
 
-@pytest.mark.parametrize("spread", [0.1, 0.5, 2.0, 20.0])
-def test_some_neighbours_stand_for_all(spread):
-    size = 400
-    d = divergence(size)
-    d[50], d[:, 50] = torch.inf, torch.inf
-    exact, exact_mean = cp.log_normaliser(cp.all_neighbours(d), spread)
-    some = cp.some_neighbours(d, torch.arange(size), nearest=16, sampled=16)
-    assert some.distances.shape == (size, 32)
-    torch.testing.assert_close(
-        some.weights.sum(1).float(), torch.where(torch.arange(size) == 50, 0.0, size - 2.0)
-    )
-    estimate, mean = cp.log_normaliser(some, spread)
-    seen = torch.arange(size) != 50
-    # a class is off by what 16 samples of a spread of 1 give; over the classes that averages out
-    error = (estimate - exact)[seen]
-    assert error.abs().mean() < 0.25
-    assert error.mean().abs() < 0.05
-    assert (mean - exact_mean)[seen].mean().abs() < 0.1 * exact_mean[seen].mean()
-
-
-def test_few_classes_are_all_listed():
-    d = divergence()
-    some = cp.some_neighbours(d, torch.arange(K), nearest=K, sampled=4)
-    expected, _ = cp.log_normaliser(cp.all_neighbours(d), 0.3)
-    torch.testing.assert_close(cp.log_normaliser(some, 0.3)[0], expected)
-
-
 def test_spacing_is_the_mean_distance_to_the_nearest():
     d = divergence()
     rows = [sorted(float(d[k, j]) for j in range(K) if j != k) for k in range(K)]
@@ -79,3 +52,10 @@ def test_spacing_is_the_mean_distance_to_the_nearest():
         nearest = [row[:neighbours] for row in rows]
         expected = sum(map(sum, nearest)) / sum(map(len, nearest))
         assert float(cp.class_spacing(cp.all_neighbours(d), neighbours)) == pytest.approx(expected)
+
+
+def test_spacing_of_lists_is_that_of_their_first_entries():
+    distances = torch.tensor([[1.0, 3.0, 9.0], [2.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    weights = torch.tensor([[1.0, 1.0, 5.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    lists = cp.Neighbourhoods(distances, weights)
+    assert float(cp.class_spacing(lists, 2)) == pytest.approx((1 + 3 + 2) / 3)

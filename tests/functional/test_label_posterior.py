@@ -82,6 +82,26 @@ def test_the_slope_is_that_of_the_marginal_likelihood(noise_rate, spread):
         assert float(slope[i]) == pytest.approx(expected, rel=1e-5, abs=1e-8)
 
 
+def test_the_slope_by_the_spread_keeps_its_digits_where_hardly_anything_is_confused():
+    # its sign is what Adam goes by
+    distances, divergence, balance, labels = setting()
+    slopes = []
+    for dtype in (torch.float64, torch.float32):
+        d, between = distances.to(dtype), divergence.to(dtype)
+        d[torch.arange(N), labels] = 0
+        p = lp.class_log_likelihood(d + 5 * (d > 0), 0.4, balance.to(dtype))
+        posterior = lp.label_posterior(p, prior_of(between, labels, 0.007, 0.7))
+        trust = posterior.gather(1, labels[:, None]).squeeze(1)
+        _, mean = cp.log_normaliser(cp.all_neighbours(between), 0.7)
+        start = torch.zeros(3, dtype=dtype)
+        slope = lp.marginal_gradient(
+            posterior, p.exp(), trust, d, between[labels], mean, labels, start
+        )
+        slopes.append(float(slope[2]))
+    assert 0 < abs(slopes[0]) < 1e-6
+    assert slopes[1] == pytest.approx(slopes[0], rel=1e-3)
+
+
 def test_the_gap_is_in_units_of_the_spacing_and_unknown_for_unseen_classes():
     distances, _, _, labels = setting()
     guesses = labels.roll(1)

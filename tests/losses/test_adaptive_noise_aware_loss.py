@@ -5,6 +5,7 @@ import pickle
 import pytest
 import torch
 from pytorch_metric_learning import distances, losses, miners, reducers, regularizers
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pml_ahsml import (
     AdaptiveMargins,
@@ -507,9 +508,9 @@ ALONE = {"warmup": 60, "trust_threshold": 0.5, "absent_centroids": False}
 RELABELLED = Relabelling(memory_size=0, **ALONE)
 
 
-def replacing(size: int, fill: int = 1) -> Relabelling:
+def replacing(size: int, each: int = 1) -> Relabelling:
     """Nothing relabelled, everything replaced."""
-    return Relabelling(confidence=1, memory_size=size, fill=fill, **ALONE)
+    return Relabelling(confidence=1, memory_size=size, stand_ins=each, **ALONE)
 
 
 def test_relabelled_rows_take_part_with_the_label_they_are_believed_to_have():
@@ -573,16 +574,16 @@ def test_references_are_relabelled_too():
     assert torch.equal(value, loss(embeddings[q], y[q], None, refs[r], z[r]))
 
 
-@pytest.mark.parametrize("fill", [1, 2])
-def test_remembered_samples_stand_in_for_those_left_out(fill):
+@pytest.mark.parametrize("each", [1, 2])
+def test_remembered_samples_stand_in_for_those_left_out(each):
     loss = losses.MultiSimilarityLoss()
-    wrapper = warmed(loss, relabel=replacing(2 * B, fill=fill))
+    wrapper = warmed(loss, relabel=replacing(2 * B, each))
     first, first_labels, first_noisy = batch(100)
     rows = ~first_noisy
     # nothing is remembered yet
     assert torch.equal(wrapper(first, first_labels), loss(first[rows], first_labels[rows]))
     embeddings, labels, is_noisy = batch(101)
-    missing = fill * labels.bincount(minlength=K) - labels[~is_noisy].bincount(minlength=K)
+    missing = each * labels[is_noisy].bincount(minlength=K)
     stand_ins = torch.cat([first[rows & (first_labels == k)][: missing[k]] for k in range(K)])
     classes = torch.cat([first_labels[rows & (first_labels == k)][: missing[k]] for k in range(K)])
     order = torch.cat([(first == e).all(1).nonzero()[0] for e in stand_ins]).argsort()
@@ -692,3 +693,52 @@ def test_its_numbers_are_recorded_the_way_of_pml():
     names = {name for name in vars(wrapper) if name.startswith("stat_")}
     assert names == set(wrapper._record_these_stats)
     assert not any(name.startswith("stat_") for name in vars(warmed(losses.ContrastiveLoss())))
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes how many elements the largest result of an operation has."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        results = func(*args, **(kwargs or {}))
+        for result in results if isinstance(results, tuple | list) else [results]:
+            if isinstance(result, torch.Tensor):
+                self.elements = max(self.elements, result.numel())
+        return results
+
+
+def test_with_very_many_classes_a_batch_is_compared_with_candidates():
+    size, d, rows = 40_000, 8, 128
+    truth = torch.arange(rows) // 4
+    is_wrong = torch.arange(rows) % 4 == 3
+    labels = 1000 * torch.where(is_wrong, (truth + 7) % 32, truth)
+    centres = 3 * torch.randn(32, d, generator=torch.Generator().manual_seed(0))
+
+    def embeddings(number):
+        generator = torch.Generator().manual_seed(number)
+        return centres[truth] + 0.3 * torch.randn(rows, d, generator=generator)
+
+    relabel = Relabelling(warmup=0, memory_size=64)
+    wrapper, resumed = (
+        AdaptiveNoiseAwareLoss(
+            losses.ContrastiveLoss(), size, d, warmup=20, class_warmup=1, relabel=relabel
+        )
+        for _ in range(2)
+    )
+    for number in range(60):
+        wrapper(embeddings(number), labels)
+    with LargestTensor() as largest:
+        wrapper(embeddings(60), labels)
+    assert size * d <= largest.elements < rows * size / 2
+    resumed.load_state_dict(wrapper.state_dict())
+    for number in range(61, 64):
+        value = wrapper(embeddings(number), labels)
+        assert torch.equal(value, resumed(embeddings(number), labels))
+    assert state_of(wrapper) == state_of(resumed)
+    trust = wrapper.trust(embeddings(64), labels)
+    assert torch.equal(trust > 0.5, ~is_wrong)
+    posterior = wrapper.posterior(embeddings(64), labels)
+    assert torch.equal(posterior.argmax(1), 1000 * truth)
+    torch.testing.assert_close(posterior.sum(1), torch.ones(rows))
+    torch.testing.assert_close(posterior.gather(1, labels[:, None]).squeeze(1), trust)

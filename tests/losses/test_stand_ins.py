@@ -10,27 +10,26 @@ def test_as_many_are_remembered_as_a_class_has_lost():
     memory.push(torch.arange(6.0)[:, None], torch.tensor([0, 0, 0, 1, 2, 2]))
     given = torch.tensor([0, 0, 0, 1, 1, 2])
     kept = torch.tensor([0, 1, 2])  # two of class 0 and one of class 1 are lost
-    embeddings, labels = stand_ins.remembered(memory, given, kept, fill=1)
+    embeddings, labels = stand_ins.remembered(memory, given, kept)
     assert labels.tolist() == [0, 0, 1]
     assert embeddings.squeeze(1).tolist() == [0.0, 1.0, 3.0]
 
 
-def test_a_batch_that_has_lost_something_is_filled_up_in_all_its_classes():
+def test_several_are_remembered_for_each_that_a_class_has_lost():
     memory = ReplayMemory(size=8, embedding_size=1)
     memory.push(torch.arange(6.0)[:, None], torch.tensor([0, 0, 0, 1, 2, 2]))
-    given = torch.tensor([0, 1, 1, 2])
-    embeddings, labels = stand_ins.remembered(memory, given, given[:-1], fill=2)
-    # one of class 0, of two of class 1 the only one there is, two of class 2
-    assert labels.tolist() == [0, 1, 2, 2]
-    assert embeddings.squeeze(1).tolist() == [0.0, 3.0, 4.0, 5.0]
-    assert len(stand_ins.remembered(memory, given, given, fill=2)[1]) == 0
+    given, kept = torch.tensor([0, 0, 1, 2]), torch.tensor([0, 2])
+    embeddings, labels = stand_ins.remembered(memory, given, kept, each=2)
+    # two of class 0, of two of class 1 the only one there is, none of class 2
+    assert labels.tolist() == [0, 0, 1]
+    assert embeddings.squeeze(1).tolist() == [0.0, 1.0, 3.0]
 
 
 def test_a_class_that_others_were_moved_to_has_lost_nothing():
     memory = ReplayMemory(size=2, embedding_size=1)
     memory.push(torch.zeros(1, 1), torch.tensor([1]))
     given, kept = torch.tensor([0, 1]), torch.tensor([1, 1])
-    assert len(stand_ins.remembered(memory, given, kept, fill=1)[1]) == 0
+    assert len(stand_ins.remembered(memory, given, kept)[1]) == 0
 
 
 def test_absent_classes_take_turns():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from pytorch_metric_learning.distances import CosineSimilarity
 
-from pml_ahsml import ClassStatistics, PoincareDistance
+from pml_ahsml import ClassStatistics, LabelNoiseModel, PoincareDistance
 from pml_ahsml.functional import confusion_prior as cp
 from pml_ahsml.functional import poincare
 from tests import reference
@@ -228,4 +228,48 @@ def test_lists_of_neighbours_resume():
     one, other = (s.evidence(embeddings, labels).neighbourhoods for s in (first, second))
     assert torch.equal(one.distances, other.distances)
     assert torch.equal(one.weights, other.weights)
-    assert one.distances.isfinite().any(1).all()
+    assert (one.weights.sum(1) > 0).all()
+
+
+@pytest.mark.parametrize("views", [1, 2])
+@pytest.mark.parametrize("wrong", [0.0, 0.4])
+def test_candidates_come_close_to_all_classes(wrong, views):
+    size, generator = 600, torch.Generator().manual_seed(0)
+    groups = torch.randn(60, 16, generator=generator).repeat_interleave(10, 0)
+    centres = groups + 0.5 * torch.randn(size, 16, generator=generator)
+
+    def batch(truth):
+        noise = torch.randn(len(truth), 16, generator=generator)
+        shift = torch.randint(1, size, truth.shape, generator=generator)
+        is_wrong = torch.rand(len(truth), generator=generator) < wrong
+        return centres[truth] + 0.2 * noise, torch.where(is_wrong, truth + shift, truth) % size
+
+    every, some = (
+        ClassStatistics(size, 16, max_exact_classes=0, max_compared_classes=limit)
+        for limit in (size, 0)
+    )
+    models = [LabelNoiseModel(size, warmup=0) for _ in range(2)]
+    ids = torch.arange(120 // views).repeat(views) if views > 1 else None
+    for step in range(60):
+        truth = (torch.arange(120 // views) * 5 + step) % size
+        embeddings, labels = batch(truth)
+        embeddings = torch.cat([embeddings, embeddings + 0.1 * embeddings.roll(1, 1)])[:120]
+        labels = labels.repeat(views)
+        evidences = [s.evidence(embeddings, labels, ids) for s in (every, some)]
+        beliefs = [m.believe(e, labels) for m, e in zip(models, evidences, strict=True)]
+        for statistics, model, belief in zip((every, some), models, beliefs, strict=True):
+            model.learn(belief)
+            statistics.learn(belief.evidence.points, labels, torch.ones(120))
+    exact, close = beliefs
+    assert close.posterior.shape == (120, 129)
+    torch.testing.assert_close(close.posterior.sum(1), torch.ones(120))
+    assert (exact.trust - close.trust).abs().max() < 0.02
+    posteriors = [b.evidence.for_all_classes(b.posterior) for b in beliefs]
+    torch.testing.assert_close(posteriors[1].sum(1), torch.ones(120))
+    assert (posteriors[0] - posteriors[1]).abs().max() < 0.02
+    assert torch.equal(*(p.argmax(1) for p in posteriors))
+    assert models[0].noise_rate == pytest.approx(models[1].noise_rate, abs=0.005)
+    assert models[0].temperature == pytest.approx(models[1].temperature, rel=0.02)
+    assert models[0].spread == pytest.approx(models[1].spread, rel=0.05)
+    # of a class that is no candidate nothing is known; over the classes that averages out
+    assert (models[0].balance - models[1].balance).abs().mean() < 0.02
