@@ -51,8 +51,7 @@ def train_and_test(loss):
 
 
 # The memory goes inside: the wrapper hands it the trusted samples of each batch. PML refuses the
-# wrapper inside a memory, by its class name. Around other losses the wrapper itself remembers some
-# samples, to make up for those that it leaves out, so that a memory adds less to it than to them.
+# wrapper inside a memory, by its class name.
 print(f"plain:                 MAP@R {train_and_test(ContrastiveLoss()):.3f}")
 print(f"with a memory:         MAP@R {train_and_test(remember(ContrastiveLoss())):.3f}")
 print(f"wrapped:               MAP@R {train_and_test(wrap(ContrastiveLoss())):.3f}")
