@@ -83,6 +83,10 @@ HYPERBOLIC: dict[str, Callable[[], torch.nn.Module]] = {
     "Triplet": lambda: losses.TripletMarginLoss(margin=2, distance=PoincareDistance()),
 }
 RUNS = ("plain", "prism", "ours", "clean_only")
+# The margin of view pairs is for losses that are called with pairs.
+NOT_FOR_TRIPLETS = [
+    run for run, options in VARIANTS.items() if options.get("margins") is _ALL_MARGINS
+]
 SMALL_GAP = 0.03
 
 
@@ -156,6 +160,7 @@ def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
         for seed in (arguments.seeds or seeds)
         for run in (arguments.runs or suite_runs(arguments.suite))
         if noise != "none:0" or run not in ("prism", "clean_only")
+        if loss != "Triplet" or run not in NOT_FOR_TRIPLETS
     ]
 
 

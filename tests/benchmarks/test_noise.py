@@ -89,6 +89,16 @@ def test_batches_hold_four_samples_of_a_class():
         assert labels[rows].bincount().unique().tolist() in ([0, 4], [4])
 
 
+def test_every_run_of_the_ablation_has_a_loss(tmp_path):
+    digits = load("digits", tmp_path)
+    jobs = noise.suite_jobs(noise.parser().parse_args(["--suite", "ablation", "--seeds", "0"]))
+    for job in jobs:
+        noise.make_loss(job, digits, noise_rate=0.2)
+    runs = {job.run for job in jobs if job.loss == "Triplet"}
+    assert {"ours", "ours_margins"} <= runs
+    assert runs.isdisjoint({"ours_views_margins", "ahsml_views_all_margins"})
+
+
 @pytest.mark.parametrize("name", ["digits", "synthetic"])
 def test_data_sets_that_need_no_folder(name):
     data = load(name, None)
