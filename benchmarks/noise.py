@@ -36,6 +36,7 @@ from pytorch_metric_learning.utils.inference import CustomKNN
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from benchmarks import measuring
 from benchmarks.datasets import BATCH_SIZE, EMBEDDING_SIZE, Benchmark, load
 from benchmarks.prism import Prism
 from pml_ahsml import (
@@ -319,11 +320,11 @@ def table(rows: list[Row], runs: Sequence[str]) -> str:
     head = ["data", "loss", "noise", *runs]
     for run in own:
         head += [f"{run}: recovered", "noise rate (seen)", "AUROC"]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
 
     def cell(value: float, digits: int = 3) -> str:
         return "" if np.isnan(value) else f"{value:.{digits}f}"
 
+    body = []
     for row in rows:
         cells = [row.data, row.loss, row.noise, *(cell(row.mean(run)) for run in runs)]
         for run in own:
@@ -333,7 +334,8 @@ def table(rows: list[Row], runs: Sequence[str]) -> str:
                 f"{cell(estimated)} ({cell(seen)})",
                 cell(row.figure(run, "trust_auroc")),
             ]
-        lines.append(f"| {' | '.join(cells)} |")
+        body.append(cells)
+    lines = [measuring.table(head, body).rstrip()]
     for run in own + ["prism"] * ("prism" in runs):
         known = [row.recovered(run) for row in rows if not np.isnan(row.recovered(run))]
         if known:
