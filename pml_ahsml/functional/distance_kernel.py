@@ -44,8 +44,9 @@ _FEW_SHARE, _FEW = 1 / 64, 4
 _PRODUCT_FLOOR, _DIFFERENCE_FLOOR = 2.0**-46, 2.0**-98
 
 # Elements worked on at once: of the matrix forward and backward, and of near pairs. Large blocks
-# cost memory, small ones wait for their threads more often; a GPU wants many.
-_BLOCK_ELEMENTS, _GRADIENT_ELEMENTS, _PAIR_ELEMENTS = 1 << 20, 3 << 17, 1 << 18
+# cost memory, small ones wait for their threads more often; a GPU wants many. Backward a row counts
+# with four times its embedding: where N = D the sums over pairs are as large as the matrix.
+_BLOCK_ELEMENTS, _GRADIENT_ELEMENTS, _PAIR_ELEMENTS = 1 << 20, 1 << 19, 1 << 18
 _DEVICE_ELEMENTS = 1 << 26
 
 # Rows and elements widened to float64 at once.
@@ -280,13 +281,14 @@ class _Side:
     def add_sums(self, rows: Any, spatial: Tensor, time: Tensor) -> None:
         """Add what V (times the sign) and h (both without the scale) say about some rows."""
         e, polar, scale = self.e[rows].to(spatial.dtype), self.polar.take(rows), self.scale
-        along = self.sign * (e * spatial).sum(1) / polar.norm
+        along = self.sign * torch.einsum("nd,nd->n", e, spatial) / polar.norm
         by_radius = scale * (polar.sinh * time - polar.cosh * along)
         radial = (scale * polar.stretch * along + polar.slope * by_radius) / polar.norm
         across = -self.sign * scale * polar.stretch
-        total = (e * radial[:, None].to(e)).addcmul_(spatial, across[:, None].to(e))
         self.by_radius[rows] += by_radius
-        self.gradient[rows] += total.to(self.gradient)
+        gradient = self.gradient[rows].to(e.dtype)  # a view, where it can be
+        gradient.addcmul_(e, radial[:, None].to(e)).addcmul_(spatial, across[:, None].to(e))
+        self.gradient[rows] = gradient.to(self.gradient)
 
     def total(self) -> Tensor:
         """The whole gradient, of no rows where none is needed."""
@@ -373,7 +375,7 @@ def _accumulate(grad: Tensor, roots: Tensor, kinds: Tensor, x: _Side, y: _Side, 
         if y.needed:
             sums[w.dtype].addmm_(w.T, left_factor(x.e[rows], x.polar.take(rows), w.dtype))
 
-    for rows in _blocks(len(grad), len(y.e), grad.device, _GRADIENT_ELEMENTS):
+    for rows in _blocks(len(grad), len(y.e) + 4 * y.e.shape[1], grad.device, _GRADIENT_ELEMENTS):
         w = (grad[rows] + grad[:, rows].T).div_(roots[rows]) if same else grad[rows] / roots[rows]
         kind = kinds[rows]
         if bool(kind.any()):
