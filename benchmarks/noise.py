@@ -61,19 +61,19 @@ _NEVER = 10**9  # a warm-up without end: everything is trusted, which leaves AHS
 _ALL_MARGINS = AdaptiveMargins(view_margin=True)
 VARIANTS: dict[str, dict[str, Any]] = {
     "ours": {},
-    "trust": {"relabel": None},
+    "trust": {"relabel": None, "margins": None},
+    "no_margins": {"margins": None},
     "no_relabelling": {"relabel": Relabelling(confidence=1.0)},
     "no_memory": {"relabel": Relabelling(memory_size=0)},
-    "one_stand_in": {"relabel": Relabelling(stand_ins=1)},
-    "no_centroids": {"relabel": Relabelling(absent_centroids=False)},
-    "ours_margins": {"margins": AdaptiveMargins()},
+    "no_threshold": {"relabel": Relabelling(trust_threshold=0.5)},
     "ours_views": {"num_views": 2},
-    "ours_views_margins": {"num_views": 2, "margins": _ALL_MARGINS},
-    "ahsml_margins": {"warmup": _NEVER, "margins": AdaptiveMargins()},
-    "ahsml_views": {"warmup": _NEVER, "num_views": 2},
-    "ahsml_views_margins": {"warmup": _NEVER, "num_views": 2, "margins": AdaptiveMargins()},
+    "ours_views_all_margins": {"num_views": 2, "margins": _ALL_MARGINS},
+    "ahsml_margins": {"warmup": _NEVER},
+    "ahsml_views": {"warmup": _NEVER, "num_views": 2, "margins": None},
+    "ahsml_views_margins": {"warmup": _NEVER, "num_views": 2},
     "ahsml_views_all_margins": {"warmup": _NEVER, "num_views": 2, "margins": _ALL_MARGINS},
     "hyperbolic": {},
+    "clean_only_margins": {"warmup": _NEVER},
 }
 # The wrapped losses in hyperbolic distance, with the settings of docs/poincare_losses.md.
 HYPERBOLIC: dict[str, Callable[[], torch.nn.Module]] = {
@@ -174,7 +174,7 @@ def train(job: Job, data_dir: Path) -> Result:
     labels = noisy_labels(job, data)
     is_noisy = labels != truth
     steps = data.epochs * (len(labels) // BATCH_SIZE)
-    if job.run == "clean_only":
+    if job.run in ("clean_only", "clean_only_margins"):
         inputs, labels, is_noisy = inputs[~is_noisy], labels[~is_noisy], is_noisy[~is_noisy]
     torch.manual_seed(job.seed)
     c_f.NUMPY_RANDOM = np.random.default_rng(job.seed)  # what MPerClassSampler draws from

@@ -30,7 +30,8 @@ def class_similarity(similarity: Tensor, labels: Tensor, num_classes: int) -> tu
         tensor([[   nan, 0.2000],
                 [0.2000,    nan]])
     """
-    member = torch.nn.functional.one_hot(labels, num_classes).to(similarity.dtype)
+    classes = torch.arange(num_classes, device=labels.device)
+    member = (labels[:, None] == classes).to(similarity.dtype)
     counts = member.sum(0)
     sums = member.T @ similarity @ member
     self_sums = member.T @ similarity.diagonal()
@@ -61,12 +62,12 @@ def rescale(values: Tensor, span: float) -> Tensor:
         >>> rescale(torch.tensor([1.0, 2.0, 3.0, torch.nan]), 0.2)
         tensor([0.0000, 0.1000, 0.2000, 0.1000])
     """
+    if values.numel() == 0:
+        return values
     known = values.isfinite()
-    if not known.any():
-        return torch.full_like(values, span / 2)
-    low, high = values[known].min(), values[known].max()
-    width = high - low
-    scaled = (values - low) / torch.where(width > 0, width, 1.0) * span
+    low = torch.where(known, values, torch.inf).amin()
+    width = torch.where(known, values, -torch.inf).amax() - low
+    scaled = (values - low) * (span / torch.where(width > 0, width, 1.0))
     return torch.where(known & (width > 0), scaled, span / 2)
 
 
@@ -157,5 +158,5 @@ def margin_offsets(
                 [-0.1000,  0.2000]])
     """
     positive, negative = adaptive_margins(within, between, 0.0, span)
-    same = labels[:, None] == ref_labels
-    return torch.where(same, positive[labels][:, None], negative[labels[:, None], ref_labels])
+    table = negative.diagonal_scatter(positive)
+    return table.index_select(0, labels).index_select(1, ref_labels)

@@ -81,10 +81,10 @@ class AdaptiveMargins:
 
     def check_loss(self, loss: torch.nn.Module) -> None:
         """Raise unless the margins can work inside the loss."""
-        if not isinstance(loss, _SUPPORTED) or isinstance(loss, pml_losses.ProxyNCALoss):
+        if not _compares_pairs(loss):
             raise ValueError(
-                "margins must be None for a loss that does not compare the pairs of a batch, got "
-                f"them for {type(loss).__name__}; they work in "
+                "margins must be None or 'auto' for a loss that does not compare the pairs of a "
+                f"batch, got them for {type(loss).__name__}; they work in "
                 + ", ".join(supported.__name__ for supported in _SUPPORTED)
             )
         as_similarity(torch.zeros(1), loss.distance)
@@ -106,6 +106,7 @@ class AdaptiveMargins:
         batch: Batch,
         statistics: ClassStatistics,
         takes_part: Tensor | None = None,
+        values: Tensor | None = None,
     ) -> Tensor:
         """What is taken off the similarity of each pair.
 
@@ -117,19 +118,25 @@ class AdaptiveMargins:
             statistics: for the running scope.
             takes_part: (N,) bool, rows whose label is believed; all by default. Others belong to no
                 class; as views of one sample they take the mean M_a.
+            values: (N, N) what the distance returns for the batch, where that is known already.
 
         Returns:
             (N, M), or (N, N) without references.
         """
         labels = batch.labels
-        refs = batch.embeddings if batch.ref_emb is None else batch.ref_emb
         ref_labels = labels if batch.ref_labels is None else batch.ref_labels
         classes, compact = torch.cat([labels, ref_labels]).unique(return_inverse=True)
         rows, columns = compact.split([len(labels), len(ref_labels)])
         believed = torch.ones_like(columns, dtype=torch.bool) if takes_part is None else takes_part
-        needs_similarity = self.scope == "batch" or self.view_margin
-        if needs_similarity:
-            similarity = as_similarity(distance(refs[believed]), distance)
+        if self.scope == "batch" or self.view_margin:
+            refs = batch.embeddings if batch.ref_emb is None else batch.ref_emb
+            if values is None or refs is not batch.embeddings:
+                values = distance(refs)
+            # in float32 at least: min–max over half-precision means would lose the order
+            wide = torch.promote_types(values.dtype, torch.float32)
+            similarity = as_similarity(values.to(wide), distance)
+            if takes_part is not None:
+                similarity = similarity[believed][:, believed]
         if self.scope == "running":
             within, between = statistics.mean_similarity(classes)
         else:
@@ -159,17 +166,15 @@ class AdaptiveMargins:
             takes_part: (N,) bool, rows whose label is believed; all by default.
         """
         distance = loss.distance
-        offsets = self.offsets(distance, batch, statistics, takes_part)
-        shift = -offsets
-        if not distance.is_inverted:
-            bound = max_distance(distance)
-            assert bound is not None  # checked at construction
-            shift = offsets * bound / 2
+        bound = max_distance(distance)
 
         def hook(_: torch.nn.Module, arguments: tuple[Any, ...], values: Tensor) -> Tensor:
             if arguments[0] is not batch.embeddings:
                 return values
-            shifted = values + shift.to(values.dtype)
+            offsets = self.offsets(distance, batch, statistics, takes_part, values)
+            # a similarity of [-1, 1] is 1 − 2d/d_max, see as_similarity
+            scale = -1.0 if distance.is_inverted or bound is None else bound / 2
+            shifted = values + offsets.to(values.dtype) * scale
             # its bins end at −1 and 1
             return shifted.clamp(-1, 1) if isinstance(loss, pml_losses.HistogramLoss) else shifted
 
@@ -178,3 +183,40 @@ class AdaptiveMargins:
             yield
         finally:
             handle.remove()
+
+
+def choose_margins(margins: Any, loss: torch.nn.Module, num_views: int) -> AdaptiveMargins | None:
+    """The margins that a wrapped loss gets.
+
+    Args:
+        margins: ``AdaptiveMargins``, None, or "auto" for the default ones where they can work.
+        loss: the wrapped loss.
+        num_views: views of each sample in a batch.
+
+    Returns:
+        The margins, or None for none.
+
+    Raises:
+        TypeError, ValueError: for something else, and for given margins that cannot work.
+    """
+    if isinstance(margins, str):
+        if margins != "auto":
+            raise ValueError(f"margins must be AdaptiveMargins, 'auto' or None, got {margins!r}")
+        return AdaptiveMargins() if _can_work(loss) else None
+    if margins is None:
+        return None
+    if not isinstance(margins, AdaptiveMargins):
+        name = type(margins).__name__
+        raise TypeError(f"margins must be AdaptiveMargins, 'auto' or None, got {name}")
+    margins.check_loss(loss)
+    margins.check_views(loss, num_views)
+    return margins
+
+
+def _can_work(loss: torch.nn.Module) -> bool:
+    distance: Any = loss.distance if _compares_pairs(loss) else None
+    return distance is not None and (distance.is_inverted or max_distance(distance) is not None)
+
+
+def _compares_pairs(loss: torch.nn.Module) -> bool:
+    return isinstance(loss, _SUPPORTED) and not isinstance(loss, pml_losses.ProxyNCALoss)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pytorch_metric_learning import losses as pml_losses
@@ -15,8 +15,8 @@ from ..checks import check_count, check_embeddings, check_labels
 from ..functional import label_posterior as lp
 from ..statistics import Belief, ClassStatistics, LabelNoiseModel
 from ..statistics.gather import gather_batch
-from . import stand_ins, view_pairs, wrapped_loss
-from .adaptive_margins import AdaptiveMargins
+from . import view_pairs, wrapped_loss
+from .adaptive_margins import AdaptiveMargins, choose_margins
 from .batch import Batch
 from .judgement import Judgement
 from .relabelling import Relabelling
@@ -66,8 +66,11 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             sensible features has centroids worth believing.
         class_warmup: visits, that is batches with at least one sample so labelled, before the
             samples of a class are judged, ≥ 1: with many classes some are rare in the warm-up.
-        margins: None, or ``AdaptiveMargins`` for class-wise margins inside a loss that compares the
-            pairs of a batch. None by default, see the ablation in docs/research.md.
+        margins: AHSML's class-wise margins inside a loss that compares the pairs of a batch:
+            "auto" for the default ``AdaptiveMargins()`` wherever they can work (one of 12 losses,
+            in a distance that is a similarity or has a known maximum) and none elsewhere;
+            ``AdaptiveMargins``, which are an error where they cannot; or None, with which the
+            loss's own values stay as they are. See the ablation in docs/research.md.
         relabel: a ``Relabelling``, or None to leave doubtful samples out for good. Relabelling and
             replacing happen only where the wrapped loss forms its pairs itself: not with an
             indices_tuple, which goes by the labels as given, nor in a CrossBatchMemory; replacing
@@ -125,7 +128,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         *,
         warmup: int = 50,
         class_warmup: int = 3,
-        margins: AdaptiveMargins | None = None,
+        margins: AdaptiveMargins | Literal["auto"] | None = "auto",
         relabel: Relabelling | None = _DEFAULT_RELABELLING,
         num_views: int = 1,
         class_counts: Tensor | None = None,
@@ -144,11 +147,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
                 raise ValueError(
                     f"{name} must be given to the wrapped loss, got it for AdaptiveNoiseAwareLoss"
                 )
-        if margins is not None:
-            if not isinstance(margins, AdaptiveMargins):
-                raise TypeError(f"margins must be AdaptiveMargins, got {type(margins).__name__}")
-            margins.check_loss(loss)
-            margins.check_views(loss, num_views)
+        chosen_margins = choose_margins(margins, loss, num_views)
         if num_views > 1 and view_pairs.has_own_term(loss) and wrapped_loss.is_unreduced(loss):
             raise ValueError(
                 f"num_views must be 1 for a {type(loss).__name__} with a DoNothingReducer, whose "
@@ -165,7 +164,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         self.num_classes = num_classes
         self.embedding_size = embedding_size
         self.class_warmup = class_warmup
-        self.margins = margins
+        self.margins = chosen_margins
+        self.needs_margins = isinstance(margins, AdaptiveMargins)
         self.relabel = relabel
         self.num_views = num_views
         memory_size = relabel.memory_size if relabel is not None else 0
@@ -328,7 +328,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             batch = replace(batch, labels=judgement.labels)
         past: tuple[Tensor, Tensor] | None = None
         if forms_pairs and batch.ref_emb is None and not wrapped_loss.is_unreduced(self.loss):
-            past = self._stand_ins(batch, given, keep, judgement)
+            past = self._stand_ins(batch, given, keep)
         own_pairs = batch.view_ids is not None and forms_pairs and batch.ref_emb is None
         if own_pairs and view_pairs.takes_pairs(self.loss):
             return self._wrapped_views(batch, keep, past)
@@ -380,40 +380,23 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     def _margins(
         self, batch: Batch, takes_part: Tensor | None = None
     ) -> AbstractContextManager[None]:
-        if self.margins is None:
+        unlabelled = batch.ref_emb is not None and batch.ref_labels is None
+        if self.margins is None or unlabelled:
             return nullcontext()
         statistics = self.class_statistics.on(batch.embeddings.device)
         return self.margins.inside(self.loss, batch, statistics, takes_part)
 
     @torch.no_grad()
     def _stand_ins(
-        self, batch: Batch, given: Tensor, keep: Tensor, judgement: Judgement
+        self, batch: Batch, given: Tensor, keep: Tensor
     ) -> tuple[Tensor, Tensor] | None:
-        """Rows from the past that stand in for doubtful ones, and their classes."""
-        if self.relabel is None or not self.training or not self.noise_model.is_warm:
+        """Remembered rows that stand in for those left out, and their classes."""
+        if self.memory is None or not self.training or not self.noise_model.is_warm:
             return None
-        doubtful = ~keep | (batch.labels != given)
-        if not doubtful.any():
+        if bool((keep & (batch.labels == given)).all()):
             return None
-        rows = [(batch.embeddings[:0], given[:0])]
-        if self.memory is not None:
-            memory = self.memory.on(given.device)
-            kept, each = batch.labels[keep], self.relabel.stand_ins
-            rows.append(stand_ins.remembered(memory, given, kept, each))
-        if self.relabel.absent_centroids and judgement.relabels:
-            rows.append(
-                stand_ins.absent_centroids(
-                    self.class_statistics,
-                    torch.cat([batch.labels[keep], *(classes for _, classes in rows)]),
-                    int(doubtful.sum()),
-                    like=batch.embeddings,
-                    turn=self.noise_model.batches,
-                    min_visits=self.class_warmup,
-                )
-            )
-        embeddings = torch.cat([e.to(batch.embeddings) for e, _ in rows])
-        labels = torch.cat([classes for _, classes in rows])
-        return (embeddings, labels) if len(labels) else None
+        embeddings, labels = self.memory.on(given.device).stand_ins(given, batch.labels[keep])
+        return (embeddings.to(batch.embeddings), labels) if len(labels) else None
 
     @torch.no_grad()
     def _learn(self, batch: Batch, belief: Belief, judgement: Judgement) -> None:
@@ -453,7 +436,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         labels = self._checked(embeddings, labels)
         if ref_emb is not None:
             self._check_references(ref_emb, ref_labels)
-            if self.margins is not None and ref_labels is None:
+            if self.needs_margins and ref_labels is None:
                 raise ValueError("ref_labels must be given where margins are used, got None")
             ref_labels = None if ref_labels is None else ref_labels.to(ref_emb.device, torch.long)
         if enqueue_mask is not None:

@@ -26,13 +26,10 @@ class Relabelling:
        than ``gap`` times the typical distance between neighbouring classes. The second condition
        keeps the model from following its own guesses where classes lie close, which is where a
        posterior that has been trained on them is overconfident;
-    2. for each sample that is then still left out, ``stand_ins`` remembered embeddings of trusted
-       samples of its class take part, without a gradient. They make up for the pairs that were
-       lost, and outvote wrong labels that have been believed;
-    3. for each doubtful sample one class that is absent from the batch takes part by its centroid,
-       without a gradient: a negative that averages over many samples, so that noise hardly touches
-       it;
-    4. as a right label left out has become cheap and a wrong one kept has not, the wrapped loss
+    2. for each sample that is then still left out a remembered embedding of a trusted sample of its
+       class takes part, without a gradient. It makes up for the pairs that were lost, and outvotes
+       wrong labels that have been believed;
+    3. as a right label left out has become cheap and a wrong one kept has not, the wrapped loss
        sees a label as given only with trust above ``trust_threshold`` instead of ½.
 
     Args:
@@ -41,14 +38,11 @@ class Relabelling:
         warmup: batches before anything is relabelled, ≥ 0; nor is it before the estimated noise
             rate has settled (``LabelNoiseModel.has_settled``). With half of the labels wrong a
             triplet loss takes over 150 batches until it has; relabelling sooner made it collapse.
-            Absent centroids and the higher threshold wait for the same; remembered samples take
-            part from the end of the wrapper's warm-up.
+            The higher threshold waits for the same; remembered samples take part from the end of the
+            wrapper's warm-up.
         trust_threshold: in [0.5, 0.9999].
         memory_size: embeddings to remember, 0 for none. Eight batches of 128 are old enough to hold
             several samples of a class and young enough to fit the present network.
-        stand_ins: ≥ 1. With 1 a batch keeps its composition; with 2 it grows by as many samples as
-            it has lost, and the step costs more. See the ablation in docs/research.md.
-        absent_centroids: whether centroids of absent classes take part.
 
     Raises:
         ValueError: for an option outside its range.
@@ -71,8 +65,6 @@ class Relabelling:
     warmup: int = 100
     trust_threshold: float = 0.8
     memory_size: int = 1024
-    stand_ins: int = 2
-    absent_centroids: bool = True
 
     def __post_init__(self) -> None:
         check_in_interval("confidence", self.confidence, 0.5, 1.0)
@@ -80,11 +72,6 @@ class Relabelling:
         check_count("warmup", self.warmup, minimum=0)
         check_in_interval("trust_threshold", self.trust_threshold, 0.5, _HIGHEST_THRESHOLD)
         check_count("memory_size", self.memory_size, minimum=0)
-        check_count("stand_ins", self.stand_ins, minimum=1)
-        if not isinstance(self.absent_centroids, bool):
-            raise TypeError(
-                f"absent_centroids must be a bool, got {type(self.absent_centroids).__name__}"
-            )
 
     def decide(self, belief: Belief, trust: Tensor) -> tuple[Tensor, Tensor]:
         """Which samples the wrapped loss sees, and with which labels.

@@ -80,6 +80,18 @@ class ReplayMemory(ModuleWithTables):
         chosen = (occurrence(labels) < count_of(labels, wanted)).nonzero().squeeze(1)
         return self.embeddings[self._rows(chosen)], labels[chosen]
 
+    def stand_ins(self, given: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Remembered samples for what the classes of a batch have lost.
+
+        Args:
+            given: (N,) labels of the batch as given.
+            kept: (M,) labels of the rows that take part.
+
+        Returns:
+            (V, D) embeddings and (V,) classes, at most as many of a class as it has lost.
+        """
+        return self.newest(given[occurrence(given) >= count_of(given, kept)])
+
     def get_extra_state(self) -> dict[str, Tensor]:
         """The tables, newest first."""
         return {name: t.roll(-self._newest, 0) for name, t in super().get_extra_state().items()}

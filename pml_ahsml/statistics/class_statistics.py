@@ -302,25 +302,6 @@ class ClassStatistics(ModuleWithTables):
         time = torch.where(means[:, :1] > 0, means[:, :1], 1.0)
         return poincare.hyperboloid_unlift(torch.cat([time, means[:, 1:]], 1), self._curvature())
 
-    @torch.no_grad()
-    def as_embeddings(self, classes: Tensor, like: Tensor) -> Tensor:
-        """Class centroids as embeddings that a loss can compare with those of samples.
-
-        Args:
-            classes: (C,) classes that have been seen.
-            like: (N, D) embeddings of the present batch. Where the geometry of this class leaves
-                the norm out, the centroids take their mean norm.
-
-        Returns:
-            (C, D) in the dtype of ``like``, without a gradient.
-        """
-        tangent = self.centroids(classes)
-        if self.keeps_norm:
-            return self.distance.from_tangent(tangent).to(like)
-        norm = torch.linalg.vector_norm(like.detach().float(), dim=1).mean()
-        directions: Tensor = torch.nn.functional.normalize(tangent, dim=1)
-        return directions.mul(norm).to(like)
-
     def mean_similarity(self, classes: Tensor) -> tuple[Tensor, Tensor]:
         """Mean Minkowski similarity ⟨m_a, m_b⟩ within and between classes.
 

@@ -115,6 +115,40 @@ def test_shifts_the_pairs_of_the_loss(loss, distance):
     assert torch.equal(loss(e, LABELS), unshifted)  # as before outside the wrapper
 
 
+def test_by_default_they_are_where_they_can_work():
+    e = embeddings()
+    for loss in (losses.SupConLoss(), losses.TripletMarginLoss(distance=PoincareDistance())):
+        value = AdaptiveNoiseAwareLoss(loss, K, D)(e, LABELS)
+        chosen = AdaptiveNoiseAwareLoss(loss, K, D, margins=AdaptiveMargins())(e, LABELS)
+        assert torch.equal(value, chosen)
+        assert not torch.isclose(value, loss(e, LABELS), rtol=1e-4)
+    unbounded = distances.LpDistance(normalize_embeddings=False)
+    for loss in (
+        losses.ProxyAnchorLoss(K, D),
+        losses.ContrastiveLoss(distance=unbounded),
+        losses.CrossBatchMemory(losses.ContrastiveLoss(), D),
+    ):
+        assert AdaptiveNoiseAwareLoss(loss, K, D).margins is None
+
+
+def test_references_without_labels_have_no_margins_unless_they_are_asked_for():
+    loss, e = losses.ContrastiveLoss(), embeddings()
+    refs = embeddings()
+    pairs = tuple(torch.tensor(rows) for rows in ([0, 1], [1, 2], [3, 4], [5, 6]))
+    value = AdaptiveNoiseAwareLoss(loss, K, D)(e, LABELS, pairs, refs)
+    assert torch.equal(value, loss(e, None, pairs, refs, None))
+    with pytest.raises(ValueError, match="ref_labels must be given where margins are used"):
+        AdaptiveNoiseAwareLoss(loss, K, D, margins=AdaptiveMargins())(e, LABELS, pairs, refs)
+
+
+def test_references_may_be_the_batch_with_other_labels():
+    loss, e = losses.ContrastiveLoss(), embeddings()
+    wrapper = AdaptiveNoiseAwareLoss(loss, K, D, margins=AdaptiveMargins())
+    others = LABELS.flip(0)
+    twin = wrapper(e, LABELS, None, e.clone(), others)
+    torch.testing.assert_close(wrapper(e, LABELS, None, e, others), twin)
+
+
 def test_no_span_is_no_change():
     loss, e = losses.MultiSimilarityLoss(), embeddings()
     wrapper = AdaptiveNoiseAwareLoss(loss, K, D, margins=AdaptiveMargins(span=0.0))
@@ -188,7 +222,7 @@ def test_losses_without_a_matrix_of_pairs_are_refused_by_name(loss):
         (
             lambda: AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, margins=0.2),
             TypeError,
-            "margins must be AdaptiveMargins, got float",
+            "margins must be AdaptiveMargins, 'auto' or None, got float",
         ),
         (
             lambda: AdaptiveNoiseAwareLoss(

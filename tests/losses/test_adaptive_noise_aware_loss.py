@@ -40,7 +40,7 @@ NAMES = ["pair", "matrix", "triplet", "proxy", "supcon", "weights", "hyperbolic"
 
 @pytest.mark.parametrize("loss", PLAIN, ids=NAMES)
 def test_is_the_wrapped_loss_to_the_last_bit_while_all_is_trusted(loss):
-    wrapper = AdaptiveNoiseAwareLoss(loss, K, D)
+    wrapper = AdaptiveNoiseAwareLoss(loss, K, D, margins=None)
     embeddings, labels, _ = batch(0)
     for args in ((labels,), (labels, miners.MultiSimilarityMiner()(embeddings, labels))):
         value, gradient = value_and_gradient(loss, embeddings, *args)
@@ -504,13 +504,13 @@ def test_bad_options_are_refused(loss, options, error, message):
 
 
 TRUTH = torch.arange(K).repeat_interleave(B // K)
-ALONE = {"warmup": 60, "trust_threshold": 0.5, "absent_centroids": False}
+ALONE = {"warmup": 60, "trust_threshold": 0.5}
 RELABELLED = Relabelling(memory_size=0, **ALONE)
 
 
-def replacing(size: int, each: int = 1) -> Relabelling:
+def replacing(size: int) -> Relabelling:
     """Nothing relabelled, everything replaced."""
-    return Relabelling(confidence=1, memory_size=size, stand_ins=each, **ALONE)
+    return Relabelling(confidence=1, memory_size=size, **ALONE)
 
 
 def test_relabelled_rows_take_part_with_the_label_they_are_believed_to_have():
@@ -574,16 +574,15 @@ def test_references_are_relabelled_too():
     assert torch.equal(value, loss(embeddings[q], y[q], None, refs[r], z[r]))
 
 
-@pytest.mark.parametrize("each", [1, 2])
-def test_remembered_samples_stand_in_for_those_left_out(each):
+def test_remembered_samples_stand_in_for_those_left_out():
     loss = losses.MultiSimilarityLoss()
-    wrapper = warmed(loss, relabel=replacing(2 * B, each))
+    wrapper = warmed(loss, relabel=replacing(2 * B))
     first, first_labels, first_noisy = batch(100)
     rows = ~first_noisy
     # nothing is remembered yet
     assert torch.equal(wrapper(first, first_labels), loss(first[rows], first_labels[rows]))
     embeddings, labels, is_noisy = batch(101)
-    missing = each * labels[is_noisy].bincount(minlength=K)
+    missing = labels[is_noisy].bincount(minlength=K)
     stand_ins = torch.cat([first[rows & (first_labels == k)][: missing[k]] for k in range(K)])
     classes = torch.cat([first_labels[rows & (first_labels == k)][: missing[k]] for k in range(K)])
     order = torch.cat([(first == e).all(1).nonzero()[0] for e in stand_ins]).argsort()
@@ -643,7 +642,7 @@ def test_a_higher_threshold_keeps_fewer_rows_and_teaches_the_statistics_the_same
     embeddings = CENTRES[truth] + 3.0 * torch.randn(B, D, generator=generator)  # hard to tell
     labels, _ = inject_label_noise(truth, 0.25, num_classes=K, generator=generator)
     low, high = (
-        warmed(loss, relabel=Relabelling(1, 0, 60, q, memory_size=0, absent_centroids=False))
+        warmed(loss, relabel=Relabelling(1, 0, 60, q, memory_size=0))
         for q in (0.5, 0.999)
     )
     trust = low.trust(embeddings, labels)
@@ -652,32 +651,6 @@ def test_a_higher_threshold_keeps_fewer_rows_and_teaches_the_statistics_the_same
     assert torch.equal(high(embeddings, labels), loss(embeddings[rows], labels[rows]))
     low(embeddings, labels)
     assert torch.equal(low.class_statistics.means, high.class_statistics.means)
-
-
-def test_absent_classes_take_part_by_their_centroids():
-    loss = losses.MultiSimilarityLoss()
-    options = Relabelling(1, 0, 60, 0.5, memory_size=0)
-    wrapper = warmed(loss, relabel=options)
-    embeddings, labels, is_noisy = batch(100)
-    present = labels < 5
-    embeddings, labels, is_noisy = embeddings[present], labels[present], is_noisy[present]
-    right = ~is_noisy
-    norm = embeddings.norm(dim=1).mean()
-    statistics = wrapper.class_statistics
-    directions = torch.nn.functional.normalize(statistics.centroids(torch.tensor([5, 6, 7])))
-    value, gradient = value_and_gradient(wrapper, embeddings, labels)
-    expected, expected_gradient = value_and_gradient(
-        lambda e: loss(
-            torch.cat([e, directions * norm]), torch.cat([labels[right], torch.tensor([5, 6, 7])])
-        ),
-        embeddings[right],
-    )
-    torch.testing.assert_close(value, expected)
-    torch.testing.assert_close(gradient[right], expected_gradient)
-    trusted = right.nonzero().squeeze(1)
-    assert torch.equal(
-        wrapper(embeddings[trusted], labels[trusted]), loss(embeddings[right], labels[right])
-    )
 
 
 def test_its_numbers_are_recorded_the_way_of_pml():

@@ -64,8 +64,7 @@ def test_lone_samples_are_as_far_apart_as_the_distance_says(distance):
     statistics.update(embeddings, torch.tensor([0, 1]))
     torch.testing.assert_close(statistics.divergence()[0, 1], distance(embeddings)[0, 1])
     torch.testing.assert_close(
-        statistics.as_embeddings(torch.tensor([0, 1]), embeddings),
-        distance.maybe_normalize(embeddings),
+        distance.from_tangent(statistics.centroids()), distance.maybe_normalize(embeddings)
     )
 
 
@@ -183,16 +182,14 @@ def test_bad_options_are_refused(options):
         ClassStatistics(**{"num_classes": K, "embedding_size": D, **options})
 
 
-def test_centroids_as_embeddings_lie_where_the_statistics_say():
+def test_centroids_lie_as_far_apart_as_the_divergence_says():
     for space in ("tangent", "ball"):
         distance = PoincareDistance(embedding_space=space)
         statistics = ClassStatistics(2, 3, distance)
         points = 0.3 * torch.randn(6, 3)
         statistics.update(points, torch.tensor([0, 0, 0, 1, 1, 1]))
-        placed = statistics.as_embeddings(torch.tensor([1]), points)
-        to_own, to_other = distance(placed, statistics.as_embeddings(torch.tensor([1, 0]), points))[
-            0
-        ]
+        own, other = (distance.from_tangent(statistics.centroids(torch.tensor([k]))) for k in (1, 0))
+        to_own, to_other = distance(own, torch.cat([own, other]))[0]
         assert float(to_own) == pytest.approx(0, abs=1e-3)
         assert float(to_other) == pytest.approx(float(statistics.divergence()[0, 1]), rel=1e-3)
 
