@@ -35,9 +35,10 @@ def warm_state(hyperbolic: bool) -> tuple[dict, dict]:
 def warmed(loss, **options) -> AdaptiveNoiseAwareLoss:
     """A wrapper that has been through 60 batches with wrong labels, around an untouched loss.
 
-    Without margins, unless they are given: what it returns is then what the loss itself returns.
+    Unless they are given without margins and relabelling: what it returns is then what the loss
+    itself returns for the trusted rows.
     """
-    wrapper = AdaptiveNoiseAwareLoss(loss, K, D, **{"margins": None, **options})
+    wrapper = AdaptiveNoiseAwareLoss(loss, K, D, **{"margins": None, "relabel": None, **options})
     statistics, noise_model = warm_state(wrapper.class_statistics.keeps_norm)
     wrapper.class_statistics.load_state_dict(statistics, strict=False)  # less the curvature
     wrapper.noise_model.load_state_dict(noise_model)

@@ -92,7 +92,7 @@ class Settings:
     noise_aware: bool = _option(
         True, "find out which labels are wrong (this project)", group="wrong labels"
     )
-    warmup: int = _option(50, "batches in which every label is believed", group="wrong labels")
+    warmup: int = _option(25, "batches in which every label is believed", group="wrong labels")
     margins: bool = _option(False, "class-wise adaptive margins, as in AHSML", group="wrong labels")
     views: int = _option(
         1,

@@ -60,6 +60,39 @@ def label_posterior(log_likelihood: Tensor, log_prior: Tensor) -> Tensor:
     return (log_likelihood + log_prior).softmax(dim=1)
 
 
+def trusted_labels(trust: Tensor) -> Tensor:
+    """Which labels to go by: those that are likelier right than wrong, if these hold most of them.
+
+    q_i > ½. Where Σ_{q_i ≤ ½} q_i > Σ_{q_i > ½} q_i, also the ⌊Σ_i q_i⌋ largest q_i.
+
+    A sum of trusts is the number of right labels to be expected among them. While features are poor
+    and most labels wrong, nearly all may lie below ½, and with them most of the right ones; the
+    largest are right far more often than others, and as many as are expected to be right are
+    taken. Without them nothing is left to learn from, and the features get worse.
+
+    Args:
+        trust: (N,) q_i in [0, 1].
+
+    Returns:
+        (N,) bool.
+
+    Source:
+        This project.
+
+    Example:
+        >>> trusted_labels(torch.tensor([0.9, 0.6, 0.4]))
+        tensor([ True,  True, False])
+        >>> trusted_labels(torch.tensor([0.6, 0.4, 0.4, 0.3, 0.3]))
+        tensor([ True,  True,  True, False, False])
+    """
+    likely = trust > 0.5
+    above, total = torch.stack([trust[likely].sum(), trust.sum()]).tolist()
+    if total <= 2 * above or total < 1:
+        return likely
+    # by value, so that equals (views of one sample) are treated alike
+    return likely | (trust >= trust.topk(int(total)).values[-1])
+
+
 def taken_at_their_word(posterior: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
     """A posterior in which the labels of some samples are believed.
 

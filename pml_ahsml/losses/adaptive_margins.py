@@ -32,6 +32,10 @@ _SUPPORTED = (
     pml_losses.TripletMarginLoss,
 )
 
+# Those in which they raise what is retrieved, with wrong labels and without: docs/research.md. In a
+# MultiSimilarityLoss and a MarginLoss they lower it.
+_HELPED = (pml_losses.ContrastiveLoss, pml_losses.SupConLoss, pml_losses.TripletMarginLoss)
+
 
 @dataclass(frozen=True)
 class AdaptiveMargins:
@@ -81,7 +85,7 @@ class AdaptiveMargins:
 
     def check_loss(self, loss: torch.nn.Module) -> None:
         """Raise unless the margins can work inside the loss."""
-        if not _compares_pairs(loss):
+        if not isinstance(loss, _SUPPORTED) or isinstance(loss, pml_losses.ProxyNCALoss):
             raise ValueError(
                 "margins must be None or 'auto' for a loss that does not compare the pairs of a "
                 f"batch, got them for {type(loss).__name__}; they work in "
@@ -189,7 +193,7 @@ def choose_margins(margins: Any, loss: torch.nn.Module, num_views: int) -> Adapt
     """The margins that a wrapped loss gets.
 
     Args:
-        margins: ``AdaptiveMargins``, None, or "auto" for the default ones where they can work.
+        margins: ``AdaptiveMargins``, None, or "auto" for the default ones where they help.
         loss: the wrapped loss.
         num_views: views of each sample in a batch.
 
@@ -202,7 +206,7 @@ def choose_margins(margins: Any, loss: torch.nn.Module, num_views: int) -> Adapt
     if isinstance(margins, str):
         if margins != "auto":
             raise ValueError(f"margins must be AdaptiveMargins, 'auto' or None, got {margins!r}")
-        return AdaptiveMargins() if _can_work(loss) else None
+        return AdaptiveMargins() if _helps(loss) else None
     if margins is None:
         return None
     if not isinstance(margins, AdaptiveMargins):
@@ -213,10 +217,6 @@ def choose_margins(margins: Any, loss: torch.nn.Module, num_views: int) -> Adapt
     return margins
 
 
-def _can_work(loss: torch.nn.Module) -> bool:
-    distance: Any = loss.distance if _compares_pairs(loss) else None
+def _helps(loss: torch.nn.Module) -> bool:
+    distance: Any = loss.distance if isinstance(loss, _HELPED) else None
     return distance is not None and (distance.is_inverted or max_distance(distance) is not None)
-
-
-def _compares_pairs(loss: torch.nn.Module) -> bool:
-    return isinstance(loss, _SUPPORTED) and not isinstance(loss, pml_losses.ProxyNCALoss)

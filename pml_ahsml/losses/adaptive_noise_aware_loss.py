@@ -49,9 +49,11 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     on class centroids in hyperbolic space (``ClassStatistics``). It is told neither the noise rate
     nor the kind of noise. After a warm-up the wrapped loss sees the samples with trust
     q_i = t_i(y_i) > ½ only: their embeddings and labels, and the ``indices_tuple`` of a miner
-    filtered and renumbered. While everything is trusted, value and gradient are exactly those of
-    the wrapped loss. Distrusted samples get no gradient. By default past samples make up for them
-    at once, and some batches later they are relabelled where that is safe (``Relabelling``).
+    filtered and renumbered. Distrusted samples get no gradient. By default past samples make up
+    for them at once, and once the estimated noise rate has settled they are relabelled where that
+    is safe (``Relabelling``); and a ContrastiveLoss, SupConLoss or TripletMarginLoss gets AHSML's
+    class-wise margins (``AdaptiveMargins``). With ``margins=None``, while everything is trusted, value and gradient
+    are exactly those of the wrapped loss.
 
     Where embeddings lie for the label model follows the distance of the wrapped loss: a
     PoincareDistance is used as it is; for any other (cosine, Lp, several losses), which does not
@@ -62,15 +64,16 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             CrossBatchMemory (which then remembers trusted samples only) or a MultipleLosses.
         num_classes: K ≥ 2; labels must lie in [0, K).
         embedding_size: D of the embeddings.
-        warmup: batches in which everything is trusted, ≥ 0. In 50 a network that starts from
-            sensible features has centroids worth believing.
+        warmup: batches in which everything is trusted, ≥ 0. In 25 a class among 150 has been
+            seen some five times, and little has been learnt by heart yet.
         class_warmup: visits, that is batches with at least one sample so labelled, before the
             samples of a class are judged, ≥ 1: with many classes some are rare in the warm-up.
         margins: AHSML's class-wise margins inside a loss that compares the pairs of a batch:
-            "auto" for the default ``AdaptiveMargins()`` wherever they can work (one of 12 losses,
-            in a distance that is a similarity or has a known maximum) and none elsewhere;
-            ``AdaptiveMargins``, which are an error where they cannot; or None, with which the
-            loss's own values stay as they are. See the ablation in docs/research.md.
+            "auto" for the default ``AdaptiveMargins()`` where they were found to help
+            (ContrastiveLoss, SupConLoss and TripletMarginLoss, in a distance that is a similarity
+            or has a known maximum) and none elsewhere; ``AdaptiveMargins``, which work in 12 losses
+            and are an error in others; or None, with which the loss's own values stay as they
+            are.
         relabel: a ``Relabelling``, or None to leave doubtful samples out for good. Relabelling and
             replacing happen only where the wrapped loss forms its pairs itself: not with an
             indices_tuple, which goes by the labels as given, nor in a CrossBatchMemory; replacing
@@ -126,7 +129,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         num_classes: int,
         embedding_size: int,
         *,
-        warmup: int = 50,
+        warmup: int = 25,
         class_warmup: int = 3,
         margins: AdaptiveMargins | Literal["auto"] | None = "auto",
         relabel: Relabelling | None = _DEFAULT_RELABELLING,
@@ -298,7 +301,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     @torch.no_grad()
     def _judge(self, belief: Belief) -> Judgement:
         labels, trust = belief.labels, self._trust(belief)
-        trusted = trust > 0.5
+        trusted = lp.trusted_labels(trust)
         if self.relabel is None or not self._may_relabel:
             return Judgement(trusted, trusted, labels, relabels=False)
         takes_part, believed = self.relabel.decide(belief, trust)
@@ -308,8 +311,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     def _may_relabel(self) -> bool:
         """Whether guesses have become good enough to go by."""
         model = self.noise_model
-        late = self.relabel is not None and model.batches >= self.relabel.warmup
-        return late and model.is_warm and model.has_settled
+        return self.relabel is not None and model.is_warm and model.has_settled
 
     def _wrapped(self, batch: Batch, judgement: Judgement) -> Any:
         """The wrapped loss on the rows that take part."""
@@ -387,9 +389,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         return self.margins.inside(self.loss, batch, statistics, takes_part)
 
     @torch.no_grad()
-    def _stand_ins(
-        self, batch: Batch, given: Tensor, keep: Tensor
-    ) -> tuple[Tensor, Tensor] | None:
+    def _stand_ins(self, batch: Batch, given: Tensor, keep: Tensor) -> tuple[Tensor, Tensor] | None:
         """Remembered rows that stand in for those left out, and their classes."""
         if self.memory is None or not self.training or not self.noise_model.is_warm:
             return None

@@ -32,14 +32,13 @@ class Relabelling:
     3. as a right label left out has become cheap and a wrong one kept has not, the wrapped loss
        sees a label as given only with trust above ``trust_threshold`` instead of ½.
 
+    The second holds from the end of the wrapper's warm-up on. The others wait until the estimated
+    noise rate has settled (``LabelNoiseModel.has_settled``): with half of the labels wrong a
+    triplet loss takes over 150 batches until it has, and relabelling sooner made it collapse.
+
     Args:
         confidence: in [0.5, 1]; with 1 nothing is relabelled.
         gap: ≥ 0, in units of the mean distance between a class and its 5 nearest classes.
-        warmup: batches before anything is relabelled, ≥ 0; nor is it before the estimated noise
-            rate has settled (``LabelNoiseModel.has_settled``). With half of the labels wrong a
-            triplet loss takes over 150 batches until it has; relabelling sooner made it collapse.
-            The higher threshold waits for the same; remembered samples take part from the end of the
-            wrapper's warm-up.
         trust_threshold: in [0.5, 0.9999].
         memory_size: embeddings to remember, 0 for none. Eight batches of 128 are old enough to hold
             several samples of a class and young enough to fit the present network.
@@ -62,14 +61,12 @@ class Relabelling:
 
     confidence: float = 0.95
     gap: float = 0.5
-    warmup: int = 100
     trust_threshold: float = 0.8
     memory_size: int = 1024
 
     def __post_init__(self) -> None:
         check_in_interval("confidence", self.confidence, 0.5, 1.0)
         check_in_interval("gap", self.gap, 0.0, float("inf"))
-        check_count("warmup", self.warmup, minimum=0)
         check_in_interval("trust_threshold", self.trust_threshold, 0.5, _HIGHEST_THRESHOLD)
         check_count("memory_size", self.memory_size, minimum=0)
 

@@ -81,7 +81,7 @@ class LabelNoiseModel(ModuleWithTables):
         self,
         num_classes: int,
         *,
-        warmup: int = 50,
+        warmup: int = 25,
         class_counts: Tensor | None = None,
         lr: float = 0.05,
     ) -> None:

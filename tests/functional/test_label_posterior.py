@@ -112,3 +112,28 @@ def test_the_gap_is_in_units_of_the_spacing_and_unknown_for_unseen_classes():
     distances[:, 3] = torch.inf
     gap = lp.geodesic_gap(distances, torch.tensor(0.7), labels, guesses)
     assert torch.equal(gap.isnan(), (labels == 3) | (guesses == 3))
+
+
+def trusted_by_the_book(trust: list[float]) -> list[bool]:
+    above = sum(q for q in trust if q > 0.5)
+    below = sum(q for q in trust if q <= 0.5)
+    largest = sorted(trust, reverse=True)[: int(above + below)]
+    tops_up = below > above and bool(largest)
+    return [q > 0.5 or (tops_up and q >= largest[-1]) for q in trust]
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.3, 0.6, 1.0])
+def test_trusted_are_the_likely_labels_and_enough_of_them(scale):
+    trust = scale * torch.rand(40, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    trusted = lp.trusted_labels(trust)
+    assert trusted.tolist() == trusted_by_the_book(trust.tolist())
+    assert trusted.any()
+
+
+def test_labels_that_are_trusted_equally_are_treated_alike():
+    trust = torch.tensor([0.4, 0.3, 0.3, 0.3, 0.1])  # one is expected to be right
+    assert lp.trusted_labels(trust).tolist() == [True, False, False, False, False]
+    trust = torch.tensor([0.4, 0.45, 0.4, 0.4, 0.4])  # two
+    assert lp.trusted_labels(trust).all()
+    for nothing in (torch.zeros(0), torch.zeros(3), torch.full((3,), 0.3)):
+        assert not lp.trusted_labels(nothing).any()

@@ -115,7 +115,7 @@ def test_shifts_the_pairs_of_the_loss(loss, distance):
     assert torch.equal(loss(e, LABELS), unshifted)  # as before outside the wrapper
 
 
-def test_by_default_they_are_where_they_can_work():
+def test_by_default_they_are_where_they_help():
     e = embeddings()
     for loss in (losses.SupConLoss(), losses.TripletMarginLoss(distance=PoincareDistance())):
         value = AdaptiveNoiseAwareLoss(loss, K, D)(e, LABELS)
@@ -125,6 +125,7 @@ def test_by_default_they_are_where_they_can_work():
     unbounded = distances.LpDistance(normalize_embeddings=False)
     for loss in (
         losses.ProxyAnchorLoss(K, D),
+        losses.MultiSimilarityLoss(),
         losses.ContrastiveLoss(distance=unbounded),
         losses.CrossBatchMemory(losses.ContrastiveLoss(), D),
     ):

@@ -380,7 +380,7 @@ def test_other_precisions_are_judged_alike(dtype):
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
 def test_labels_of_every_integer_type_are_indices(dtype):
-    wrapper = warmed(losses.MultiSimilarityLoss(), relabel=Relabelling(warmup=60, memory_size=B))
+    wrapper = warmed(losses.MultiSimilarityLoss(), relabel=Relabelling(memory_size=B))
     twin = copy.deepcopy(wrapper)
     for seed in (100, 101):
         embeddings, labels, _ = batch(seed)
@@ -504,13 +504,12 @@ def test_bad_options_are_refused(loss, options, error, message):
 
 
 TRUTH = torch.arange(K).repeat_interleave(B // K)
-ALONE = {"warmup": 60, "trust_threshold": 0.5}
-RELABELLED = Relabelling(memory_size=0, **ALONE)
+RELABELLED = Relabelling(memory_size=0, trust_threshold=0.5)
 
 
 def replacing(size: int) -> Relabelling:
     """Nothing relabelled, everything replaced."""
-    return Relabelling(confidence=1, memory_size=size, **ALONE)
+    return Relabelling(confidence=1, memory_size=size, trust_threshold=0.5)
 
 
 def test_relabelled_rows_take_part_with_the_label_they_are_believed_to_have():
@@ -526,12 +525,10 @@ def test_relabelled_rows_take_part_with_the_label_they_are_believed_to_have():
     assert torch.equal(gradient, wrapped_gradient[rows])
 
 
-def test_relabelling_waits_for_its_own_warmup_and_for_pairs_of_its_own():
+def test_relabelling_waits_for_a_settled_noise_rate_and_for_pairs_of_its_own():
     loss = losses.MultiSimilarityLoss()
     embeddings, labels, is_noisy = batch(100)
     rows = ~is_noisy
-    early = warmed(loss, relabel=Relabelling(warmup=61, trust_threshold=0.5))
-    assert torch.equal(early(embeddings, labels), loss(embeddings[rows], labels[rows]))
     unsettled = warmed(loss, relabel=RELABELLED)
     unsettled.noise_model.recent[-1] += 0.2
     assert torch.equal(unsettled(embeddings, labels), loss(embeddings[rows], labels[rows]))
@@ -641,10 +638,7 @@ def test_a_higher_threshold_keeps_fewer_rows_and_teaches_the_statistics_the_same
     truth = torch.arange(K).repeat_interleave(B // K)
     embeddings = CENTRES[truth] + 3.0 * torch.randn(B, D, generator=generator)  # hard to tell
     labels, _ = inject_label_noise(truth, 0.25, num_classes=K, generator=generator)
-    low, high = (
-        warmed(loss, relabel=Relabelling(1, 0, 60, q, memory_size=0))
-        for q in (0.5, 0.999)
-    )
+    low, high = (warmed(loss, relabel=Relabelling(1, 0, q, memory_size=0)) for q in (0.5, 0.999))
     trust = low.trust(embeddings, labels)
     rows = trust > 0.999
     assert (rows != (trust > 0.5)).any()
@@ -692,7 +686,7 @@ def test_with_very_many_classes_a_batch_is_compared_with_candidates():
         generator = torch.Generator().manual_seed(number)
         return centres[truth] + 0.3 * torch.randn(rows, d, generator=generator)
 
-    relabel = Relabelling(warmup=0, memory_size=64)
+    relabel = Relabelling(memory_size=64)
     wrapper, resumed = (
         AdaptiveNoiseAwareLoss(
             losses.ContrastiveLoss(), size, d, warmup=20, class_warmup=1, relabel=relabel
@@ -715,3 +709,16 @@ def test_with_very_many_classes_a_batch_is_compared_with_candidates():
     assert torch.equal(posterior.argmax(1), 1000 * truth)
     torch.testing.assert_close(posterior.sum(1), torch.ones(rows))
     torch.testing.assert_close(posterior.gather(1, labels[:, None]).squeeze(1), trust)
+
+
+def test_a_model_that_cannot_tell_leaves_the_likeliest_rows_to_learn_from():
+    embeddings, labels, is_noisy = batch(100)
+    wrapper = warmed(losses.MultiSimilarityLoss())
+    wrapper.noise_model.log_parameters[:2] = torch.tensor([3.0, 0.7])  # ε = .95, τ = 2
+    trust = wrapper.trust(embeddings, labels)
+    assert trust[trust > 0.5].sum() < trust.sum() / 2
+    _, gradient = value_and_gradient(wrapper, embeddings, labels)
+    rows = gradient.abs().sum(1) > 0
+    assert (trust > 0.5).sum() < rows.sum() <= trust.sum()
+    assert trust[rows].min() >= trust[~rows].max()
+    assert not is_noisy[rows].any()

@@ -45,7 +45,6 @@ def test_a_confidence_of_one_relabels_nothing():
     ("options", "message"),
     [
         ({"confidence": 0.3}, r"confidence must be in \[0.5, 1.0\], got 0.3"),
-        ({"warmup": -1}, "warmup must be at least 0, got -1"),
         ({"gap": -1.0}, r"gap must be in \[0.0, inf\], got -1.0"),
         ({"trust_threshold": 0.4}, r"trust_threshold must be in \[0.5, 0.9999\], got 0.4"),
         ({"memory_size": -1}, "memory_size must be at least 0, got -1"),

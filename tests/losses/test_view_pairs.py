@@ -150,7 +150,7 @@ def test_with_a_miner_the_miner_chooses():
 
 
 def test_past_samples_are_no_views():
-    relabel = Relabelling(confidence=1, warmup=0)
+    relabel = Relabelling(confidence=1)
     wrapper = warmed(losses.ContrastiveLoss(), relabel=relabel)
     e, labels = two_views(100)
     labels = labels.clone()

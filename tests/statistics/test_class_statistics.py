@@ -188,7 +188,9 @@ def test_centroids_lie_as_far_apart_as_the_divergence_says():
         statistics = ClassStatistics(2, 3, distance)
         points = 0.3 * torch.randn(6, 3)
         statistics.update(points, torch.tensor([0, 0, 0, 1, 1, 1]))
-        own, other = (distance.from_tangent(statistics.centroids(torch.tensor([k]))) for k in (1, 0))
+        own, other = (
+            distance.from_tangent(statistics.centroids(torch.tensor([k]))) for k in (1, 0)
+        )
         to_own, to_other = distance(own, torch.cat([own, other]))[0]
         assert float(to_own) == pytest.approx(0, abs=1e-3)
         assert float(to_other) == pytest.approx(float(statistics.divergence()[0, 1]), rel=1e-3)
