@@ -55,7 +55,10 @@ LOSSES: dict[str, Callable[[], torch.nn.Module]] = {
     "MultiSimilarity": losses.MultiSimilarityLoss,
     "SupCon": losses.SupConLoss,
     "Triplet": lambda: losses.TripletMarginLoss(margin=0.1),
+    "Contrastive": losses.ContrastiveLoss,
+    "Margin": losses.MarginLoss,
 }
+MAIN_LOSSES = ("MultiSimilarity", "SupCon", "Triplet")  # the others only by --losses
 # Options of the wrapper; "ours" is what a user gets. The others take away or add one part.
 _NEVER = 10**9  # a warm-up without end: everything is trusted, which leaves AHSML alone
 _ALL_MARGINS = AdaptiveMargins(view_margin=True)
@@ -63,17 +66,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "ours": {},
     "trust": {"relabel": None, "margins": None},
     "no_margins": {"margins": None},
+    "all_margins": {"margins": AdaptiveMargins()},
     "no_relabelling": {"relabel": Relabelling(confidence=1.0)},
     "no_memory": {"relabel": Relabelling(memory_size=0)},
     "no_threshold": {"relabel": Relabelling(trust_threshold=0.5)},
     "ours_views": {"num_views": 2},
     "ours_views_all_margins": {"num_views": 2, "margins": _ALL_MARGINS},
-    "ahsml_margins": {"warmup": _NEVER},
+    "ahsml_margins": {"warmup": _NEVER, "margins": AdaptiveMargins()},
     "ahsml_views": {"warmup": _NEVER, "num_views": 2, "margins": None},
-    "ahsml_views_margins": {"warmup": _NEVER, "num_views": 2},
+    "ahsml_views_margins": {"warmup": _NEVER, "num_views": 2, "margins": AdaptiveMargins()},
     "ahsml_views_all_margins": {"warmup": _NEVER, "num_views": 2, "margins": _ALL_MARGINS},
     "hyperbolic": {},
-    "clean_only_margins": {"warmup": _NEVER},
+    "clean_only_margins": {"warmup": _NEVER, "margins": AdaptiveMargins()},
 }
 # The wrapped losses in hyperbolic distance, with the settings of docs/poincare_losses.md.
 HYPERBOLIC: dict[str, Callable[[], torch.nn.Module]] = {
@@ -127,8 +131,9 @@ def suite_runs(suite: str) -> tuple[str, ...]:
 def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
     """All runs of the suite, those of a row together."""
     rows: Iterable[tuple[str, str, str]]
+    names = arguments.losses or MAIN_LOSSES
     if arguments.suite == "quick":
-        rows = itertools.product(("digits",), LOSSES, ("symmetric:0.4", "none:0"))
+        rows = itertools.product(("digits",), names, ("symmetric:0.4", "none:0"))
         seeds: Iterable[int] = (0,)
     elif arguments.suite == "ablation":
         rows = [
@@ -141,9 +146,9 @@ def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
     else:
         noises = ("symmetric:0.2", "symmetric:0.5", "near:0.4", "pair:0.2", "none:0")
         rows = [
-            *itertools.product(("clinc", "hwu"), LOSSES, noises),
+            *itertools.product(("clinc", "hwu"), names, noises),
             *itertools.product(("clinc", "hwu"), ("MultiSimilarity", "SupCon"), ("symmetric:0.7",)),
-            *itertools.product(("clinc", "hwu"), LOSSES, ("small_cluster:0.25",)),
+            *itertools.product(("clinc", "hwu"), names, ("small_cluster:0.25",)),
             *(("omniglot", "MultiSimilarity", f"symmetric:{r}") for r in (0.2, 0.5)),
             *(("synthetic", "MultiSimilarity", noise) for noise in ("symmetric:0.3", "none:0")),
         ]

@@ -324,8 +324,7 @@ def report(figures: dict[str, Any], machine: str) -> str:
         "AdaptiveNoiseAwareLoss with default options, past its warm-up; wrong labels are other "
         "classes at random. Ratios are medians over the rounds in which both take turns. "
         '"Rows" are what the wrapped loss is called with: for samples left out remembered ones '
-        "and centroids of absent classes stand in, and the cost of a loss on pairs grows with the "
-        f"square of the rows. {machine}\n",
+        f"stand in. {machine}\n",
         table(
             ["loss", "wrong labels", "alone ms", "wrapped ms", "wrapped / alone", "rows"],
             [

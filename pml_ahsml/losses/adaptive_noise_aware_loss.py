@@ -52,8 +52,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     filtered and renumbered. Distrusted samples get no gradient. By default past samples make up
     for them at once, and once the estimated noise rate has settled they are relabelled where that
     is safe (``Relabelling``); and a ContrastiveLoss, SupConLoss or TripletMarginLoss gets AHSML's
-    class-wise margins (``AdaptiveMargins``). With ``margins=None``, while everything is trusted, value and gradient
-    are exactly those of the wrapped loss.
+    class-wise margins (``AdaptiveMargins``). With ``margins=None``, while everything is trusted,
+    value and gradient are exactly those of the wrapped loss.
 
     Where embeddings lie for the label model follows the distance of the wrapped loss: a
     PoincareDistance is used as it is; for any other (cosine, Lp, several losses), which does not

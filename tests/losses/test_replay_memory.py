@@ -50,3 +50,20 @@ def test_counts_against_loops():
 def test_bad_sizes_are_refused():
     with pytest.raises(ValueError, match="size must be at least 1, got 0"):
         ReplayMemory(0, 2)
+
+
+def test_as_many_stand_in_as_a_class_has_lost():
+    memory = ReplayMemory(size=8, embedding_size=1)
+    memory.push(torch.arange(6.0)[:, None], torch.tensor([0, 0, 0, 1, 2, 2]))
+    given = torch.tensor([0, 0, 0, 1, 1, 2])
+    kept = torch.tensor([0, 1, 2])  # two of class 0 and one of class 1 are lost
+    embeddings, labels = memory.stand_ins(given, kept)
+    assert labels.tolist() == [0, 0, 1]
+    assert embeddings.squeeze(1).tolist() == [0.0, 1.0, 3.0]
+
+
+def test_nothing_stands_in_for_a_class_that_others_were_moved_to():
+    memory = ReplayMemory(size=2, embedding_size=1)
+    memory.push(torch.zeros(1, 1), torch.tensor([1]))
+    given, kept = torch.tensor([0, 1]), torch.tensor([1, 1])
+    assert len(memory.stand_ins(given, kept)[1]) == 0
