@@ -49,9 +49,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     on class centroids in hyperbolic space (``ClassStatistics``). It is told neither the noise rate
     nor the kind of noise. After a warm-up the wrapped loss sees the samples with trust
     q_i = t_i(y_i) > ½ only: their embeddings and labels, and the ``indices_tuple`` of a miner
-    filtered and renumbered. Distrusted samples get no gradient. By default past samples make up
-    for them at once, and once the estimated noise rate has settled they are relabelled where that
-    is safe (``Relabelling``); and a ContrastiveLoss, SupConLoss or TripletMarginLoss gets AHSML's
+    filtered and renumbered. Distrusted samples get no gradient. By default, once the estimated
+    noise rate has settled, they are relabelled where that is safe, and past samples make up for the
+    rest (``Relabelling``); and a ContrastiveLoss, SupConLoss or TripletMarginLoss gets AHSML's
     class-wise margins (``AdaptiveMargins``). With ``margins=None``, while everything is trusted,
     value and gradient are exactly those of the wrapped loss.
 
@@ -309,7 +309,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
 
     @property
     def _may_relabel(self) -> bool:
-        """Whether guesses have become good enough to go by."""
+        """Whether guesses, and what is remembered, have become good enough to go by."""
         model = self.noise_model
         return self.relabel is not None and model.is_warm and model.has_settled
 
@@ -391,7 +391,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     @torch.no_grad()
     def _stand_ins(self, batch: Batch, given: Tensor, keep: Tensor) -> tuple[Tensor, Tensor] | None:
         """Remembered rows that stand in for those left out, and their classes."""
-        if self.memory is None or not self.training or not self.noise_model.is_warm:
+        if self.memory is None or not self.training or not self._may_relabel:
             return None
         if bool((keep & (batch.labels == given)).all()):
             return None

@@ -32,9 +32,9 @@ class Relabelling:
     3. as a right label left out has become cheap and a wrong one kept has not, the wrapped loss
        sees a label as given only with trust above ``trust_threshold`` instead of ½.
 
-    The second holds from the end of the wrapper's warm-up on. The others wait until the estimated
-    noise rate has settled (``LabelNoiseModel.has_settled``): with half of the labels wrong a
-    triplet loss takes over 150 batches until it has, and relabelling sooner made it collapse.
+    All of it waits until the estimated noise rate has settled (``LabelNoiseModel.has_settled``).
+    With half of the labels wrong a triplet loss takes over 150 batches until it has; relabelling
+    sooner, or remembering samples that are wrongly trusted, made trainings collapse.
 
     Args:
         confidence: in [0.5, 1]; with 1 nothing is relabelled.

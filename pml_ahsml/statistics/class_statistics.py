@@ -39,10 +39,11 @@ class ClassStatistics(ModuleWithTables):
         num_classes: K ≥ 2.
         embedding_size: D ≥ 1.
         distance: the distance of the loss whose embeddings are summarised, see above.
-        momentum: share of the old mean kept at an update, in [0, 1]. 0.8 averages over some five
-            visits of a class: enough samples to outvote wrong labels, and recent enough to follow
-            the network. A class's first visits are averaged evenly instead, so that the first
-            sample does not count for more.
+        momentum: share of the old mean kept at an update, in [0, 1]. With 0.5 a mean is half that
+            of the present visit and hardly knows the fifth last one: a network that wrong labels
+            have held back moves fast once it is rid of them, and stale means then judge it wrongly.
+            A class's first visits are averaged evenly instead, so that the first sample does not
+            count for more.
         max_exact_classes: with up to so many classes the distances between all pairs of classes
             are computed anew for each batch; with more, each class keeps the distances to its
             nearest 16 and to 16 evenly spaced others, which are computed anew when it is visited.
@@ -78,7 +79,7 @@ class ClassStatistics(ModuleWithTables):
         embedding_size: int,
         distance: BaseDistance | None = None,
         *,
-        momentum: float = 0.8,
+        momentum: float = 0.5,
         max_exact_classes: int = 1000,
         max_compared_classes: int = 1 << 15,
     ) -> None:

@@ -36,7 +36,7 @@ def test_memory_is_counted_in_matrices():
     assert 3 <= peak < 4.5
 
 
-@pytest.mark.parametrize("n, kind", [(512, "random"), (1024, "classes"), (1024, "collapsed")])
+@pytest.mark.parametrize(("n", "kind"), [(512, "random"), (1024, "classes"), (1024, "collapsed")])
 def test_six_matrices_are_enough_even_for_wide_embeddings(n, kind):
     embeddings = geometry.inputs(n, 512, kind, torch.device("cpu")).requires_grad_()
     assert geometry.peak_memory(PoincareDistance(), embeddings, n) <= 6

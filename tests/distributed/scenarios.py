@@ -34,6 +34,7 @@ class Scenario:
             rank 0, which has no other, and on no other rank.
         has_proxies: whether the wrapped loss has parameters.
         has_miner: whether our miner selects the pairs.
+        has_margins: whether the wrapped loss gets margins.
         num_views: views of each sample, stacked in the batch of a rank.
     """
 
@@ -41,11 +42,12 @@ class Scenario:
     data: str = "even"
     has_proxies: bool = False
     has_miner: bool = False
+    has_margins: bool = False
     num_views: int = 1
 
     def __str__(self) -> str:
         parts = [self.way, self.data, "proxies" * self.has_proxies, "miner" * self.has_miner]
-        parts.append("views" * (self.num_views > 1))
+        parts += ["margins" * self.has_margins, "views" * (self.num_views > 1)]
         return "-".join(part for part in parts if part)
 
     def network(self) -> torch.nn.Linear:
@@ -64,7 +66,7 @@ class Scenario:
             warmup=WARMUP,
             class_warmup=1,
             sync=sync,
-            margins=None,
+            margins="auto" if self.has_margins else None,
             relabel=None,
             num_views=self.num_views,
         )
@@ -105,6 +107,7 @@ SCENARIOS = (
     *(Scenario(way, data) for way in ("gathered", "efficient") for data in ("even", "apart")),
     Scenario("gathered", "distrusted", has_proxies=True),
     *(Scenario(way, has_miner=True) for way in ("gathered", "efficient")),
+    *(Scenario(way, has_margins=True) for way in ("gathered", "efficient")),
 )
 
 

@@ -597,6 +597,16 @@ def test_remembered_samples_stand_in_for_those_left_out():
     assert (gradient[is_noisy] == 0).all()
 
 
+def test_remembered_samples_wait_for_a_settled_noise_rate():
+    loss = losses.MultiSimilarityLoss()
+    wrapper = warmed(loss, relabel=replacing(2 * B))
+    wrapper(*batch(100)[:2])  # is remembered
+    wrapper.noise_model.recent[-1] += 0.2
+    embeddings, labels, is_noisy = batch(101)
+    right = ~is_noisy
+    assert torch.equal(wrapper(embeddings, labels), loss(embeddings[right], labels[right]))
+
+
 def test_remembered_samples_are_used_in_training_and_in_self_made_pairs_only():
     loss = losses.MultiSimilarityLoss()
     wrapper = warmed(loss, relabel=replacing(2 * B))

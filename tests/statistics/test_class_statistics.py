@@ -33,7 +33,7 @@ def naive_means(distance, place, rounds) -> tuple[torch.Tensor, list[int]]:
                 radius = 2 * math.sqrt(0.1) * float(u.norm())
                 x = torch.cat([torch.tensor([math.cosh(radius)]), math.sinh(radius) * u / u.norm()])
                 mean += float(weights[i]) / total * x
-            step = 1.0 if visits[k] == 1 else min(1, total) * max(0.2, 1 / visits[k])
+            step = 1.0 if visits[k] == 1 else min(1, total) * max(0.5, 1 / visits[k])
             means[k] += step * (mean - means[k])
     return means, visits
 
@@ -243,8 +243,9 @@ def test_candidates_come_close_to_all_classes(wrong, views):
         is_wrong = torch.rand(len(truth), generator=generator) < wrong
         return centres[truth] + 0.2 * noise, torch.where(is_wrong, truth + shift, truth) % size
 
+    # steady centroids, so that what differs is the approximation
     every, some = (
-        ClassStatistics(size, 16, max_exact_classes=0, max_compared_classes=limit)
+        ClassStatistics(size, 16, momentum=0.8, max_exact_classes=0, max_compared_classes=limit)
         for limit in (size, 0)
     )
     models = [LabelNoiseModel(size, warmup=0) for _ in range(2)]
