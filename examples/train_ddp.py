@@ -49,4 +49,5 @@ if rank == 0:
         trust = ours.trust(net(images), labels)
     print(f"noise rate on {world_size} ranks: {rates}, true: {is_noisy.float().mean():.3f}")
     print(f"AUROC of trust: {roc_auc_score(~is_noisy, trust):.3f}")
+dist.barrier()  # no rank leaves while another still talks to it
 dist.destroy_process_group()

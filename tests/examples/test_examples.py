@@ -136,7 +136,7 @@ def test_train_ddp(tmp_path):
     ((first, second, true),) = figures(
         r"2 ranks: \[([\d.]+), ([\d.]+)\], true: ([\d.]+)", done.stdout
     )
-    assert first == second
+    assert first == pytest.approx(second, rel=1e-6)  # the ranks add up in different orders
     assert first == pytest.approx(true, abs=0.05)
     ((auroc,),) = figures(r"AUROC of trust: ([\d.]+)", done.stdout)
     assert auroc > 0.97
