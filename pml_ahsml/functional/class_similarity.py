@@ -122,6 +122,8 @@ def view_margins(similarity: Tensor, labels: Tensor, num_classes: int) -> Tensor
         >>> view_margins(s, torch.tensor([0, 0, 1]), 2)
         tensor([0.8000, 0.8000])
     """
+    if len(labels) == 0:
+        return similarity.new_full((num_classes,), torch.nan)
     pairs = (labels[:, None] == labels).fill_diagonal_(False)
     least = similarity.masked_fill(~pairs, torch.inf).amin(1)
     margins = least.new_full((num_classes,), torch.inf).scatter_reduce_(0, labels, least, "amin")

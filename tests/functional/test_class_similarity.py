@@ -61,3 +61,8 @@ def test_view_margins_are_the_least_similar_pair_of_the_class():
     mean = sum(least.values()) / len(least)
     assert margins.tolist() == pytest.approx([least.get(k, mean) for k in range(5)])
     assert cs.view_margins(s[:1, :1], labels[:1], 5).isnan().all()
+
+
+def test_without_samples_no_view_margin_is_known():
+    nothing = torch.zeros(0, dtype=torch.long)
+    assert cs.view_margins(torch.zeros(0, 0), nothing, 3).isnan().all()

@@ -8,6 +8,7 @@ from pytorch_metric_learning.reducers import DoNothingReducer
 from pml_ahsml import AdaptiveMargins, AdaptiveNoiseAwareLoss, Relabelling
 from pml_ahsml.losses import view_pairs
 from tests import reference
+from tests.noisy_batches import value_and_gradient
 
 K, D, N = 5, 8, 12
 CENTRES = 2 * torch.randn(K, D, generator=torch.Generator().manual_seed(7))
@@ -208,3 +209,14 @@ def test_bad_views_are_refused_and_change_nothing(call, error, message):
 def test_bad_options_are_refused(loss, options, message):
     with pytest.raises(ValueError, match=message):
         AdaptiveNoiseAwareLoss(loss, K, D, **options)
+
+
+def test_views_are_pairs_where_no_label_is_believed():
+    loss = losses.MultiSimilarityLoss()
+    wrapper = warmed(loss, margins=AdaptiveMargins(view_margin=True))
+    e, labels = two_views(100)
+    wrong = (labels + 1) % 4  # of the classes that have been seen
+    assert (wrapper.trust(e, wrong) < 0.5).all()
+    value, gradient = value_and_gradient(wrapper, e, wrong)
+    assert value > 0
+    assert (gradient.abs().sum(1) > 0).all()
