@@ -30,8 +30,7 @@ def class_similarity(similarity: Tensor, labels: Tensor, num_classes: int) -> tu
         tensor([[   nan, 0.2000],
                 [0.2000,    nan]])
     """
-    classes = torch.arange(num_classes, device=labels.device)
-    member = (labels[:, None] == classes).to(similarity.dtype)
+    member = torch.nn.functional.one_hot(labels, num_classes).to(similarity.dtype)
     counts = member.sum(0)
     sums = member.T @ similarity @ member
     self_sums = member.T @ similarity.diagonal()

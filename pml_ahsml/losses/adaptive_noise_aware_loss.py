@@ -309,7 +309,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
 
     @property
     def _may_relabel(self) -> bool:
-        """Whether guesses, and what is remembered, have become good enough to go by."""
+        """Whether guesses have become good enough to go by, and remembered samples to stand in."""
         model = self.noise_model
         return self.relabel is not None and model.is_warm and model.has_settled
 
@@ -329,7 +329,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         if forms_pairs and judgement.relabels:
             batch = replace(batch, labels=judgement.labels)
         past: tuple[Tensor, Tensor] | None = None
-        if forms_pairs and batch.ref_emb is None and not wrapped_loss.is_unreduced(self.loss):
+        replaces = judgement.relabels and forms_pairs and batch.ref_emb is None
+        if replaces and not wrapped_loss.is_unreduced(self.loss):
             past = self._stand_ins(batch, given, keep)
         own_pairs = batch.view_ids is not None and forms_pairs and batch.ref_emb is None
         if own_pairs and view_pairs.takes_pairs(self.loss):
@@ -391,7 +392,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     @torch.no_grad()
     def _stand_ins(self, batch: Batch, given: Tensor, keep: Tensor) -> tuple[Tensor, Tensor] | None:
         """Remembered rows that stand in for those left out, and their classes."""
-        if self.memory is None or not self.training or not self._may_relabel:
+        if self.memory is None or not self.training:
             return None
         if bool((keep & (batch.labels == given)).all()):
             return None

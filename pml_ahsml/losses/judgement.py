@@ -10,10 +10,10 @@ class Judgement:
     """Which labels are believed.
 
     Args:
-        trusted: (N,) bool, trust above ½; what the centroids go by.
+        trusted: (N,) bool, by ``label_posterior.trusted_labels``; what the centroids go by.
         takes_part: (N,) bool, what the wrapped loss sees.
         labels: (N,) as given, or as believed where a row is relabelled.
-        relabels: whether relabelling has begun.
+        relabels: whether ``Relabelling`` has begun, its remembered samples included.
     """
 
     trusted: Tensor

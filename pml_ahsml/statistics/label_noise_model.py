@@ -41,11 +41,12 @@ class LabelNoiseModel(ModuleWithTables):
 
     Args:
         num_classes: K ≥ 2.
-        warmup: batches before the model is believed: ``noise_rate`` is nan until then. Within 50
-            the three numbers have reached the values that they then follow slowly.
+        warmup: batches before the model is believed: ``noise_rate`` is nan until then. With 25 it
+            is believed before a network has learnt wrong labels by heart; ε may still be on its way
+            then, see ``has_settled``.
         class_counts: (K,) samples of each class in the training set, as labelled. By default the
             labels seen are counted, which is what a class-balanced sampler makes of them.
-        lr: step size of Adam. 0.05 reaches any noise rate within the warm-up.
+        lr: step size of Adam. 0.05 reaches any noise rate within some 75 batches.
 
     Raises:
         ValueError: for an option outside its range.

@@ -20,6 +20,7 @@ def test_class_similarity_is_the_sum_over_pairs():
     assert within.isnan().tolist() == [False, False, True, True, False]
     assert between[3].isnan().all()
     assert between.diagonal().isnan().all()
+    assert int(between.isnan().sum()) == 13  # class 3 in row and column, and the diagonal
 
 
 def test_margins_are_the_rescaled_similarities_around_gamma():
