@@ -31,6 +31,13 @@ def einstein_midpoint(us: Tensor, c: float) -> list[float]:
     return [math.atanh(norm) * a / norm for a in x] if norm > 0 else x
 
 
+def variance_of_mean(weights: list[float], squares: list[float]) -> float:
+    """(Σ w·|x − x̄|² / Σ w)/(n − 1) with n = (Σ w)²/Σ w²."""
+    total = sum(weights)
+    scatter = sum(w * s for w, s in zip(weights, squares, strict=True)) / total
+    return scatter / (total**2 / sum(w * w for w in weights) - 1)
+
+
 def class_similarity(s: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     """S_aa over i < j in C_a, and S_ab over i in C_a, j in C_b."""
     members = [[i for i, y in enumerate(labels.tolist()) if y == k] for k in range(num_classes)]
@@ -89,6 +96,30 @@ def transition(divergence: Tensor, noise_rate: float, spread: float) -> list[lis
             table[k][y] = noise_rate * share
         table[k][k] = 1 - noise_rate
     return table
+
+
+def weight_of_distances(counts: list[list[float]], shares: list[list[float]]) -> float:
+    """α = (Σ n²v − Q)/(Q − Σ n·v), v = 1 − Σ S², Q = Σ (C − n·S)²."""
+    most = chance = found = 0.0
+    for row, share in zip(counts, shares, strict=True):
+        n, v = sum(row), 1 - sum(s * s for s in share)
+        most, chance = most + n * n * v, chance + n * v
+        found += sum((c - n * s) ** 2 for c, s in zip(row, share, strict=True))
+    return max(0.0, most - found) / (found - chance) if found > chance else math.inf
+
+
+def counted_transition(
+    table: list[list[float]], counts: list[list[float]], own: list[float], label: int, alpha: float
+) -> list[float]:
+    """T̂_ky for one y: ε·(α·S + max(C − o, min(C, n·S)))/(α + n) for k ≠ y, S = T/ε."""
+    column = []
+    for k, row in enumerate(table):
+        noise_rate, n = 1 - row[k], sum(counts[k])
+        share, c = row[label] / noise_rate, counts[k][label]
+        others = max(c - own[k], min(c, n * share))
+        wrong = noise_rate * (alpha * share + others) / (alpha + n)
+        column.append(row[k] if k == label else wrong)
+    return column
 
 
 def posterior(p: list[float], table: list[list[float]], label: int) -> tuple[list[float], float]:

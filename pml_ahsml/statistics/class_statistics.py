@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ..checks import check_count, check_embeddings, check_in_interval, check_labels
 from ..distances import PoincareDistance
+from ..functional import class_means as cm
 from ..functional import confusion_prior as cp
 from ..functional import poincare
 from ..functional.candidate_classes import candidate_classes
@@ -18,6 +19,12 @@ _NEAREST, _SAMPLED = 16, 16
 
 # With many more: the same for each sample, whose class need not be among the very nearest.
 _JUDGED_NEAREST, _JUDGED_SAMPLED = 64, 64
+
+# How fast the gain follows: a network freed of wrong labels moves within some twenty batches.
+_GAIN_SMOOTHING = 0.9
+
+# Weight of a visit above which at least one of its samples counts in full, or nearly so.
+_TRUSTED = 0.5
 
 # Centroids that are widened to float64 at once: a block of them fits into a cache.
 _BLOCK = 1 << 10
@@ -39,11 +46,10 @@ class ClassStatistics(ModuleWithTables):
         num_classes: K ≥ 2.
         embedding_size: D ≥ 1.
         distance: the distance of the loss whose embeddings are summarised, see above.
-        momentum: share of the old mean kept at an update, in [0, 1]. With 0.5 a mean is half that
-            of the present visit and hardly knows the fifth last one: a network that wrong labels
-            have held back moves fast once it is rid of them, and stale means then judge it wrongly.
-            A class's first visits are averaged evenly instead, so that the first sample does not
-            count for more.
+        momentum: the largest share of the old mean kept at an update, in [0, 1]. How much is kept
+            follows the network, see ``update``; with 0.7 it is the mean of some six visits at the
+            most: samples enough to outvote wrong labels, and few enough that a wrong one does not
+            vouch for itself for long.
         max_exact_classes: with up to so many classes the distances between all pairs of classes
             are computed anew for each batch; with more, each class keeps the distances to its
             nearest 16 and to 16 evenly spaced others, which are computed anew when it is visited.
@@ -70,6 +76,7 @@ class ClassStatistics(ModuleWithTables):
 
     means: Tensor
     visits: Tensor
+    innovation: Tensor
     neighbour_distances: Tensor
     neighbour_weights: Tensor
 
@@ -79,7 +86,7 @@ class ClassStatistics(ModuleWithTables):
         embedding_size: int,
         distance: BaseDistance | None = None,
         *,
-        momentum: float = 0.5,
+        momentum: float = 0.7,
         max_exact_classes: int = 1000,
         max_compared_classes: int = 1 << 15,
     ) -> None:
@@ -98,6 +105,9 @@ class ClassStatistics(ModuleWithTables):
         self.distance = distance if isinstance(distance, PoincareDistance) else PoincareDistance()
         self.register_table("means", torch.zeros(num_classes, embedding_size + 1))
         self.register_table("visits", torch.zeros(num_classes))
+        # mean squared distance of a visit from the running mean of its class, and what of it
+        # comes from the visit's being a sample; both smoothed alike from 0 on
+        self.register_table("innovation", torch.zeros(2))
         if not self.is_exact:
             shape = (num_classes, min(_NEAREST, num_classes - 1) + _SAMPLED)
             self.register_table("neighbour_distances", torch.zeros(shape))
@@ -107,6 +117,13 @@ class ClassStatistics(ModuleWithTables):
     def seen(self) -> Tensor:
         """The classes that have a centroid, (K,) bool."""
         return self.visits > 0
+
+    @property
+    def gain(self) -> float:
+        """Share of a visit in the running mean of its class, in [1 − momentum, 1]."""
+        innovation, sampling = self.innovation.tolist()
+        drift = 1 - sampling / innovation if innovation > 0 else 0.0
+        return max(1 - self.momentum, drift)
 
     def tangent(self, embeddings: Tensor) -> Tensor:
         """Embeddings as float32 tangent vectors, where this class's geometry places them.
@@ -127,8 +144,14 @@ class ClassStatistics(ModuleWithTables):
     def update(self, embeddings: Tensor, labels: Tensor, weights: Tensor | None = None) -> None:
         """Move the means of the classes in a batch towards its samples.
 
-        m_k ← m_k + s·(mean_w(x_i : y_i = k) − m_k), with s = min(1, Σ w_i) times
-        max(1 − momentum, 1/visits of k, this one included).
+        m_k ← m_k + s·(x̄_k − m_k), with s = min(1, Σ w_i) times max(g, 1/visits of k, this one
+        included), and x̄_k the weighted mean of the samples of k.
+
+        The gain g = max(1 − momentum, 1 − R/I) is that of a Kalman filter, measured instead of
+        assumed. I is the mean of |x̄_k − m_k|², R what of it is due to x̄_k being made of a few
+        samples (``variance_of_means``); both are averaged over classes and some ten batches. What
+        is left over, I − R, says that the running means are off: as long as the network moves fast
+        g is large, and once it moves little, means are averages over many visits.
 
         Args:
             embeddings: (N, D).
@@ -165,21 +188,25 @@ class ClassStatistics(ModuleWithTables):
             weights: (N,) in [0, 1].
         """
         classes, rows = labels.unique(return_inverse=True)
-        # summed in float64, so that the order of the rows (the rank that gathered) does not matter
-        wide = torch.nn.functional.pad(points, (0, 1), value=1.0)
-        sums = wide.new_zeros(len(classes), wide.shape[1])
-        sums.index_add_(0, rows, wide.mul_(weights.to(wide)[:, None]))
-        counts = sums[:, -1] > 0
+        # wide, so that the order of the rows (the rank that gathered) does not show
+        weights = weights.to(points)
+        means, totals = cm.weighted_means(points, rows, weights, len(classes))
+        variances = cm.variance_of_means(points, rows, weights, means, totals)
+        counts = totals > 0
         if not counts.all():
-            classes, sums = classes[counts], sums[counts]
-        sums, total = sums.split([points.shape[1], 1], 1)
-        visits = self.visits[classes].add_(1)
+            table = (classes, means, totals, variances)
+            classes, means, totals, variances = (column[counts] for column in table)
+        old, visits = self.means[classes].to(points), self.visits[classes] + 1
         self.visits[classes] = visits
-        step = visits.double().reciprocal_().clamp_min_(1 - self.momentum)[:, None]
+        # a running mean of one visit is no better than a visit; nor is a visit without trust
+        known = (visits > 2) & (totals > _TRUSTED) & variances.isfinite()
+        if known.any():
+            innovation = torch.stack([(means - old).square().sum(1), variances])[:, known].mean(1)
+            self.innovation.lerp_(innovation.to(self.innovation), 1 - _GAIN_SMOOTHING)
+        step = visits.to(points).reciprocal_().clamp_min_(self.gain)
         # a first visit has nothing to hold on to, however little its samples are trusted
-        step = step.mul_(total.clamp_max(1)).masked_fill_(visits[:, None] == 1, 1)
-        new = self.means[classes].double().lerp_(sums / total, step)
-        self.means[classes] = new.to(self.means.dtype)
+        step = step.mul_(totals.clamp_max(1)).masked_fill_(visits == 1, 1)
+        self.means[classes] = old.lerp_(means, step[:, None]).to(self.means.dtype)
         if not self.is_exact:
             self._list_neighbours(classes)
 
