@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..checks import check_count, check_embeddings, check_labels
 from ..functional import label_posterior as lp
+from ..functional.class_means import robust_weights
 from ..statistics import Belief, ClassStatistics, LabelNoiseModel
 from ..statistics.gather import gather_batch
 from . import view_pairs, wrapped_loss
@@ -49,9 +50,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     on class centroids in hyperbolic space (``ClassStatistics``). It is told neither the noise rate
     nor the kind of noise. After a warm-up the wrapped loss sees the samples with trust
     q_i = t_i(y_i) > ½ only: their embeddings and labels, and the ``indices_tuple`` of a miner
-    filtered and renumbered. Distrusted samples get no gradient. By default, once the estimated
-    noise rate has settled, they are relabelled where that is safe, and past samples make up for the
-    rest (``Relabelling``); and a ContrastiveLoss, SupConLoss or TripletMarginLoss gets AHSML's
+    filtered and renumbered. Distrusted samples get no gradient. By default past samples make up for
+    them and, once the estimated noise rate has settled, they are relabelled where that is safe
+    (``Relabelling``); and a ContrastiveLoss, SupConLoss or TripletMarginLoss gets AHSML's
     class-wise margins (``AdaptiveMargins``). With ``margins=None``, while everything is trusted,
     value and gradient are exactly those of the wrapped loss.
 
@@ -309,7 +310,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
 
     @property
     def _may_relabel(self) -> bool:
-        """Whether guesses have become good enough to go by, and remembered samples to stand in."""
+        """Whether guesses have become good enough to go by."""
         model = self.noise_model
         return self.relabel is not None and model.is_warm and model.has_settled
 
@@ -329,7 +330,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         if forms_pairs and judgement.relabels:
             batch = replace(batch, labels=judgement.labels)
         past: tuple[Tensor, Tensor] | None = None
-        replaces = judgement.relabels and forms_pairs and batch.ref_emb is None
+        replaces = self.noise_model.is_warm and forms_pairs and batch.ref_emb is None
         if replaces and not wrapped_loss.is_unreduced(self.loss):
             past = self._stand_ins(batch, given, keep)
         own_pairs = batch.view_ids is not None and forms_pairs and batch.ref_emb is None
@@ -392,11 +393,15 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     @torch.no_grad()
     def _stand_ins(self, batch: Batch, given: Tensor, keep: Tensor) -> tuple[Tensor, Tensor] | None:
         """Remembered rows that stand in for those left out, and their classes."""
-        if self.memory is None or not self.training:
+        if self.memory is None or self.relabel is None or not self.training:
             return None
         if bool((keep & (batch.labels == given)).all()):
             return None
         embeddings, labels = self.memory.on(given.device).stand_ins(given, batch.labels[keep])
+        if len(labels):
+            # judged again: what was trusted when features were poor need not be now
+            trusted = self._trust(self._believe(embeddings, labels)) > self.relabel.trust_threshold
+            embeddings, labels = embeddings[trusted], labels[trusted]
         return (embeddings.to(batch.embeddings), labels) if len(labels) else None
 
     @torch.no_grad()
@@ -418,8 +423,11 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             rows = judgement.takes_part & (judgement.labels == labels)
             self.memory.on(labels.device).push(embeddings[rows], labels[rows])
         self.noise_model.learn(belief)
-        weights = torch.where(judgement.trusted, 1.0, _DISTRUSTED_WEIGHT)
-        self.class_statistics.learn(belief.evidence.points, labels, weights)
+        points = belief.evidence.points
+        weights = torch.where(judgement.trusted, points.new_ones(()), _DISTRUSTED_WEIGHT)
+        # before trust has been learnt, too, a class is where most of its samples are
+        weights = robust_weights(points, labels, weights)
+        self.class_statistics.learn(points, labels, weights)
 
     def _checked_batch(
         self,

@@ -13,7 +13,7 @@ class Judgement:
         trusted: (N,) bool, by ``label_posterior.trusted_labels``; what the centroids go by.
         takes_part: (N,) bool, what the wrapped loss sees.
         labels: (N,) as given, or as believed where a row is relabelled.
-        relabels: whether ``Relabelling`` has begun, its remembered samples included.
+        relabels: whether relabelling has begun.
     """
 
     trusted: Tensor

@@ -27,19 +27,20 @@ class Relabelling:
        keeps the model from following its own guesses where classes lie close, which is where a
        posterior that has been trained on them is overconfident;
     2. for each sample that is then still left out a remembered embedding of a trusted sample of its
-       class takes part, without a gradient. It makes up for the pairs that were lost, and outvotes
-       wrong labels that have been believed;
+       class takes part, without a gradient, if its trust exceeds ``trust_threshold`` now, too: what
+       was trusted while features were poor need not be. It makes up for the pairs that were lost,
+       and outvotes wrong labels that have been believed;
     3. as a right label left out has become cheap and a wrong one kept has not, the wrapped loss
        sees a label as given only with trust above ``trust_threshold`` instead of ½.
 
-    All of it waits until the estimated noise rate has settled (``LabelNoiseModel.has_settled``).
-    With half of the labels wrong a triplet loss takes over 150 batches until it has; relabelling
-    sooner, or remembering samples that are wrongly trusted, made trainings collapse.
+    Remembered samples take part from the end of the warm-up, the rest waits until the estimated
+    noise rate has settled (``LabelNoiseModel.has_settled``). With half of the labels wrong a
+    triplet loss takes over 150 batches until it has; relabelling sooner made trainings collapse.
 
     Args:
         confidence: in [0.5, 1]; with 1 nothing is relabelled.
         gap: ≥ 0, in units of the mean distance between a class and its 5 nearest classes.
-        trust_threshold: in [0.5, 0.9999].
+        trust_threshold: in [0.5, 0.9999], for labels as given and for remembered samples.
         memory_size: embeddings to remember, 0 for none. Eight batches of 128 are old enough to hold
             several samples of a class and young enough to fit the present network.
 

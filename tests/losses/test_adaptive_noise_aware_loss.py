@@ -10,11 +10,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from pml_ahsml import (
     AdaptiveMargins,
     AdaptiveNoiseAwareLoss,
+    ClassStatistics,
     HierarchicalSimilarityMiner,
     PoincareDistance,
     Relabelling,
     inject_label_noise,
 )
+from pml_ahsml.functional.class_means import robust_weights
 from tests.noisy_batches import (
     CENTRES,
     B,
@@ -560,6 +562,23 @@ def believed(wrapper, embeddings, labels):
     return takes_part, labels_believed
 
 
+def test_centroids_lie_where_most_samples_of_a_class_are():
+    wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D)
+    statistics = ClassStatistics(K, D)
+    for seed in range(3):
+        embeddings, labels, _ = batch(seed)
+        wrapper(embeddings, labels)
+        points = statistics.evidence(embeddings, labels).points
+        ones = torch.ones(B, dtype=torch.float64)
+        statistics.update(embeddings, labels, robust_weights(points, labels, ones))
+    torch.testing.assert_close(wrapper.class_statistics.means, statistics.means)
+    alike = ClassStatistics(K, D)
+    for seed in range(3):
+        alike.update(*batch(seed)[:2])
+    errors = [(s.distances(CENTRES).diagonal().mean()) for s in (wrapper.class_statistics, alike)]
+    assert errors[0] < 0.8 * errors[1]
+
+
 def test_references_are_relabelled_too():
     loss = losses.ContrastiveLoss()
     wrapper = warmed(loss, relabel=RELABELLED)
@@ -597,14 +616,27 @@ def test_remembered_samples_stand_in_for_those_left_out():
     assert (gradient[is_noisy] == 0).all()
 
 
-def test_remembered_samples_wait_for_a_settled_noise_rate():
+def test_remembered_samples_are_judged_again():
     loss = losses.MultiSimilarityLoss()
     wrapper = warmed(loss, relabel=replacing(2 * B))
-    wrapper(*batch(100)[:2])  # is remembered
-    wrapper.noise_model.recent[-1] += 0.2
+    first, first_labels, first_noisy = batch(100)
+    wrapper(first, first_labels)
+    # what is remembered of two classes has become that of each other, as if the network had moved
+    memory = wrapper.memory
+    swapped = torch.where(memory.labels == 0, 1, torch.where(memory.labels == 1, 0, memory.labels))
+    memory.labels.copy_(swapped)
     embeddings, labels, is_noisy = batch(101)
     right = ~is_noisy
-    assert torch.equal(wrapper(embeddings, labels), loss(embeddings[right], labels[right]))
+    missing = labels[is_noisy].bincount(minlength=K)
+    assert (missing[:2] > 0).all()
+    chosen = [first[~first_noisy & (first_labels == k)][: missing[k]] for k in range(2, K)]
+    stand_ins = torch.cat(chosen)
+    classes = torch.arange(2, K).repeat_interleave(torch.tensor([len(rows) for rows in chosen]))
+    order = torch.cat([(first == e).all(1).nonzero()[0] for e in stand_ins]).argsort()
+    expected = loss(
+        torch.cat([embeddings[right], stand_ins[order]]), torch.cat([labels[right], classes[order]])
+    )
+    assert torch.equal(wrapper(embeddings, labels), expected)
 
 
 def test_remembered_samples_are_used_in_training_and_in_self_made_pairs_only():
@@ -724,7 +756,7 @@ def test_with_very_many_classes_a_batch_is_compared_with_candidates():
 def test_a_model_that_cannot_tell_leaves_the_likeliest_rows_to_learn_from():
     embeddings, labels, is_noisy = batch(100)
     wrapper = warmed(losses.MultiSimilarityLoss())
-    wrapper.noise_model.log_parameters[:2] = torch.tensor([3.0, 0.7])  # ε = .95, τ = 2
+    wrapper.noise_model.log_parameters[:2] = torch.tensor([3.3, 0.7])  # ε = .96, τ = 2
     trust = wrapper.trust(embeddings, labels)
     assert trust[trust > 0.5].sum() < trust.sum() / 2
     _, gradient = value_and_gradient(wrapper, embeddings, labels)
