@@ -42,6 +42,7 @@ from benchmarks.prism import Prism
 from pml_ahsml import (
     AdaptiveMargins,
     AdaptiveNoiseAwareLoss,
+    LabelNoiseModel,
     PoincareDistance,
     PoincareKNN,
     Relabelling,
@@ -70,6 +71,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no_relabelling": {"relabel": Relabelling(confidence=1.0)},
     "no_memory": {"relabel": Relabelling(memory_size=0)},
     "no_threshold": {"relabel": Relabelling(trust_threshold=0.5)},
+    "no_counts": {},  # of which class is labelled as which, see make_loss
     "ours_views": {"num_views": 2},
     "ours_views_all_margins": {"num_views": 2, "margins": _ALL_MARGINS},
     "ahsml_margins": {"warmup": _NEVER, "margins": AdaptiveMargins()},
@@ -246,7 +248,11 @@ def make_loss(job: Job, data: Benchmark, noise_rate: float) -> torch.nn.Module:
     if job.run == "prism":
         return Prism(loss, data.num_classes, EMBEDDING_SIZE, noise_rate)
     if job.run in VARIANTS:
-        return AdaptiveNoiseAwareLoss(loss, data.num_classes, EMBEDDING_SIZE, **VARIANTS[job.run])
+        options = VARIANTS[job.run]
+        wrapper = AdaptiveNoiseAwareLoss(loss, data.num_classes, EMBEDDING_SIZE, **options)
+        if job.run == "no_counts":
+            wrapper.noise_model = LabelNoiseModel(data.num_classes, max_counted_classes=0)
+        return wrapper
     return loss
 
 

@@ -26,6 +26,12 @@ _SMOOTHING = 0.98
 # on its way from the start to where it belongs it moves by .1 in some twenty batches.
 _SETTLED, _WINDOW = 0.1, 50
 
+# Confusions are counted over some fifty batches, as the features they are judged by change.
+_COUNT_DECAY = 0.98
+
+# Even where classes are confused as no distance says, the distances count for a few samples.
+_LEAST_STRENGTH = 5.0
+
 _BALANCE_STEP = 0.05
 # Keeps the log-ratio of class shares finite for classes absent from a batch.
 _BALANCE_FLOOR = 1e-4
@@ -39,6 +45,15 @@ class LabelNoiseModel(ModuleWithTables):
     (logit ε, log τ, log σ) raises mean_i log Σ_k p_i(k)·T_{k,y_i}; the network gets no gradient.
     b_k pulls the mean of p(k) over the samples to the share of samples labelled k.
 
+    Once ε has settled, it is counted besides which class is labelled as which: C_ky sums t_i(k)
+    over the samples labelled y, older batches for less. Samples are then judged with S = T/ε and
+
+    T̂_ky = ε·(α·S_ky + C_ky)/(α + Σ_y C_ky) for y ≠ k
+
+    in place of T_ky, each without its own part of C. How much the distances weigh, α, follows from
+    the counts: all, where these differ from S by chance alone. What is learnt, C included, is
+    learnt from t_i(k) by T, so that no count confirms itself.
+
     Args:
         num_classes: K ≥ 2.
         warmup: batches before the model is believed: ``noise_rate`` is nan until then. With 25 it
@@ -47,6 +62,12 @@ class LabelNoiseModel(ModuleWithTables):
         class_counts: (K,) samples of each class in the training set, as labelled. By default the
             labels seen are counted, which is what a class-balanced sampler makes of them.
         lr: step size of Adam. 0.05 reaches any noise rate within some 75 batches.
+        max_counted_classes: with up to so many classes it is counted which are labelled as which;
+            with more, the table would be large and mostly empty.
+
+    Attributes:
+        confusions: (K, K) C_ky, expected number of samples of class k wrongly labelled y, over
+            some fifty batches; (0, 0) with too many classes.
 
     Raises:
         ValueError: for an option outside its range.
@@ -77,6 +98,8 @@ class LabelNoiseModel(ModuleWithTables):
     label_counts: Tensor
     smoothed: Tensor
     recent: Tensor
+    confusions: Tensor
+    strength: Tensor
 
     def __init__(
         self,
@@ -85,10 +108,12 @@ class LabelNoiseModel(ModuleWithTables):
         warmup: int = 25,
         class_counts: Tensor | None = None,
         lr: float = 0.05,
+        max_counted_classes: int = 1000,
     ) -> None:
         check_count("num_classes", num_classes, minimum=2)
         check_count("warmup", warmup, minimum=0)
         check_positive("lr", lr)
+        check_count("max_counted_classes", max_counted_classes, minimum=0)
         super().__init__()
         self.num_classes = num_classes
         self.warmup = warmup
@@ -108,6 +133,10 @@ class LabelNoiseModel(ModuleWithTables):
         self.register_table("smoothed", torch.zeros(2))
         # ε after each of the last batches, newest first; inf for batches that have not been
         self.register_table("recent", torch.full((_WINDOW,), torch.inf))
+        size = num_classes if num_classes <= max_counted_classes else 0
+        self.register_table("confusions", torch.zeros(size, size))
+        # α; inf as long as nothing has been counted
+        self.register_table("strength", torch.tensor(torch.inf))
 
     @property
     def batches(self) -> int:
@@ -157,9 +186,16 @@ class LabelNoiseModel(ModuleWithTables):
         log_likelihood = self._log_likelihood(evidence, temperature)
         log_z, mean_distance = cp.log_normaliser(evidence.column_neighbourhoods(), spread)
         prior = cp.log_prior(evidence.label_distances, columns, log_z, noise_rate, spread)
-        posterior = lp.label_posterior(log_likelihood, prior)
+        by_distances = posterior = lp.label_posterior(log_likelihood, prior)
+        strength = float(self.strength)
+        if strength < math.inf:
+            prior = cp.counted_log_prior(
+                prior, columns, noise_rate, self.confusions, by_distances, strength
+            )
+            posterior = lp.label_posterior(log_likelihood, prior)
         trust = posterior.gather(1, columns[:, None]).squeeze(1)
-        return Belief(evidence, labels, log_likelihood.exp_(), posterior, trust, mean_distance)
+        likelihood = log_likelihood.exp_()
+        return Belief(evidence, labels, likelihood, by_distances, posterior, trust, mean_distance)
 
     def posterior(self, evidence: Evidence, labels: Tensor) -> Tensor:
         """Posterior over the true class of each sample, given its place and its label.
@@ -198,6 +234,9 @@ class LabelNoiseModel(ModuleWithTables):
         if len(belief.labels) and belief.evidence.seen.sum() > 1:
             self._step(belief)
             self._balance(belief.evidence)
+            compares_all = belief.evidence.neighbourhoods.weights is None
+            if len(self.confusions) and compares_all and self.is_warm and self.has_settled:
+                self._count(belief)
         self.adam_steps += 1
         rate = self.log_parameters[0].sigmoid()
         self.recent = torch.cat([rate[None], self.recent[:-1]])
@@ -217,14 +256,15 @@ class LabelNoiseModel(ModuleWithTables):
 
     def _step(self, belief: "Belief") -> None:
         evidence = belief.evidence
+        columns = evidence.own_columns(belief.labels)
         gradient = -lp.marginal_gradient(
-            belief.posterior,
+            belief.by_distances,
             belief.likelihood,
-            belief.trust,
+            belief.by_distances.gather(1, columns[:, None]),
             evidence.distances.nan_to_num(posinf=0),  # of classes that are unseen
             evidence.label_distances.nan_to_num(posinf=0),
             belief.mean_distance,
-            evidence.own_columns(belief.labels),
+            columns,
             self.log_parameters,
         )
         adam(
@@ -245,6 +285,17 @@ class LabelNoiseModel(ModuleWithTables):
         )
         self.log_parameters.clamp_(*(end.to(self.log_parameters) for end in self._range))
 
+    def _count(self, belief: "Belief") -> None:
+        """Count which classes are labelled as which, and how far that is to be believed."""
+        self.confusions *= _COUNT_DECAY
+        self.confusions.index_add_(1, belief.labels, belief.by_distances.T)
+        self.confusions.fill_diagonal_(0)
+        neighbourhoods = belief.evidence.neighbourhoods
+        log_z, _ = cp.log_normaliser(neighbourhoods, self.spread)
+        shares = cp.confusion_shares(neighbourhoods, log_z, self.spread)
+        strength = cp.weight_of_distances(self.confusions, shares)
+        self.strength.fill_(max(strength, _LEAST_STRENGTH))
+
     def _balance(self, evidence: Evidence) -> None:
         likelihood = self._log_likelihood(evidence, self.temperature).exp_()
         mean_share = evidence.mean_by_class(likelihood)
@@ -263,7 +314,9 @@ class Belief:
         evidence: what it goes by.
         labels: (N,) labels as given.
         likelihood: (N, K) p_i(k), by the columns of the evidence.
-        posterior: (N, K) t_i(k), likewise; rows of labels whose class is unseen mean nothing.
+        by_distances: (N, K) t_i(k) by the distances alone, likewise: what is learnt from.
+        posterior: (N, K) t_i(k) by what has been counted, too: what labels are judged by. Rows of
+            labels whose class is unseen mean nothing, in either.
         trust: (N,) q_i, the posterior of the label as given.
         mean_distance: (K,), or (N, C) for candidates, E_k: the mean distance of a class to those it
             is confused with.
@@ -272,6 +325,7 @@ class Belief:
     evidence: Evidence
     labels: Tensor
     likelihood: Tensor
+    by_distances: Tensor
     posterior: Tensor
     trust: Tensor
     mean_distance: Tensor
@@ -283,6 +337,7 @@ class Belief:
             self.evidence.select(rows),
             self.labels[rows],
             self.likelihood[rows],
+            self.by_distances[rows],
             self.posterior[rows],
             self.trust[rows],
             self.mean_distance[rows] if has_rows else self.mean_distance,

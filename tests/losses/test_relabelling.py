@@ -17,7 +17,8 @@ def decide(options, posterior, distances, label):
         torch.ones(3, dtype=torch.bool),
     )
     posterior, trust = torch.tensor([posterior]), torch.tensor([posterior[label]])
-    belief = Belief(evidence, torch.tensor([label]), posterior, posterior, trust, torch.ones(3))
+    labels, unused = torch.tensor([label]), torch.full_like(posterior, torch.nan)
+    belief = Belief(evidence, labels, unused, unused, posterior, trust, torch.ones(3))
     takes_part, believed = options.decide(belief, trust)
     return takes_part.item(), believed.item()
 
