@@ -1,7 +1,8 @@
 """What is learnt about the classes and the labels while a network trains."""
 
 from .class_statistics import ClassStatistics
+from .confusion_counts import ConfusionCounts
 from .evidence import Evidence
 from .label_noise_model import Belief, LabelNoiseModel
 
-__all__ = ["Belief", "ClassStatistics", "Evidence", "LabelNoiseModel"]
+__all__ = ["Belief", "ClassStatistics", "ConfusionCounts", "Evidence", "LabelNoiseModel"]

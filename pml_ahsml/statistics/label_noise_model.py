@@ -10,6 +10,7 @@ from torch.optim.adam import adam
 from ..checks import check_count, check_positive
 from ..functional import confusion_prior as cp
 from ..functional import label_posterior as lp
+from .confusion_counts import ConfusionCounts
 from .evidence import Evidence
 from .module_with_tables import ModuleWithTables
 
@@ -25,12 +26,6 @@ _SMOOTHING = 0.98
 # A noise rate that has moved by less than this over so many batches has settled. It jitters by .03;
 # on its way from the start to where it belongs it moves by .1 in some twenty batches.
 _SETTLED, _WINDOW = 0.1, 50
-
-# Confusions are counted over some fifty batches, as the features they are judged by change.
-_COUNT_DECAY = 0.98
-
-# Even where classes are confused as no distance says, the distances count for a few samples.
-_LEAST_STRENGTH = 5.0
 
 _BALANCE_STEP = 0.05
 # Keeps the log-ratio of class shares finite for classes absent from a batch.
@@ -66,8 +61,7 @@ class LabelNoiseModel(ModuleWithTables):
             with more, the table would be large and mostly empty.
 
     Attributes:
-        confusions: (K, K) C_ky, expected number of samples of class k wrongly labelled y, over
-            some fifty batches; (0, 0) with too many classes.
+        confusion_counts: the ``ConfusionCounts``, None with too many classes.
 
     Raises:
         ValueError: for an option outside its range.
@@ -98,8 +92,6 @@ class LabelNoiseModel(ModuleWithTables):
     label_counts: Tensor
     smoothed: Tensor
     recent: Tensor
-    confusions: Tensor
-    strength: Tensor
 
     def __init__(
         self,
@@ -133,10 +125,8 @@ class LabelNoiseModel(ModuleWithTables):
         self.register_table("smoothed", torch.zeros(2))
         # ε after each of the last batches, newest first; inf for batches that have not been
         self.register_table("recent", torch.full((_WINDOW,), torch.inf))
-        size = num_classes if num_classes <= max_counted_classes else 0
-        self.register_table("confusions", torch.zeros(size, size))
-        # α; inf as long as nothing has been counted
-        self.register_table("strength", torch.tensor(torch.inf))
+        is_counted = num_classes <= max_counted_classes
+        self.confusion_counts = ConfusionCounts(num_classes) if is_counted else None
 
     @property
     def batches(self) -> int:
@@ -153,6 +143,19 @@ class LabelNoiseModel(ModuleWithTables):
         """Whether ε has moved by less than 0.1 over the last 50 batches."""
         lowest, highest = map(float, self.recent.aminmax())
         return highest - lowest < _SETTLED
+
+    @property
+    def confusions(self) -> Tensor:
+        """(K, K) C_ky, how many samples of class k were labelled y, over some fifty batches.
+
+        An estimate, by the posterior; 0 on the diagonal, and everywhere until ``has_settled``.
+        """
+        if self.confusion_counts is None:
+            raise ValueError(
+                "max_counted_classes must be at least num_classes for confusions to be counted, "
+                f"got {self.num_classes} classes"
+            )
+        return self.confusion_counts.counts
 
     @property
     def noise_rate(self) -> float:
@@ -187,12 +190,11 @@ class LabelNoiseModel(ModuleWithTables):
         log_z, mean_distance = cp.log_normaliser(evidence.column_neighbourhoods(), spread)
         prior = cp.log_prior(evidence.label_distances, columns, log_z, noise_rate, spread)
         by_distances = posterior = lp.label_posterior(log_likelihood, prior)
-        strength = float(self.strength)
-        if strength < math.inf:
-            prior = cp.counted_log_prior(
-                prior, columns, noise_rate, self.confusions, by_distances, strength
-            )
-            posterior = lp.label_posterior(log_likelihood, prior)
+        if self.confusion_counts is not None:
+            counts = self.confusion_counts.on(labels.device)
+            counted = counts.log_prior(prior, columns, noise_rate, by_distances)
+            if counted is not None:
+                posterior = lp.label_posterior(log_likelihood, counted)
         trust = posterior.gather(1, columns[:, None]).squeeze(1)
         likelihood = log_likelihood.exp_()
         return Belief(evidence, labels, likelihood, by_distances, posterior, trust, mean_distance)
@@ -234,9 +236,7 @@ class LabelNoiseModel(ModuleWithTables):
         if len(belief.labels) and belief.evidence.seen.sum() > 1:
             self._step(belief)
             self._balance(belief.evidence)
-            compares_all = belief.evidence.neighbourhoods.weights is None
-            if len(self.confusions) and compares_all and self.is_warm and self.has_settled:
-                self._count(belief)
+            self._count(belief)
         self.adam_steps += 1
         rate = self.log_parameters[0].sigmoid()
         self.recent = torch.cat([rate[None], self.recent[:-1]])
@@ -286,15 +286,14 @@ class LabelNoiseModel(ModuleWithTables):
         self.log_parameters.clamp_(*(end.to(self.log_parameters) for end in self._range))
 
     def _count(self, belief: "Belief") -> None:
-        """Count which classes are labelled as which, and how far that is to be believed."""
-        self.confusions *= _COUNT_DECAY
-        self.confusions.index_add_(1, belief.labels, belief.by_distances.T)
-        self.confusions.fill_diagonal_(0)
         neighbourhoods = belief.evidence.neighbourhoods
-        log_z, _ = cp.log_normaliser(neighbourhoods, self.spread)
-        shares = cp.confusion_shares(neighbourhoods, log_z, self.spread)
-        strength = cp.weight_of_distances(self.confusions, shares)
-        self.strength.fill_(max(strength, _LEAST_STRENGTH))
+        compares_all = neighbourhoods.weights is None
+        if self.confusion_counts is None or not (compares_all and self.is_warm):
+            return
+        if self.has_settled:
+            self.confusion_counts.learn(
+                belief.by_distances, belief.labels, neighbourhoods, self.spread
+            )
 
     def _balance(self, evidence: Evidence) -> None:
         likelihood = self._log_likelihood(evidence, self.temperature).exp_()

@@ -1,0 +1,98 @@
+"""Streaming counts of which class is labelled as which."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..checks import check_count
+from ..functional import confusion_counts as cc
+from ..functional import confusion_prior as cp
+from .module_with_tables import ModuleWithTables
+
+# Confusions are counted over some fifty batches, as the features they are judged by change.
+_DECAY = 0.98
+
+# Even where classes are confused as no distance says, the distances count for a few samples.
+_LEAST_STRENGTH = 5.0
+
+
+class ConfusionCounts(ModuleWithTables):
+    """Which class is labelled as which, counted over the last batches, and how far to believe it.
+
+    C_ky is the expected number of samples of class k labelled y, older batches for less. α, how
+    many samples the distances between classes count for beside it, follows from the counts: it is
+    inf where they differ from what the distances say by chance alone.
+
+    Args:
+        num_classes: K ≥ 2.
+
+    Attributes:
+        counts: (K, K) C_ky, 0 on the diagonal.
+        strength: (), α ≥ 5; inf as long as nothing has been counted.
+
+    Raises:
+        ValueError: for an option outside its range.
+
+    Source:
+        This project.
+
+    Example:
+        >>> of_classes = ConfusionCounts(3)
+        >>> neighbours = cp.all_neighbours(1 - torch.eye(3))
+        >>> posterior = torch.tensor([[0.1, 0.9, 0.0], [0.9, 0.1, 0.0]])
+        >>> of_classes.learn(posterior, torch.tensor([0, 0]), neighbours, spread=1.0)
+        >>> of_classes.counts
+        tensor([[0., 0., 0.],
+                [1., 0., 0.],
+                [0., 0., 0.]])
+    """
+
+    counts: Tensor
+    strength: Tensor
+
+    def __init__(self, num_classes: int) -> None:
+        check_count("num_classes", num_classes, minimum=2)
+        super().__init__()
+        self.register_table("counts", torch.zeros(num_classes, num_classes))
+        self.register_table("strength", torch.tensor(torch.inf))
+
+    @torch.no_grad()
+    def learn(
+        self, posterior: Tensor, labels: Tensor, neighbourhoods: cp.Neighbourhoods, spread: float
+    ) -> None:
+        """Count the samples of a batch.
+
+        Args:
+            posterior: (N, K) t_i(k), by the distances alone: counts must not confirm themselves.
+            labels: (N,) labels as given.
+            neighbourhoods: all other classes of each, (K, K).
+            spread: σ > 0, in units of the distance.
+        """
+        self.counts *= _DECAY
+        self.counts.index_add_(1, labels, posterior.T)
+        self.counts.fill_diagonal_(0)
+        log_z, _ = cp.log_normaliser(neighbourhoods, spread)
+        shares = cp.confusion_shares(neighbourhoods, log_z, spread)
+        strength = cc.weight_of_distances(self.counts, shares)
+        self.strength.fill_(max(strength, _LEAST_STRENGTH))
+
+    @torch.no_grad()
+    def log_prior(
+        self, log_prior: Tensor, labels: Tensor, noise_rate: float, posterior: Tensor
+    ) -> Tensor | None:
+        """What the counts make of log T_{k,y_i}.
+
+        Args:
+            log_prior: (N, K) log T_{k,y_i} by the distances.
+            labels: (N,) labels as given.
+            noise_rate: ε in (0, 1).
+            posterior: (N, K) t_i(k) by the distances, a sample's own part of the counts.
+
+        Returns:
+            (N, K) log T̂_{k,y_i}; None where the counts say no more than the distances.
+        """
+        strength = float(self.strength)
+        if strength == math.inf:
+            return None
+        return cc.counted_log_prior(log_prior, labels, noise_rate, self.counts, posterior, strength)
