@@ -115,12 +115,12 @@ def log_prior(
     return other.scatter_(1, labels[:, None], math.log1p(-noise_rate))
 
 
-def confusion_shares(neighbourhoods: Neighbourhoods, log_z: Tensor, spread: float) -> Tensor:
+def confusion_shares(divergence: Tensor, spread: float) -> Tensor:
     """What share of the wrong labels of a class falls to each other one: S_ky = T_ky/ε for y ≠ k.
 
     Args:
-        neighbourhoods: all other classes of each, (K, K).
-        log_z: (K,) log Z_k.
+        divergence: (K, K) geodesic distances between class centroids, inf on the diagonal and for
+            unseen classes, as in ``all_neighbours``.
         spread: σ > 0, in units of the distance.
 
     Returns:
@@ -131,12 +131,12 @@ def confusion_shares(neighbourhoods: Neighbourhoods, log_z: Tensor, spread: floa
         This project.
 
     Example:
-        >>> neighbours = all_neighbours(torch.tensor([[0.0, 2.0], [2.0, 0.0]]))
-        >>> confusion_shares(neighbours, log_normaliser(neighbours, 1.0)[0], 1.0)
+        >>> confusion_shares(torch.tensor([[torch.inf, 2.0], [2.0, torch.inf]]), 1.0)
         tensor([[0., 1.],
                 [1., 0.]])
     """
-    return torch.sub(-log_z[:, None], neighbourhoods.distances, alpha=1 / spread).exp_()
+    # nan where all distances of a row are inf
+    return (divergence * (-1 / spread)).softmax(1).nan_to_num_(nan=0.0)
 
 
 def class_spacing(neighbourhoods: Neighbourhoods, neighbours: int = 5) -> Tensor:

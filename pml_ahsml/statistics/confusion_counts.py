@@ -39,9 +39,9 @@ class ConfusionCounts(ModuleWithTables):
 
     Example:
         >>> of_classes = ConfusionCounts(3)
-        >>> neighbours = cp.all_neighbours(1 - torch.eye(3))
+        >>> divergence = torch.ones(3, 3).fill_diagonal_(torch.inf)
         >>> posterior = torch.tensor([[0.1, 0.9, 0.0], [0.9, 0.1, 0.0]])
-        >>> of_classes.learn(posterior, torch.tensor([0, 0]), neighbours, spread=1.0)
+        >>> of_classes.learn(posterior, torch.tensor([0, 0]), divergence, spread=1.0)
         >>> of_classes.counts
         tensor([[0., 0., 0.],
                 [1., 0., 0.],
@@ -58,22 +58,20 @@ class ConfusionCounts(ModuleWithTables):
         self.register_table("strength", torch.tensor(torch.inf))
 
     @torch.no_grad()
-    def learn(
-        self, posterior: Tensor, labels: Tensor, neighbourhoods: cp.Neighbourhoods, spread: float
-    ) -> None:
+    def learn(self, posterior: Tensor, labels: Tensor, divergence: Tensor, spread: float) -> None:
         """Count the samples of a batch.
 
         Args:
             posterior: (N, K) t_i(k), by the distances alone: counts must not confirm themselves.
             labels: (N,) labels as given.
-            neighbourhoods: all other classes of each, (K, K).
+            divergence: (K, K) geodesic distances between class centroids, inf on the diagonal and
+                for unseen classes.
             spread: σ > 0, in units of the distance.
         """
         self.counts *= _DECAY
         self.counts.index_add_(1, labels, posterior.T)
         self.counts.fill_diagonal_(0)
-        log_z, _ = cp.log_normaliser(neighbourhoods, spread)
-        shares = cp.confusion_shares(neighbourhoods, log_z, spread)
+        shares = cp.confusion_shares(divergence, spread)
         strength = cc.weight_of_distances(self.counts, shares)
         self.strength.fill_(max(strength, _LEAST_STRENGTH))
 

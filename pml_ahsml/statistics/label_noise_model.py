@@ -292,7 +292,7 @@ class LabelNoiseModel(ModuleWithTables):
             return
         if self.has_settled:
             self.confusion_counts.learn(
-                belief.by_distances, belief.labels, neighbourhoods, self.spread
+                belief.by_distances, belief.labels, neighbourhoods.distances, self.spread
             )
 
     def _balance(self, evidence: Evidence) -> None:

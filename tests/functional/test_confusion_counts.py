@@ -42,7 +42,7 @@ def test_without_own_parts_the_counted_rows_sum_to_one():
 
 def test_the_weight_of_distances_is_the_formula_written_out():
     neighbours = cp.all_neighbours(divergence())
-    shares = cp.confusion_shares(neighbours, cp.log_normaliser(neighbours, 0.7)[0], 0.7)
+    shares = cp.confusion_shares(neighbours.distances, 0.7)
     counts = counts_of(20)
     expected = reference.weight_of_distances(counts.tolist(), shares.tolist())
     assert 0 < expected < float("inf")

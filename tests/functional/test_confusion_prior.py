@@ -64,6 +64,15 @@ def test_spacing_of_lists_is_that_of_their_first_entries():
 def test_shares_are_the_transition_without_its_diagonal():
     d = divergence()
     neighbours = cp.all_neighbours(d)
-    shares = cp.confusion_shares(neighbours, cp.log_normaliser(neighbours, 0.7)[0], 0.7)
+    shares = cp.confusion_shares(neighbours.distances, 0.7)
     table = torch.tensor(reference.transition(d, 0.3, 0.7), dtype=torch.float64)
     torch.testing.assert_close(shares, table.fill_diagonal_(0) / 0.3)
+
+
+def test_a_class_with_nothing_to_be_confused_with_has_no_shares():
+    d = divergence().fill_diagonal_(torch.inf)
+    d[2], d[:, 2] = torch.inf, torch.inf
+    shares = cp.confusion_shares(d, 0.7)
+    assert (shares[2] == 0).all()
+    assert (shares[:, 2] == 0).all()
+    torch.testing.assert_close(shares.sum(1), (torch.arange(K) != 2).double())
