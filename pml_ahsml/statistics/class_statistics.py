@@ -148,7 +148,7 @@ class ClassStatistics(ModuleWithTables):
         included), and x̄_k the weighted mean of the samples of k.
 
         The gain g = max(1 − momentum, 1 − R/I) is that of a Kalman filter, measured instead of
-        assumed. I is the mean of |x̄_k − m_k|², R what of it is due to x̄_k being made of a few
+        assumed. I is the mean of ‖x̄_k − m_k‖², R what of it is due to x̄_k being made of a few
         samples (``variance_of_means``); both are averaged over classes and some ten batches. What
         is left over, I − R, says that the running means are off: as long as the network moves fast
         g is large, and once it moves little, means are averages over many visits.

@@ -20,16 +20,13 @@ _LEAST_STRENGTH = 5.0
 class ConfusionCounts(ModuleWithTables):
     """Which class is labelled as which, counted over the last batches, and how far to believe it.
 
-    C_ky is the expected number of samples of class k labelled y, older batches for less. α, how
-    many samples the distances between classes count for beside it, follows from the counts: it is
-    inf where they differ from what the distances say by chance alone.
+    C_ky, in ``counts``, is the expected number of samples of class k labelled y, older batches for
+    less; it is 0 on the diagonal. α, in ``strength``, is how many samples the distances between
+    classes count for beside it. It follows from the counts: inf where they differ by chance alone
+    from what the distances say, and at least 5.
 
     Args:
         num_classes: K ≥ 2.
-
-    Attributes:
-        counts: (K, K) C_ky, 0 on the diagonal.
-        strength: (), α ≥ 5; inf as long as nothing has been counted.
 
     Raises:
         ValueError: for an option outside its range.
