@@ -191,7 +191,7 @@ class LabelNoiseModel(ModuleWithTables):
         prior = cp.log_prior(evidence.label_distances, columns, log_z, noise_rate, spread)
         by_distances = posterior = lp.label_posterior(log_likelihood, prior)
         if self.confusion_counts is not None:
-            counts = self.confusion_counts.on(labels.device)
+            counts = self.confusion_counts
             counted = counts.log_prior(prior, columns, noise_rate, by_distances)
             if counted is not None:
                 posterior = lp.label_posterior(log_likelihood, counted)
