@@ -43,7 +43,7 @@ def weighted_means(
 def robust_weights(points: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Weights in which the points far from the others of their class count less.
 
-    w_i·(min_{j: y_j = y_i} d_j / d_i)², d_i = |x_i − x̄_{y_i}|: the weights of one step from the
+    w_i·(min_{j: y_j = y_i} d_j / d_i)², d_i = ‖x_i − x̄_{y_i}‖: the weights of one step from the
     mean towards the place where most points of the class are. Of four samples of which one is
     wrongly labelled, that one lies three times as far from their mean as the others, and counts a
     ninth.
@@ -78,7 +78,7 @@ def variance_of_means(
 ) -> Tensor:
     """Expected squared distance of the mean of each group from that of all that might be in it.
 
-    R_g = (Σ_{i∈g} w_i·|x_i − x̄_g|² / Σ w_i) / (n_g − 1), n_g = (Σ w_i)² / Σ w_i²: the squared
+    R_g = (Σ_{i∈g} w_i·‖x_i − x̄_g‖² / Σ w_i) / (n_g − 1), n_g = (Σ w_i)² / Σ w_i²: the squared
     standard error of a weighted mean of independent points.
 
     Args:

@@ -330,8 +330,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         if forms_pairs and judgement.relabels:
             batch = replace(batch, labels=judgement.labels)
         past: tuple[Tensor, Tensor] | None = None
-        replaces = self.noise_model.is_warm and forms_pairs and batch.ref_emb is None
-        if replaces and not wrapped_loss.is_unreduced(self.loss):
+        if forms_pairs and batch.ref_emb is None and not wrapped_loss.is_unreduced(self.loss):
             past = self._stand_ins(batch, given, keep)
         own_pairs = batch.view_ids is not None and forms_pairs and batch.ref_emb is None
         if own_pairs and view_pairs.takes_pairs(self.loss):

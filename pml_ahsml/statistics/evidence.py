@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..functional.candidate_classes import Candidates
+from ..functional.class_means import weighted_means
 from ..functional.confusion_prior import Neighbourhoods
 
 
@@ -130,6 +131,4 @@ def mean_over_views(values: Tensor, view_ids: Tensor) -> Tensor:
                 [2.5000]])
     """
     ids, rows = view_ids.unique(return_inverse=True)
-    sums = values.new_zeros(len(ids), values.shape[1]).index_add_(0, rows, values)
-    counts = torch.bincount(rows, minlength=len(ids)).to(sums.dtype)
-    return (sums / counts[:, None])[rows]
+    return weighted_means(values, rows, values.new_ones(len(rows)), len(ids))[0][rows]

@@ -191,8 +191,7 @@ class LabelNoiseModel(ModuleWithTables):
         prior = cp.log_prior(evidence.label_distances, columns, log_z, noise_rate, spread)
         by_distances = posterior = lp.label_posterior(log_likelihood, prior)
         if self.confusion_counts is not None:
-            counts = self.confusion_counts
-            counted = counts.log_prior(prior, columns, noise_rate, by_distances)
+            counted = self.confusion_counts.log_prior(prior, columns, noise_rate, by_distances)
             if counted is not None:
                 posterior = lp.label_posterior(log_likelihood, counted)
         trust = posterior.gather(1, columns[:, None]).squeeze(1)
@@ -260,7 +259,7 @@ class LabelNoiseModel(ModuleWithTables):
         gradient = -lp.marginal_gradient(
             belief.by_distances,
             belief.likelihood,
-            belief.by_distances.gather(1, columns[:, None]),
+            belief.by_distances.gather(1, columns[:, None]).squeeze(1),
             evidence.distances.nan_to_num(posinf=0),  # of classes that are unseen
             evidence.label_distances.nan_to_num(posinf=0),
             belief.mean_distance,
@@ -286,14 +285,10 @@ class LabelNoiseModel(ModuleWithTables):
         self.log_parameters.clamp_(*(end.to(self.log_parameters) for end in self._range))
 
     def _count(self, belief: "Belief") -> None:
-        neighbourhoods = belief.evidence.neighbourhoods
-        compares_all = neighbourhoods.weights is None
-        if self.confusion_counts is None or not (compares_all and self.is_warm):
-            return
-        if self.has_settled:
-            self.confusion_counts.learn(
-                belief.by_distances, belief.labels, neighbourhoods.distances, self.spread
-            )
+        divergence, weights = belief.evidence.neighbourhoods
+        counts = self.confusion_counts
+        if counts is not None and weights is None and self.is_warm and self.has_settled:
+            counts.learn(belief.by_distances, belief.labels, divergence, self.spread)
 
     def _balance(self, evidence: Evidence) -> None:
         likelihood = self._log_likelihood(evidence, self.temperature).exp_()
