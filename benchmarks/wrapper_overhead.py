@@ -17,6 +17,7 @@ from benchmarks.measuring import now, peak_bytes, table
 from pml_ahsml import AdaptiveNoiseAwareLoss, ClassStatistics, LabelNoiseModel
 from pml_ahsml.functional import confusion_prior as cp
 from pml_ahsml.functional import poincare
+from pml_ahsml.functional.class_means import Groups
 
 BATCH_SIZE, PER_CLASS, INPUTS = 128, 4, 384
 LOSSES = ("MultiSimilarityLoss", "SupConLoss", "ContrastiveLoss")
@@ -152,8 +153,8 @@ def training_step(name: str, wrong: float, sizes: Sizes, device: torch.device) -
 def grown_up(num_classes: int, embedding_size: int, device: torch.device) -> AdaptiveNoiseAwareLoss:
     """A wrapped ContrastiveLoss as it is late in a training: all classes seen, half of them wrong.
 
-    Lists of neighbours hold any lengths, on which no time depends: to fill them by training takes
-    K/32 steps.
+    Neighbours are at any lengths, on which no time depends: to fill them by training takes K/32
+    steps.
     """
     wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), num_classes, embedding_size)
     of_classes, model = wrapper.class_statistics.on(device), wrapper.noise_model.on(device)
@@ -165,8 +166,10 @@ def grown_up(num_classes: int, embedding_size: int, device: torch.device) -> Ada
         points = poincare.hyperboloid_lift(of_classes.tangent(tangent), 0.1)
         of_classes.means[rows] = points
     of_classes.visits.fill_(10)
-    if not of_classes.is_exact:
-        of_classes.neighbour_distances.uniform_(2, 4)
+    of_classes.neighbour_distances.uniform_(2, 4)
+    if of_classes.is_exact:
+        of_classes.neighbour_distances.fill_diagonal_(torch.inf)
+    else:
         of_classes.neighbour_weights.fill_(1)
     model.adam_steps.fill_(1000)
     model.label_counts.fill_(10)
@@ -287,7 +290,7 @@ def errors(wrong: float, sizes: Sizes) -> dict[str, Any]:
         weights = torch.where(beliefs["all pairs"].trust > 0.5, 1.0, 0.1)
         for name, (of_classes, model) in ways.items():
             model.learn(beliefs[name])
-            of_classes.learn(beliefs[name].evidence.points, labels, weights)
+            of_classes.learn(beliefs[name].evidence.points, Groups.by(labels), weights)
     exact, rows = ways["all pairs"], []
     judged = exact[0].visits[labels] >= 3
     posterior = beliefs["all pairs"].posterior[judged]

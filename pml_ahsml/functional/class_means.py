@@ -1,5 +1,7 @@
 """Means of the samples of each class in a batch, and how far they can be relied on."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -10,16 +12,46 @@ _SMALLEST_DEVIATION = 1e-6
 _SMALLEST_FREEDOM = 1e-6
 
 
-def weighted_means(
-    points: Tensor, groups: Tensor, weights: Tensor, num_groups: int
-) -> tuple[Tensor, Tensor]:
+class Groups(NamedTuple):
+    """Which rows of a batch belong together.
+
+    Args:
+        values: (G,) what the rows of each group share, ascending.
+        of_rows: (N,) the group of each row, in [0, G).
+    """
+
+    values: Tensor
+    of_rows: Tensor
+
+    @classmethod
+    def by(cls, labels: Tensor) -> "Groups":
+        """Rows with the same label are a group.
+
+        Args:
+            labels: (N,).
+
+        Example:
+            >>> Groups.by(torch.tensor([7, 0, 7]))
+            Groups(values=tensor([0, 7]), of_rows=tensor([1, 0, 1]))
+        """
+        return cls(*labels.unique(return_inverse=True))
+
+    def sum(self, x: Tensor) -> Tensor:
+        """(G, …): the sum of the rows of each group.
+
+        Args:
+            x: (N, …).
+        """
+        return x.new_zeros(len(self.values), *x.shape[1:]).index_add_(0, self.of_rows, x)
+
+
+def weighted_means(points: Tensor, groups: Groups, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Weighted mean of the points of each group: x̄_g = Σ_{i∈g} w_i·x_i / Σ_{i∈g} w_i.
 
     Args:
         points: (N, D), in float64: the order of the rows then does not show.
-        groups: (N,) in [0, num_groups).
+        groups: G groups of the N rows.
         weights: (N,) ≥ 0.
-        num_groups: G.
 
     Returns:
         means: (G, D), nan for a group without weight.
@@ -30,27 +62,26 @@ def weighted_means(
 
     Example:
         >>> x = torch.tensor([[1.0], [2.0], [5.0]])
-        >>> weighted_means(x, torch.tensor([0, 0, 1]), torch.tensor([3.0, 1.0, 1.0]), 2)
+        >>> weighted_means(x, Groups.by(torch.tensor([0, 0, 1])), torch.tensor([3.0, 1.0, 1.0]))
         (tensor([[1.2500],
                 [5.0000]]), tensor([4., 1.]))
     """
-    wide = torch.cat([points, torch.ones_like(points[:, :1])], 1).mul_(weights[:, None])
-    sums = wide.new_zeros(num_groups, wide.shape[1]).index_add_(0, groups, wide)
-    totals = sums[:, -1]
-    return sums[:, :-1] / totals[:, None], totals
+    weights = weights.to(points)
+    totals = groups.sum(weights)
+    return groups.sum(points * weights[:, None]).div_(totals[:, None]), totals
 
 
-def robust_weights(points: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+def robust_weights(points: Tensor, groups: Groups, weights: Tensor) -> Tensor:
     """Weights in which the points far from the others of their class count less.
 
-    w_i·(min_{j: y_j = y_i} d_j / d_i)², d_i = ‖x_i − x̄_{y_i}‖: the weights of one step from the
+    w_i·(min_{j∈g} d_j / d_i)², d_i = ‖x_i − x̄_g‖ for i in group g: the weights of one step from the
     mean towards the place where most points of the class are. Of four samples of which one is
     wrongly labelled, that one lies three times as far from their mean as the others, and counts a
     ninth.
 
     Args:
         points: (N, D).
-        labels: (N,).
+        groups: the classes, as groups of the N rows.
         weights: (N,) ≥ 0.
 
     Returns:
@@ -61,20 +92,19 @@ def robust_weights(points: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
 
     Example:
         >>> x = torch.tensor([[0.0], [0.0], [0.0], [4.0]])
-        >>> robust_weights(x, torch.zeros(4, dtype=torch.long), torch.ones(4))
+        >>> robust_weights(x, Groups.by(torch.zeros(4)), torch.ones(4))
         tensor([1.0000, 1.0000, 1.0000, 0.1111])
     """
-    classes, groups = labels.unique(return_inverse=True)
-    means, _ = weighted_means(points, groups, weights, len(classes))
-    deviations = (points - means[groups]).norm(dim=1).clamp_min_(_SMALLEST_DEVIATION)
-    least = deviations.new_full((len(classes),), torch.inf)
-    least.scatter_reduce_(0, groups, deviations, "amin")
-    share: Tensor = (least[groups] / deviations).square_()
-    return weights * share
+    means, _ = weighted_means(points, groups, weights)
+    deviations = (points - means[groups.of_rows]).norm(dim=1).clamp_min_(_SMALLEST_DEVIATION)
+    least = deviations.new_full((len(means),), torch.inf)
+    least.scatter_reduce_(0, groups.of_rows, deviations, "amin")
+    share: Tensor = (least[groups.of_rows] / deviations).square_()
+    return share.mul_(weights)
 
 
 def variance_of_means(
-    points: Tensor, groups: Tensor, weights: Tensor, means: Tensor, totals: Tensor
+    points: Tensor, groups: Groups, weights: Tensor, means: Tensor, totals: Tensor
 ) -> Tensor:
     """Expected squared distance of the mean of each group from that of all that might be in it.
 
@@ -82,8 +112,8 @@ def variance_of_means(
     standard error of a weighted mean of independent points.
 
     Args:
-        points: (N, D).
-        groups: (N,) in [0, G).
+        points: (N, D), in float64.
+        groups: G groups of the N rows.
         weights: (N,) ≥ 0.
         means: (G, D) of ``weighted_means``.
         totals: (G,) likewise.
@@ -95,13 +125,16 @@ def variance_of_means(
         This project.
 
     Example:
-        >>> x, groups, w = torch.tensor([[0.0], [2.0]]), torch.tensor([0, 0]), torch.ones(2)
-        >>> variance_of_means(x, groups, w, *weighted_means(x, groups, w, 1))
+        >>> x, w = torch.tensor([[0.0], [2.0]]), torch.ones(2)
+        >>> groups = Groups.by(torch.tensor([0, 0]))
+        >>> variance_of_means(x, groups, w, *weighted_means(x, groups, w))
         tensor([1.])
     """
-    deviations = (points - means[groups]).square_().sum(1).mul_(weights)
-    sums = points.new_zeros(len(means), 2)
-    sums.index_add_(0, groups, torch.stack([deviations, weights.square()], 1))
-    scatter, squares = sums.unbind(1)
-    freedom = totals.square() / squares - 1
-    return scatter.div(totals * freedom).masked_fill_(~(freedom > _SMALLEST_FREEDOM), torch.nan)
+    weights = weights.to(points)
+    # Σ w·‖x − x̄‖² = Σ w·‖x‖² − ‖x̄‖²·Σ w
+    squares = torch.stack([torch.linalg.vecdot(points, points), weights], 1) * weights[:, None]
+    lengths, squared_weights = groups.sum(squares).unbind(1)
+    scatter = (lengths / totals - torch.linalg.vecdot(means, means)).clamp_min_(0)
+    freedom = totals.square() / squared_weights - 1
+    variances: Tensor = scatter / freedom
+    return variances.masked_fill_(~(freedom > _SMALLEST_FREEDOM), torch.nan)

@@ -18,7 +18,8 @@ class Neighbourhoods(NamedTuple):
     """Distances from each class to others, and how many classes each of them stands for.
 
     Args:
-        distances: (K, M) geodesic lengths, inf for none.
+        distances: (K, M) geodesic lengths, inf for none: (K, K) with an infinite diagonal is every
+            other class, one by one.
         weights: (K, M) number of classes at that distance, ≥ 0, the nearest classes first; None
             for one at each finite length, in any order.
     """
@@ -32,27 +33,19 @@ class Neighbourhoods(NamedTuple):
         return Neighbourhoods(self.distances[classes], weights)
 
 
-def all_neighbours(divergence: Tensor) -> Neighbourhoods:
-    """Every other class, one by one: the exact normaliser, in O(K²).
+class Normaliser(NamedTuple):
+    """What :func:`log_normaliser` finds of each class.
 
     Args:
-        divergence: (K, K) geodesic distances between class centroids, inf for unseen classes.
-
-    Returns:
-        Neighbourhoods with M = K, without the class itself.
-
-    Source:
-        This project.
-
-    Example:
-        >>> all_neighbours(torch.tensor([[0.0, 2.0], [2.0, 0.0]])).distances
-        tensor([[inf, 2.],
-                [2., inf]])
+        log_z: (…) log Z_k, inf for a class with nothing to be confused with, so that T_ky = 0.
+        mean_distance: (…) E_k, geodesic length, 0 for such a class.
     """
-    return Neighbourhoods(divergence.clone().fill_diagonal_(torch.inf))
+
+    log_z: Tensor
+    mean_distance: Tensor
 
 
-def log_normaliser(neighbourhoods: Neighbourhoods, spread: float | Tensor) -> tuple[Tensor, Tensor]:
+def log_normaliser(neighbourhoods: Neighbourhoods, spread: float | Tensor) -> Normaliser:
     """Log Z_k, and the mean distance of a class to those it is confused with.
 
     Z_k = Σ_j w_kj·exp(−d_kj/σ) and E_k = Σ_j w_kj·exp(−d_kj/σ)·d_kj / Z_k.
@@ -62,15 +55,14 @@ def log_normaliser(neighbourhoods: Neighbourhoods, spread: float | Tensor) -> tu
         spread: σ > 0, in units of the distance.
 
     Returns:
-        log_normaliser: (…), inf for a class with nothing to be confused with, so that T_ky = 0.
-        mean_distance: (…) geodesic length, 0 for such a class.
+        (…) log Z_k and (…) E_k.
 
     Source:
         This project.
 
     Example:
-        >>> log_normaliser(all_neighbours(torch.tensor([[0.0, 2.0], [2.0, 0.0]])), 1.0)
-        (tensor([-2., -2.]), tensor([2., 2.]))
+        >>> log_normaliser(Neighbourhoods(torch.tensor([[torch.inf, 2.0], [2.0, torch.inf]])), 1.0)
+        Normaliser(log_z=tensor([-2., -2.]), mean_distance=tensor([2., 2.]))
     """
     distances, weights = neighbourhoods
     logits = distances * (-1 / spread)
@@ -79,7 +71,7 @@ def log_normaliser(neighbourhoods: Neighbourhoods, spread: float | Tensor) -> tu
     log_z = logits.logsumexp(-1)
     log_z.masked_fill_(log_z.isneginf(), torch.inf)
     share = logits.sub_(log_z[..., None]).exp_()
-    return log_z, share.mul_(distances.nan_to_num(posinf=0)).sum(-1)
+    return Normaliser(log_z, share.mul_(distances.nan_to_num(posinf=0)).sum(-1))
 
 
 def log_prior(
@@ -107,7 +99,7 @@ def log_prior(
 
     Example:
         >>> d = torch.tensor([[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 0.0]])
-        >>> log_z, _ = log_normaliser(all_neighbours(d), 1.0)
+        >>> log_z, _ = log_normaliser(Neighbourhoods(d.clone().fill_diagonal_(torch.inf)), 1.0)
         >>> log_prior(d[:1], torch.tensor([0]), log_z, 0.3, 1.0).exp()  # column 0 of T
         tensor([[0.7000, 0.1500, 0.0807]])
     """
@@ -120,7 +112,7 @@ def confusion_shares(divergence: Tensor, spread: float) -> Tensor:
 
     Args:
         divergence: (K, K) geodesic distances between class centroids, inf on the diagonal and for
-            unseen classes, as in ``all_neighbours``.
+            unseen classes.
         spread: σ > 0, in units of the distance.
 
     Returns:
@@ -153,7 +145,7 @@ def class_spacing(neighbourhoods: Neighbourhoods, neighbours: int = 5) -> Tensor
         This project.
 
     Example:
-        >>> class_spacing(all_neighbours(torch.tensor([[0.0, 2.0], [2.0, 0.0]])))
+        >>> class_spacing(Neighbourhoods(torch.tensor([[torch.inf, 2.0], [2.0, torch.inf]])))
         tensor(2.)
     """
     distances, weights = neighbourhoods

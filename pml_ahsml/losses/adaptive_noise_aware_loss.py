@@ -12,8 +12,8 @@ from pytorch_metric_learning.reducers import BaseReducer
 from torch import Tensor
 
 from ..checks import check_count, check_embeddings, check_labels
+from ..functional import class_means as cm
 from ..functional import label_posterior as lp
-from ..functional.class_means import robust_weights
 from ..statistics import Belief, ClassStatistics, LabelNoiseModel
 from ..statistics.gather import gather_batch
 from . import view_pairs, wrapped_loss
@@ -230,7 +230,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         # by centroids and parameters that have not seen these samples yet
         belief = self._believe(batch.embeddings, batch.labels, batch.view_ids)
         judgement = self._judge(belief)
-        output = self._wrapped(batch, judgement)
+        output = self._wrapped(batch, belief, judgement)
         if self.collect_stats:
             self._record(batch, judgement)
         # last, so that a batch that the wrapped loss refuses has taught nothing
@@ -284,11 +284,15 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
 
     @torch.no_grad()
     def _believe(
-        self, embeddings: Tensor, labels: Tensor, view_ids: Tensor | None = None
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        view_ids: Tensor | None = None,
+        beside: Belief | None = None,
     ) -> Belief:
         statistics = self.class_statistics.on(embeddings.device)
         evidence = statistics.evidence(embeddings, labels, view_ids)
-        return self.noise_model.on(embeddings.device).believe(evidence, labels)
+        return self.noise_model.on(embeddings.device).believe(evidence, labels, beside)
 
     def _in_warmup(self, labels: Tensor) -> Tensor:
         """(N,) bool: the samples whose label is believed whatever the model says."""
@@ -314,7 +318,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         model = self.noise_model
         return self.relabel is not None and model.is_warm and model.has_settled
 
-    def _wrapped(self, batch: Batch, judgement: Judgement) -> Any:
+    def _wrapped(self, batch: Batch, belief: Belief, judgement: Judgement) -> Any:
         """The wrapped loss on the rows that take part."""
         is_memory = isinstance(self.loss, pml_losses.CrossBatchMemory)
         forms_pairs = batch.indices_tuple is None and not is_memory
@@ -323,7 +327,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         if batch.ref_emb is not None and batch.ref_labels is None:
             ref_rows = torch.ones(len(batch.ref_emb), dtype=torch.bool, device=keep.device)
         elif batch.ref_emb is not None and batch.ref_labels is not None:
-            refs = self._judge(self._believe(batch.ref_emb, batch.ref_labels))
+            refs = self._judge(self._believe(batch.ref_emb, batch.ref_labels, beside=belief))
             ref_rows = refs.takes_part & (forms_pairs | (refs.labels == batch.ref_labels))
             if forms_pairs and refs.relabels:
                 batch = replace(batch, ref_labels=refs.labels)
@@ -331,7 +335,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             batch = replace(batch, labels=judgement.labels)
         past: tuple[Tensor, Tensor] | None = None
         if forms_pairs and batch.ref_emb is None and not wrapped_loss.is_unreduced(self.loss):
-            past = self._stand_ins(batch, given, keep)
+            past = self._stand_ins(batch, keep, belief)
         own_pairs = batch.view_ids is not None and forms_pairs and batch.ref_emb is None
         if own_pairs and view_pairs.takes_pairs(self.loss):
             return self._wrapped_views(batch, keep, past)
@@ -390,8 +394,11 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         return self.margins.inside(self.loss, batch, statistics, takes_part)
 
     @torch.no_grad()
-    def _stand_ins(self, batch: Batch, given: Tensor, keep: Tensor) -> tuple[Tensor, Tensor] | None:
+    def _stand_ins(
+        self, batch: Batch, keep: Tensor, belief: Belief
+    ) -> tuple[Tensor, Tensor] | None:
         """Remembered rows that stand in for those left out, and their classes."""
+        given = belief.labels
         if self.memory is None or self.relabel is None or not self.training:
             return None
         if bool((keep & (batch.labels == given)).all()):
@@ -399,7 +406,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         embeddings, labels = self.memory.on(given.device).stand_ins(given, batch.labels[keep])
         if len(labels):
             # judged again: what was trusted when features were poor need not be now
-            trusted = self._trust(self._believe(embeddings, labels)) > self.relabel.trust_threshold
+            trust = self._trust(self._believe(embeddings, labels, beside=belief))
+            trusted = trust > self.relabel.trust_threshold
             embeddings, labels = embeddings[trusted], labels[trusted]
         return (embeddings.to(batch.embeddings), labels) if len(labels) else None
 
@@ -425,8 +433,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         points = belief.evidence.points
         weights = torch.where(judgement.trusted, points.new_ones(()), _DISTRUSTED_WEIGHT)
         # before trust has been learnt, too, a class is where most of its samples are
-        weights = robust_weights(points, labels, weights)
-        self.class_statistics.learn(points, labels, weights)
+        classes = cm.Groups.by(labels)
+        weights = cm.robust_weights(points, classes, weights)
+        self.class_statistics.learn(points, classes, weights)
 
     def _checked_batch(
         self,

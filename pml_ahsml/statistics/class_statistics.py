@@ -50,10 +50,10 @@ class ClassStatistics(ModuleWithTables):
             follows the network, see ``update``; with 0.7 it is the mean of some six visits at the
             most: samples enough to outvote wrong labels, and few enough that a wrong one does not
             vouch for itself for long.
-        max_exact_classes: with up to so many classes the distances between all pairs of classes
-            are computed anew for each batch; with more, each class keeps the distances to its
-            nearest 16 and to 16 evenly spaced others, which are computed anew when it is visited.
-            The cost of the exact way grows with the square of their number.
+        max_exact_classes: with up to so many classes each class keeps the distances to all others,
+            with more, to its nearest 16 and to 16 evenly spaced others. They are computed anew when
+            it is visited, by the curvature of the time. The cost of the exact way grows with the
+            square of their number.
         max_compared_classes: with up to so many classes each sample is compared with all; with
             more, with its nearest 64 and with 64 evenly spaced others that stand for the rest, so
             that the tables of a batch do not grow with the number of classes.
@@ -108,7 +108,11 @@ class ClassStatistics(ModuleWithTables):
         # mean squared distance of a visit from the running mean of its class, and what of it
         # comes from the visit's being a sample; both smoothed alike from 0 on
         self.register_table("innovation", torch.zeros(2))
-        if not self.is_exact:
+        # distances of each class to others: to all, or to those on its list
+        if self.is_exact:
+            nothing = torch.full((num_classes, num_classes), torch.inf)
+            self.register_table("neighbour_distances", nothing)
+        else:
             shape = (num_classes, min(_NEAREST, num_classes - 1) + _SAMPLED)
             self.register_table("neighbour_distances", torch.zeros(shape))
             self.register_table("neighbour_weights", torch.zeros(shape))
@@ -176,22 +180,21 @@ class ClassStatistics(ModuleWithTables):
                 f"{float(weights.max())}"
             )
         self.on(embeddings.device)
-        self.learn(self._points(embeddings), labels.to(embeddings.device, torch.long), weights)
+        classes = cm.Groups.by(labels.to(embeddings.device, torch.long))
+        self.learn(self._points(embeddings), classes, weights)
 
     @torch.no_grad()
-    def learn(self, points: Tensor, labels: Tensor, weights: Tensor) -> None:
+    def learn(self, points: Tensor, groups: cm.Groups, weights: Tensor) -> None:
         """The same as :meth:`update`, for samples that have been checked and judged.
 
         Args:
             points: (N, D + 1) points of the hyperboloid, as in ``Evidence``.
-            labels: (N,) int64 classes.
+            groups: the samples by class.
             weights: (N,) in [0, 1].
         """
-        classes, rows = labels.unique(return_inverse=True)
-        # wide, so that the order of the rows (the rank that gathered) does not show
-        weights = weights.to(points)
-        means, totals = cm.weighted_means(points, rows, weights, len(classes))
-        variances = cm.variance_of_means(points, rows, weights, means, totals)
+        classes = groups.values
+        means, totals = cm.weighted_means(points, groups, weights)
+        variances = cm.variance_of_means(points, groups, weights, means, totals)
         counts = totals > 0
         if not counts.all():
             table = (classes, means, totals, variances)
@@ -207,8 +210,17 @@ class ClassStatistics(ModuleWithTables):
         # a first visit has nothing to hold on to, however little its samples are trusted
         step = step.mul_(totals.clamp_max(1)).masked_fill_(visits == 1, 1)
         self.means[classes] = old.lerp_(means, step[:, None]).to(self.means.dtype)
-        if not self.is_exact:
+        if self.is_exact:
+            self._measure_neighbours(classes)
+        else:
             self._list_neighbours(classes)
+
+    def _measure_neighbours(self, classes: Tensor) -> None:
+        centroids = poincare.hyperboloid_normalise(self.means)
+        lengths = self._lengths(centroids[classes], centroids).add_(self._unseen())
+        lengths.scatter_(1, classes[:, None], torch.inf)
+        self.neighbour_distances[classes] = lengths
+        self.neighbour_distances[:, classes] = lengths.T
 
     def _list_neighbours(self, classes: Tensor) -> None:
         means = self.means[classes]
@@ -247,12 +259,10 @@ class ClassStatistics(ModuleWithTables):
         return evidence if view_ids is None else evidence.averaged(view_ids)
 
     def _exact_evidence(self, points: Tensor, labels: Tensor) -> Evidence:
-        centroids = poincare.hyperboloid_normalise(self.means)
-        # one product for the samples and the centroids
-        lengths = self._lengths(torch.cat([points, centroids]), centroids).add_(self._unseen())
-        distances, divergence = lengths.split([len(points), len(centroids)])
-        label_distances = divergence.fill_diagonal_(0).index_select(0, labels)
-        neighbourhoods = cp.all_neighbours(divergence)
+        distances = self._to_centroids(points)
+        label_distances = self.neighbour_distances.index_select(0, labels)
+        label_distances.scatter_(1, labels[:, None], 0)
+        neighbourhoods = cp.Neighbourhoods(self.neighbour_distances)
         return Evidence(points, distances, label_distances, neighbourhoods, self.seen)
 
     def _evidence_of_lists(self, points: Tensor, labels: Tensor) -> Evidence:

@@ -13,6 +13,9 @@ from .module_with_tables import ModuleWithTables
 # Confusions are counted over some fifty batches, as the features they are judged by change.
 _DECAY = 0.98
 
+# α follows the counts at their pace, and takes a table of all classes against all.
+_BATCHES_PER_ESTIMATE = 10
+
 # Even where classes are confused as no distance says, the distances count for a few samples.
 _LEAST_STRENGTH = 5.0
 
@@ -23,7 +26,7 @@ class ConfusionCounts(ModuleWithTables):
     C_ky, in ``counts``, is the expected number of samples of class k labelled y, older batches for
     less; it is 0 on the diagonal. α, in ``strength``, is how many samples the distances between
     classes count for beside it. It follows from the counts: inf where they differ by chance alone
-    from what the distances say, and at least 5.
+    from what the distances say, and at least 5; it is estimated at every tenth batch.
 
     Args:
         num_classes: K ≥ 2.
@@ -46,12 +49,14 @@ class ConfusionCounts(ModuleWithTables):
     """
 
     counts: Tensor
+    batches: Tensor
     strength: Tensor
 
     def __init__(self, num_classes: int) -> None:
         check_count("num_classes", num_classes, minimum=2)
         super().__init__()
         self.register_table("counts", torch.zeros(num_classes, num_classes))
+        self.register_table("batches", torch.zeros(()))
         self.register_table("strength", torch.tensor(torch.inf))
 
     @torch.no_grad()
@@ -68,9 +73,11 @@ class ConfusionCounts(ModuleWithTables):
         self.counts *= _DECAY
         self.counts.index_add_(1, labels, posterior.T)
         self.counts.fill_diagonal_(0)
-        shares = cp.confusion_shares(divergence, spread)
-        strength = cc.weight_of_distances(self.counts, shares)
-        self.strength.fill_(max(strength, _LEAST_STRENGTH))
+        if int(self.batches) % _BATCHES_PER_ESTIMATE == 0:
+            shares = cp.confusion_shares(divergence, spread)
+            strength = cc.weight_of_distances(self.counts, shares)
+            self.strength.fill_(max(strength, _LEAST_STRENGTH))
+        self.batches += 1
 
     @torch.no_grad()
     def log_prior(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..functional.candidate_classes import Candidates
-from ..functional.class_means import weighted_means
+from ..functional.class_means import Groups, weighted_means
 from ..functional.confusion_prior import Neighbourhoods
 
 
@@ -130,5 +130,6 @@ def mean_over_views(values: Tensor, view_ids: Tensor) -> Tensor:
                 [2.0000],
                 [2.5000]])
     """
-    ids, rows = view_ids.unique(return_inverse=True)
-    return weighted_means(values, rows, values.new_ones(len(rows)), len(ids))[0][rows]
+    samples = Groups.by(view_ids)
+    means, _ = weighted_means(values, samples, values.new_ones(len(values)))
+    return means[samples.of_rows]

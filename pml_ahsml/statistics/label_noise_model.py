@@ -174,12 +174,16 @@ class LabelNoiseModel(ModuleWithTables):
         return self._numbers()[2]
 
     @torch.no_grad()
-    def believe(self, evidence: Evidence, labels: Tensor) -> "Belief":
+    def believe(
+        self, evidence: Evidence, labels: Tensor, beside: "Belief | None" = None
+    ) -> "Belief":
         """What the model makes of a batch, as it stands.
 
         Args:
             evidence: where the samples and their labels lie among the classes.
             labels: (N,) labels as given.
+            beside: what it made of other samples, if nothing has been learnt since: it saves what
+                has to be computed of all classes.
 
         Returns:
             The posterior, and what :meth:`learn` needs beside it.
@@ -187,7 +191,10 @@ class LabelNoiseModel(ModuleWithTables):
         noise_rate, temperature, spread = self._numbers()
         columns = evidence.own_columns(labels)
         log_likelihood = self._log_likelihood(evidence, temperature)
-        log_z, mean_distance = cp.log_normaliser(evidence.column_neighbourhoods(), spread)
+        normaliser = None if beside is None else beside.normaliser_of_all_classes
+        if normaliser is None:
+            normaliser = cp.log_normaliser(evidence.column_neighbourhoods(), spread)
+        log_z = normaliser.log_z
         prior = cp.log_prior(evidence.label_distances, columns, log_z, noise_rate, spread)
         by_distances = posterior = lp.label_posterior(log_likelihood, prior)
         if self.confusion_counts is not None:
@@ -196,7 +203,7 @@ class LabelNoiseModel(ModuleWithTables):
                 posterior = lp.label_posterior(log_likelihood, counted)
         trust = posterior.gather(1, columns[:, None]).squeeze(1)
         likelihood = log_likelihood.exp_()
-        return Belief(evidence, labels, likelihood, by_distances, posterior, trust, mean_distance)
+        return Belief(evidence, labels, likelihood, by_distances, posterior, trust, normaliser)
 
     def posterior(self, evidence: Evidence, labels: Tensor) -> Tensor:
         """Posterior over the true class of each sample, given its place and its label.
@@ -234,7 +241,7 @@ class LabelNoiseModel(ModuleWithTables):
             belief = belief.select(known)
         if len(belief.labels) and belief.evidence.seen.sum() > 1:
             self._step(belief)
-            self._balance(belief.evidence)
+            self._balance(belief)
             self._count(belief)
         self.adam_steps += 1
         rate = self.log_parameters[0].sigmoid()
@@ -262,7 +269,7 @@ class LabelNoiseModel(ModuleWithTables):
             belief.by_distances.gather(1, columns[:, None]).squeeze(1),
             evidence.distances.nan_to_num(posinf=0),  # of classes that are unseen
             evidence.label_distances.nan_to_num(posinf=0),
-            belief.mean_distance,
+            belief.normaliser.mean_distance,
             columns,
             self.log_parameters,
         )
@@ -290,12 +297,11 @@ class LabelNoiseModel(ModuleWithTables):
         if counts is not None and weights is None and self.is_warm and self.has_settled:
             counts.learn(belief.by_distances, belief.labels, divergence, self.spread)
 
-    def _balance(self, evidence: Evidence) -> None:
-        likelihood = self._log_likelihood(evidence, self.temperature).exp_()
-        mean_share = evidence.mean_by_class(likelihood)
+    def _balance(self, belief: "Belief") -> None:
+        mean_share = belief.evidence.mean_by_class(belief.likelihood)
         label_share = self.label_counts / self.label_counts.sum()
         gap = ((mean_share + _BALANCE_FLOOR) / (label_share + _BALANCE_FLOOR)).log_()
-        step = _BALANCE_STEP * min(1.0, len(likelihood) / self.num_classes)
+        step = _BALANCE_STEP * min(1.0, len(belief.labels) / self.num_classes)
         self.balance.add_(gap.clamp_(-1, 1), alpha=step)
         self.balance -= self.balance.mean()
 
@@ -312,8 +318,7 @@ class Belief:
         posterior: (N, K) t_i(k) by what has been counted, too: what labels are judged by. Rows of
             labels whose class is unseen mean nothing, in either.
         trust: (N,) q_i, the posterior of the label as given.
-        mean_distance: (K,), or (N, C) for candidates, E_k: the mean distance of a class to those it
-            is confused with.
+        normaliser: (K,), or (N, C) for candidates, log Z_k and E_k of the confusion prior.
     """
 
     evidence: Evidence
@@ -322,11 +327,16 @@ class Belief:
     by_distances: Tensor
     posterior: Tensor
     trust: Tensor
-    mean_distance: Tensor
+    normaliser: cp.Normaliser
+
+    @property
+    def normaliser_of_all_classes(self) -> cp.Normaliser | None:
+        """The normaliser, unless it is one of candidates, which other samples do not share."""
+        return self.normaliser if self.evidence.candidates is None else None
 
     def select(self, rows: Tensor) -> "Belief":
         """The belief about some samples, a (N,) bool mask."""
-        has_rows = self.evidence.candidates is not None
+        normaliser = self.normaliser_of_all_classes
         return Belief(
             self.evidence.select(rows),
             self.labels[rows],
@@ -334,7 +344,7 @@ class Belief:
             self.by_distances[rows],
             self.posterior[rows],
             self.trust[rows],
-            self.mean_distance[rows] if has_rows else self.mean_distance,
+            normaliser or cp.Normaliser(*(table[rows] for table in self.normaliser)),
         )
 
 

@@ -4,6 +4,7 @@ import torch
 from pml_ahsml.functional import candidate_classes as cc
 from pml_ahsml.functional import confusion_prior as cp
 from pml_ahsml.functional import poincare
+from tests.neighbourhoods import all_neighbours
 
 K, D = 400, 5
 
@@ -55,7 +56,7 @@ def test_the_nearest_come_one_by_one_and_all_classes_count_once(monkeypatch):
 def test_neighbours_and_a_sample_of_the_rest_stand_for_all(spread):
     means, seen = classes_in_space()
     divergence = divergence_of(means, seen)
-    exact, exact_mean = cp.log_normaliser(cp.all_neighbours(divergence), spread)
+    exact, exact_mean = cp.log_normaliser(all_neighbours(divergence), spread)
     classes, weights = cc.candidate_classes(means, torch.arange(K), means, seen, 16, 16)
     lists = cp.Neighbourhoods(divergence.gather(1, classes[:, 1:]), weights[:, 1:])
     estimate, mean = cp.log_normaliser(lists, spread)

@@ -4,6 +4,7 @@ import torch
 from pml_ahsml.functional import confusion_counts as cc
 from pml_ahsml.functional import confusion_prior as cp
 from tests import reference
+from tests.neighbourhoods import all_neighbours
 
 K = 7
 
@@ -21,7 +22,7 @@ def counts_of(number: float) -> torch.Tensor:
 def test_the_counted_prior_is_the_formula_written_out(strength):
     d, labels, counts = divergence(), torch.tensor([0, 3, 3, 6]), counts_of(8)
     own = torch.rand(len(labels), K, dtype=torch.float64)
-    log_z, _ = cp.log_normaliser(cp.all_neighbours(d), 0.7)
+    log_z, _ = cp.log_normaliser(all_neighbours(d), 0.7)
     prior = cp.log_prior(d[labels], labels, log_z, 0.3, 0.7)
     counted = cc.counted_log_prior(prior, labels, 0.3, counts, own, strength).exp()
     table = reference.transition(d, 0.3, 0.7)
@@ -34,14 +35,14 @@ def test_the_counted_prior_is_the_formula_written_out(strength):
 
 def test_without_own_parts_the_counted_rows_sum_to_one():
     d, labels = divergence(), torch.arange(K)
-    log_z, _ = cp.log_normaliser(cp.all_neighbours(d), 0.7)
+    log_z, _ = cp.log_normaliser(all_neighbours(d), 0.7)
     prior = cp.log_prior(d[labels], labels, log_z, 0.3, 0.7)
     counted = cc.counted_log_prior(prior, labels, 0.3, counts_of(50), torch.zeros(K, K), 5.0)
     torch.testing.assert_close(counted.exp().sum(0), torch.ones(K, dtype=torch.float64))
 
 
 def test_the_weight_of_distances_is_the_formula_written_out():
-    neighbours = cp.all_neighbours(divergence())
+    neighbours = all_neighbours(divergence())
     shares = cp.confusion_shares(neighbours.distances, 0.7)
     counts = counts_of(20)
     expected = reference.weight_of_distances(counts.tolist(), shares.tolist())

@@ -6,6 +6,7 @@ import torch
 from pml_ahsml.functional import confusion_prior as cp
 from pml_ahsml.functional import label_posterior as lp
 from tests import reference
+from tests.neighbourhoods import all_neighbours
 
 N, K = 6, 5
 
@@ -20,7 +21,7 @@ def setting():
 
 
 def prior_of(divergence, labels, noise_rate, spread):
-    log_z, _ = cp.log_normaliser(cp.all_neighbours(divergence), spread)
+    log_z, _ = cp.log_normaliser(all_neighbours(divergence), spread)
     return cp.log_prior(divergence[labels], labels, log_z, noise_rate, spread)
 
 
@@ -72,7 +73,7 @@ def test_the_slope_is_that_of_the_marginal_likelihood(noise_rate, spread):
 
     p = lp.class_log_likelihood(distances, 0.4, balance)
     posterior = lp.label_posterior(p, prior_of(divergence, labels, noise_rate, spread))
-    _, mean_distance = cp.log_normaliser(cp.all_neighbours(divergence), spread)
+    _, mean_distance = cp.log_normaliser(all_neighbours(divergence), spread)
     trust = posterior.gather(1, labels[:, None]).squeeze(1)
     slope = lp.marginal_gradient(
         posterior, p.exp(), trust, distances, divergence[labels], mean_distance, labels, start
@@ -92,7 +93,7 @@ def test_the_slope_by_the_spread_keeps_its_digits_where_hardly_anything_is_confu
         p = lp.class_log_likelihood(d + 5 * (d > 0), 0.4, balance.to(dtype))
         posterior = lp.label_posterior(p, prior_of(between, labels, 0.007, 0.7))
         trust = posterior.gather(1, labels[:, None]).squeeze(1)
-        _, mean = cp.log_normaliser(cp.all_neighbours(between), 0.7)
+        _, mean = cp.log_normaliser(all_neighbours(between), 0.7)
         start = torch.zeros(3, dtype=dtype)
         slope = lp.marginal_gradient(
             posterior, p.exp(), trust, d, between[labels], mean, labels, start

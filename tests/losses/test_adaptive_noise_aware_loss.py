@@ -16,7 +16,7 @@ from pml_ahsml import (
     Relabelling,
     inject_label_noise,
 )
-from pml_ahsml.functional.class_means import robust_weights
+from pml_ahsml.functional.class_means import Groups, robust_weights
 from tests.noisy_batches import (
     CENTRES,
     B,
@@ -570,7 +570,8 @@ def test_centroids_lie_where_most_samples_of_a_class_are():
         wrapper(embeddings, labels)
         points = statistics.evidence(embeddings, labels).points
         ones = torch.ones(B, dtype=torch.float64)
-        statistics.update(embeddings, labels, robust_weights(points, labels, ones))
+        weights = robust_weights(points, Groups.by(labels), ones)
+        statistics.update(embeddings, labels, weights)
     torch.testing.assert_close(wrapper.class_statistics.means, statistics.means)
     alike = ClassStatistics(K, D)
     for seed in range(3):

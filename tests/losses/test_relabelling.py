@@ -4,6 +4,7 @@ import torch
 from pml_ahsml.functional import confusion_prior as cp
 from pml_ahsml.losses.relabelling import Relabelling
 from pml_ahsml.statistics import Belief, Evidence
+from tests.neighbourhoods import all_neighbours
 
 DIVERGENCE = 2 * (1 - torch.eye(3))  # the spacing of the classes is 2
 
@@ -13,12 +14,13 @@ def decide(options, posterior, distances, label):
         torch.zeros(1, 1),
         torch.tensor([distances]),
         DIVERGENCE[[label]],
-        cp.all_neighbours(DIVERGENCE),
+        all_neighbours(DIVERGENCE),
         torch.ones(3, dtype=torch.bool),
     )
     posterior, trust = torch.tensor([posterior]), torch.tensor([posterior[label]])
     labels, unused = torch.tensor([label]), torch.full_like(posterior, torch.nan)
-    belief = Belief(evidence, labels, unused, unused, posterior, trust, torch.ones(3))
+    normaliser = cp.Normaliser(torch.ones(3), torch.ones(3))
+    belief = Belief(evidence, labels, unused, unused, posterior, trust, normaliser)
     takes_part, believed = options.decide(belief, trust)
     return takes_part.item(), believed.item()
 

@@ -7,6 +7,7 @@ from pytorch_metric_learning.distances import CosineSimilarity
 from pml_ahsml import ClassStatistics, LabelNoiseModel, PoincareDistance
 from pml_ahsml.functional import confusion_prior as cp
 from pml_ahsml.functional import poincare
+from pml_ahsml.functional.class_means import Groups
 from tests import reference
 
 K, D = 4, 6
@@ -238,6 +239,19 @@ def test_centroids_lie_as_far_apart_as_the_divergence_says():
         assert float(to_other) == pytest.approx(float(statistics.divergence()[0, 1]), rel=1e-3)
 
 
+@pytest.mark.parametrize("distance", [None, PoincareDistance()])
+def test_distances_between_classes_are_kept_up_to_date(distance):
+    statistics = ClassStatistics(K, D, distance)
+    # the last class is seen last, and one never
+    for some in ([0, 1], [0, 2], [1], [2, K - 1]):
+        labels = torch.tensor(some).repeat(3)
+        statistics.update(torch.randn(len(labels), D), labels)
+        kept = statistics.evidence(torch.randn(1, D), labels[:1]).neighbourhoods.distances
+        expected = statistics.divergence().nan_to_num(nan=torch.inf).fill_diagonal_(torch.inf)
+        torch.testing.assert_close(kept, expected)
+    assert statistics.visits.tolist().count(0) == K - 4
+
+
 @pytest.mark.parametrize("spread", [0.2, 5.0])
 def test_lists_of_neighbours_come_close_to_all_pairs(spread):
     groups = torch.randn(30, D).repeat_interleave(10, 0)
@@ -302,7 +316,7 @@ def test_candidates_come_close_to_all_classes(wrong, views):
         beliefs = [m.believe(e, labels) for m, e in zip(models, evidences, strict=True)]
         for statistics, model, belief in zip((every, some), models, beliefs, strict=True):
             model.learn(belief)
-            statistics.learn(belief.evidence.points, labels, torch.ones(120))
+            statistics.learn(belief.evidence.points, Groups.by(labels), torch.ones(120))
     exact, close = beliefs
     assert close.posterior.shape == (120, 129)
     torch.testing.assert_close(close.posterior.sum(1), torch.ones(120))

@@ -17,8 +17,8 @@ def neighbours() -> torch.Tensor:
 
 def test_counts_are_the_sums_of_the_posteriors_older_ones_for_less():
     counts, expected = ConfusionCounts(K), [[0.0] * K for _ in range(K)]
-    classes = neighbours()
-    for _ in range(3):
+    classes, strengths = neighbours(), []
+    for _ in range(11):
         posterior, labels = torch.rand(20, K).softmax(1), torch.randint(K, (20,))
         counts.learn(posterior, labels, classes, 0.7)
         expected = [[0.98 * c for c in row] for row in expected]
@@ -28,7 +28,12 @@ def test_counts_are_the_sums_of_the_posteriors_older_ones_for_less():
         torch.testing.assert_close(counts.counts, torch.tensor(expected))
         shares = cp.confusion_shares(classes, 0.7)
         strength = reference.weight_of_distances(expected, shares.tolist())
-        assert float(counts.strength) == pytest.approx(max(5.0, strength), rel=1e-3)
+        strengths.append((float(counts.strength), max(5.0, strength)))
+    # the first and every tenth after it
+    assert [found for found, _ in strengths[:10]] == [strengths[0][0]] * 10
+    for found, now in (strengths[0], strengths[10]):
+        assert found == pytest.approx(now, rel=1e-3)
+    assert strengths[10][0] != strengths[0][0]
 
 
 def test_has_nothing_to_say_before_anything_was_counted_and_where_chance_explains_the_counts():
@@ -42,7 +47,8 @@ def test_has_nothing_to_say_before_anything_was_counted_and_where_chance_explain
     assert counts.counts.sum() == pytest.approx(100 * K, rel=1e-5)
     assert counts.strength == math.inf
     # all of class 0 labelled 1
-    counts.learn(1000 * torch.eye(K)[:1], torch.tensor([1]), classes, 0.7)
+    for _ in range(10):
+        counts.learn(100 * torch.eye(K)[:1], torch.tensor([1]), classes, 0.7)
     counted = counts.log_prior(log_prior, labels, 0.2, posterior)
     assert counted is not None
     # of a wrong label of class 0 it has become likely to be 1

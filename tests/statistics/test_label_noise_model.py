@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from pml_ahsml import LabelNoiseModel, inject_label_noise
-from pml_ahsml.functional import confusion_prior as cp
 from pml_ahsml.statistics import Evidence
 from tests import reference
+from tests.neighbourhoods import all_neighbours
 
 K = 12
 
@@ -30,7 +30,7 @@ def world(spread: float = 0.4):
 def evidence_of(distances, divergence, labels):
     """What class statistics would hand over for these tables."""
     seen = divergence.diagonal().isfinite()
-    neighbourhoods = cp.all_neighbours(divergence)
+    neighbourhoods = all_neighbours(divergence)
     return Evidence(
         torch.zeros(len(labels), 1), distances, divergence[labels], neighbourhoods, seen
     )
@@ -77,6 +77,17 @@ def test_posterior_is_bayes_rule_with_the_learnt_numbers():
         p = reference.likelihood(distances[i].tolist(), 0.1, model.balance.tolist())
         expected, _ = reference.posterior(p, table, int(truth[i]))
         assert posterior[i].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_it_knows_of_the_classes_is_the_same_for_other_samples():
+    divergence, samples, _ = world()
+    model = LabelNoiseModel(K)
+    first, second = (evidence_of(d, divergence, y) for y, d in (samples(5), samples(7)))
+    labels, others = torch.arange(5), torch.arange(7) % 3
+    beside = model.believe(second, others, beside=model.believe(first, labels))
+    alone = model.believe(second, others)
+    assert torch.equal(beside.posterior, alone.posterior)
+    assert torch.equal(beside.normaliser.mean_distance, alone.normaliser.mean_distance)
 
 
 def test_one_step_is_adam_on_the_marginal_likelihood():
