@@ -48,6 +48,7 @@ from pml_ahsml import (
     Relabelling,
     inject_label_noise,
 )
+from pml_ahsml.data.noise_kinds import mean_similarity
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -103,7 +104,7 @@ class Job:
 
     data: str
     loss: str
-    noise: str  # kind:rate
+    noise: str  # kind:rate, see noisy_labels
     seed: int
     run: str
 
@@ -150,7 +151,9 @@ def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
         rows = [
             *itertools.product(("clinc", "hwu"), names, noises),
             *itertools.product(("clinc", "hwu"), ("MultiSimilarity", "SupCon"), ("symmetric:0.7",)),
-            *itertools.product(("clinc", "hwu"), names, ("small_cluster:0.25",)),
+            *itertools.product(
+                ("clinc", "hwu"), names, ("small_cluster:0.25", "one_way:0.2", "instance:0.3")
+            ),
             *(("omniglot", "MultiSimilarity", f"symmetric:{r}") for r in (0.2, 0.5)),
             *(("synthetic", "MultiSimilarity", noise) for noise in ("symmetric:0.3", "none:0")),
         ]
@@ -227,19 +230,32 @@ def train(job: Job, data_dir: Path) -> Result:
 
 
 def noisy_labels(job: Job, data: Benchmark) -> Tensor:
-    """The training labels of a row, the same for all its runs."""
+    """The training labels of a row, the same for all its runs.
+
+    Kinds are those of ``inject_label_noise``, and "one_way": of every second class twice the rate
+    is labelled as the class nearest to it, and nothing the other way round.
+    """
     inputs, labels = data.train
-    kind, rate = job.noise.split(":")
+    kind, number = job.noise.split(":")
     if kind == "none":
         return labels
-    return inject_label_noise(
-        labels,
-        float(rate),
-        kind,
-        num_classes=data.num_classes,
-        embeddings=inputs.flatten(1) if kind in ("near", "pair") else None,
-        generator=torch.Generator().manual_seed(job.seed),
-    )[0]
+    options: dict[str, Any] = {
+        "rate": float(number),
+        "kind": kind,
+        "num_classes": data.num_classes,
+        "generator": torch.Generator().manual_seed(job.seed),
+    }
+    if kind == "one_way":
+        nearest = mean_similarity(inputs.flatten(1), labels, data.num_classes)
+        nearest.fill_diagonal_(-torch.inf)
+        matrix = torch.eye(data.num_classes)
+        confused = torch.arange(0, data.num_classes, 2)
+        matrix[confused, confused] -= 2 * float(number)
+        matrix[confused, nearest.argmax(1)[confused]] = 2 * float(number)
+        options |= {"rate": None, "kind": "transition", "transition_matrix": matrix}
+    elif kind in ("near", "pair", "instance"):
+        options["embeddings"] = inputs.flatten(1)
+    return inject_label_noise(labels, **options)[0]
 
 
 def make_loss(job: Job, data: Benchmark, noise_rate: float) -> torch.nn.Module:

@@ -72,6 +72,19 @@ def test_the_command_that_stands_beside_a_table_chooses_its_rows():
     assert noise.command(arguments) == "python -m benchmarks.noise " + " ".join(words)
 
 
+def test_one_way_noise_goes_one_way():
+    data = load("digits", None)
+    truth = data.train[1]
+    labels = noise.noisy_labels(noise.Job("digits", "SupCon", "one_way:0.2", 0, "ours"), data)
+    for k in range(10):
+        wrong = labels[(truth == k) & (labels != k)]
+        if k % 2:
+            assert len(wrong) == 0
+        else:
+            assert len(wrong.unique()) == 1
+            assert len(wrong) / (truth == k).sum() == pytest.approx(0.4, abs=0.1)
+
+
 def test_all_runs_of_a_row_see_the_same_wrong_labels():
     data = load("digits", None)
     drawn = [
