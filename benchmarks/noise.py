@@ -7,6 +7,7 @@ where it stopped; delete the file after a change to the method.
 
 Run: python -m benchmarks.noise --suite quick
      python -m benchmarks.noise --suite full --data DIR
+     python -m benchmarks.noise --suite losses --data DIR
 """
 
 import argparse
@@ -18,7 +19,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +28,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 import torch
-from pytorch_metric_learning import losses
 from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.samplers import MPerClassSampler
 from pytorch_metric_learning.utils import common_functions as c_f
@@ -38,12 +38,12 @@ from torch import Tensor
 
 from benchmarks import measuring
 from benchmarks.datasets import BATCH_SIZE, EMBEDDING_SIZE, Benchmark, load
+from benchmarks.losses import HYPERBOLIC, LOSSES, MAIN_LOSSES
 from benchmarks.prism import Prism
 from pml_ahsml import (
     AdaptiveMargins,
     AdaptiveNoiseAwareLoss,
     LabelNoiseModel,
-    PoincareDistance,
     PoincareKNN,
     Relabelling,
     inject_label_noise,
@@ -53,14 +53,6 @@ from pml_ahsml.data.noise_kinds import mean_similarity
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-LOSSES: dict[str, Callable[[], torch.nn.Module]] = {
-    "MultiSimilarity": losses.MultiSimilarityLoss,
-    "SupCon": losses.SupConLoss,
-    "Triplet": lambda: losses.TripletMarginLoss(margin=0.1),
-    "Contrastive": losses.ContrastiveLoss,
-    "Margin": losses.MarginLoss,
-}
-MAIN_LOSSES = ("MultiSimilarity", "SupCon", "Triplet")  # the others only by --losses
 # Options of the wrapper; "ours" is what a user gets. The others take away or add one part.
 _NEVER = 10**9  # a warm-up without end: everything is trusted, which leaves AHSML alone
 _ALL_MARGINS = AdaptiveMargins(view_margin=True)
@@ -81,14 +73,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "ahsml_views_all_margins": {"warmup": _NEVER, "num_views": 2, "margins": _ALL_MARGINS},
     "hyperbolic": {},
     "clean_only_margins": {"warmup": _NEVER, "margins": AdaptiveMargins()},
-}
-# The wrapped losses in hyperbolic distance, with the settings of docs/poincare_losses.md.
-HYPERBOLIC: dict[str, Callable[[], torch.nn.Module]] = {
-    "MultiSimilarity": lambda: losses.MultiSimilarityLoss(
-        alpha=0.43, beta=11, base=2.3, distance=PoincareDistance()
-    ),
-    "SupCon": lambda: losses.SupConLoss(temperature=0.5, distance=PoincareDistance()),
-    "Triplet": lambda: losses.TripletMarginLoss(margin=2, distance=PoincareDistance()),
 }
 RUNS = ("plain", "prism", "ours", "clean_only")
 # The margin of view pairs is for losses that are called with pairs.
@@ -128,6 +112,8 @@ class Result(Job):
 
 def suite_runs(suite: str) -> tuple[str, ...]:
     """The runs of each row, by default."""
+    if suite == "losses":
+        return ("plain", "ours", "clean_only")
     return ("plain", *VARIANTS, "clean_only") if suite == "ablation" else RUNS
 
 
@@ -145,6 +131,9 @@ def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
             ("hwu", "SupCon", "symmetric:0.5"),
             ("hwu", "MultiSimilarity", "pair:0.2"),
         ]
+        seeds = (0, 1, 2)
+    elif arguments.suite == "losses":
+        rows = [("hwu", loss, "near:0.4") for loss in arguments.losses or LOSSES]
         seeds = (0, 1, 2)
     else:
         noises = ("symmetric:0.2", "symmetric:0.5", "near:0.4", "pair:0.2", "none:0")
@@ -190,7 +179,12 @@ def train(job: Job, data_dir: Path) -> Result:
     c_f.NUMPY_RANDOM = np.random.default_rng(job.seed)  # what MPerClassSampler draws from
     net = data.make_net()
     loss = make_loss(job, data, float(is_noisy.float().mean()))
-    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-4)
+    parameters = [{"params": net.parameters()}]
+    if own := list(
+        loss.parameters()
+    ):  # proxies, of which each class has few: they need larger steps
+        parameters.append({"params": own, "lr": 1e-2})
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-4)
     num_views = VARIANTS.get(job.run, {}).get("num_views", 1)
     seen = []
     for rows in itertools.islice(batches(labels), steps):
@@ -260,7 +254,7 @@ def noisy_labels(job: Job, data: Benchmark) -> Tensor:
 
 def make_loss(job: Job, data: Benchmark, noise_rate: float) -> torch.nn.Module:
     """The loss of a run."""
-    loss = (HYPERBOLIC if job.run == "hyperbolic" else LOSSES)[job.loss]()
+    loss = (HYPERBOLIC if job.run == "hyperbolic" else LOSSES)[job.loss](data.num_classes)
     if job.run == "prism":
         return Prism(loss, data.num_classes, EMBEDDING_SIZE, noise_rate)
     if job.run in VARIANTS:
@@ -452,7 +446,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--suite", choices=("quick", "full", "ablation"), default="quick")
+    parser.add_argument("--suite", choices=("quick", "full", "ablation", "losses"), default="quick")
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
     )

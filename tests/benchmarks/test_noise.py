@@ -66,6 +66,17 @@ def test_the_suites_hold_the_rows_they_promise():
     assert [job.run for job in few if job.data == "hwu"] == list(noise.RUNS)
 
 
+def test_any_loss_can_be_measured():
+    jobs = noise.suite_jobs(noise.parser().parse_args(["--suite", "losses", "--seeds", "0"]))
+    assert {job.loss for job in jobs} == set(noise.LOSSES)
+    assert [job.run for job in jobs if job.loss == "ArcFace"] == ["plain", "ours", "clean_only"]
+    digits = load("digits", None)
+    embeddings, labels = torch.randn(8, 128, requires_grad=True), torch.arange(4).repeat(2)
+    for job in jobs:
+        noise.make_loss(job, digits, noise_rate=0.2)(embeddings, labels).backward()
+    assert embeddings.grad.isfinite().all()
+
+
 def test_the_command_that_stands_beside_a_table_chooses_its_rows():
     words = ["--suite", "full", "--noise", "near:0.4", "pair:0.2", "--seeds", "1", "2"]
     arguments = noise.parser().parse_args([*words, "--output", "elsewhere"])
