@@ -10,35 +10,26 @@ from pml_ahsml import PoincareDistance
 
 Factory = Callable[[int], torch.nn.Module]  # by the number of classes
 
-_EUCLIDEAN: dict[str, Callable[[], torch.nn.Module]] = {
-    "MultiSimilarity": losses.MultiSimilarityLoss,
-    "SupCon": losses.SupConLoss,
-    "Triplet": lambda: losses.TripletMarginLoss(margin=0.1),
-    "Contrastive": losses.ContrastiveLoss,
-    "Margin": losses.MarginLoss,
-    "Circle": losses.CircleLoss,
-    "GeneralizedLifted": losses.GeneralizedLiftedStructureLoss,
-    "IntraPairVariance": losses.IntraPairVarianceLoss,
-    "FastAP": losses.FastAPLoss,
-    "NCA": lambda: losses.NCALoss(softmax_scale=8),
-    "CrossBatchMemory": lambda: losses.CrossBatchMemory(
+LOSSES: dict[str, Factory] = {
+    "MultiSimilarity": lambda _: losses.MultiSimilarityLoss(),
+    "SupCon": lambda _: losses.SupConLoss(),
+    "Triplet": lambda _: losses.TripletMarginLoss(margin=0.1),
+    "Contrastive": lambda _: losses.ContrastiveLoss(),
+    "Margin": lambda _: losses.MarginLoss(),
+    "Circle": lambda _: losses.CircleLoss(),
+    "GeneralizedLifted": lambda _: losses.GeneralizedLiftedStructureLoss(),
+    "IntraPairVariance": lambda _: losses.IntraPairVarianceLoss(),
+    "FastAP": lambda _: losses.FastAPLoss(),
+    "NCA": lambda _: losses.NCALoss(softmax_scale=8),
+    "CrossBatchMemory": lambda _: losses.CrossBatchMemory(
         losses.ContrastiveLoss(), EMBEDDING_SIZE, memory_size=512
     ),
-}
-_OF_CLASSES: dict[str, Callable[[int, int], torch.nn.Module]] = {
-    "ProxyAnchor": losses.ProxyAnchorLoss,
-    "ProxyNCA": lambda classes, size: losses.ProxyNCALoss(classes, size, softmax_scale=8),
-    "SoftTriple": losses.SoftTripleLoss,
-    "NormalizedSoftmax": losses.NormalizedSoftmaxLoss,
-    "ArcFace": losses.ArcFaceLoss,
-    "CosFace": losses.CosFaceLoss,
-}
-LOSSES: dict[str, Factory] = {
-    **{name: lambda _, make=make: make() for name, make in _EUCLIDEAN.items()},
-    **{
-        name: lambda classes, make=make: make(classes, EMBEDDING_SIZE)
-        for name, make in _OF_CLASSES.items()
-    },
+    "ProxyAnchor": lambda k: losses.ProxyAnchorLoss(k, EMBEDDING_SIZE),
+    "ProxyNCA": lambda k: losses.ProxyNCALoss(k, EMBEDDING_SIZE, softmax_scale=8),
+    "SoftTriple": lambda k: losses.SoftTripleLoss(k, EMBEDDING_SIZE),
+    "NormalizedSoftmax": lambda k: losses.NormalizedSoftmaxLoss(k, EMBEDDING_SIZE),
+    "ArcFace": lambda k: losses.ArcFaceLoss(k, EMBEDDING_SIZE),
+    "CosFace": lambda k: losses.CosFaceLoss(k, EMBEDDING_SIZE),
 }
 MAIN_LOSSES = ("MultiSimilarity", "SupCon", "Triplet")
 

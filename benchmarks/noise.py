@@ -179,12 +179,10 @@ def train(job: Job, data_dir: Path) -> Result:
     c_f.NUMPY_RANDOM = np.random.default_rng(job.seed)  # what MPerClassSampler draws from
     net = data.make_net()
     loss = make_loss(job, data, float(is_noisy.float().mean()))
-    parameters = [{"params": net.parameters()}]
-    if own := list(
-        loss.parameters()
-    ):  # proxies, of which each class has few: they need larger steps
-        parameters.append({"params": own, "lr": 1e-2})
-    optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-4)
+    proxies = list(loss.parameters())
+    if proxies:
+        optimizer.add_param_group({"params": proxies, "lr": 1e-2})
     num_views = VARIANTS.get(job.run, {}).get("num_views", 1)
     seen = []
     for rows in itertools.islice(batches(labels), steps):

@@ -194,8 +194,9 @@ class LabelNoiseModel(ModuleWithTables):
         normaliser = None if beside is None else beside.normaliser_of_all_classes
         if normaliser is None:
             normaliser = cp.log_normaliser(evidence.column_neighbourhoods(), spread)
-        log_z = normaliser.log_z
-        prior = cp.log_prior(evidence.label_distances, columns, log_z, noise_rate, spread)
+        prior = cp.log_prior(
+            evidence.label_distances, columns, normaliser.log_z, noise_rate, spread
+        )
         by_distances = posterior = lp.label_posterior(log_likelihood, prior)
         if self.confusion_counts is not None:
             counted = self.confusion_counts.log_prior(prior, columns, noise_rate, by_distances)
