@@ -85,8 +85,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             GenericPairLoss without an indices_tuple) they are positives of each other whatever
             their label says. The layout breaks where rows are reordered: give ``view_ids`` to
             ``forward`` then. A DistributedLossWrapper reorders and passes none on: use ``sync``.
-        class_counts: (K,) training samples per class, as labelled, if known; by default the labels
-            seen are counted.
+        class_counts: (K,) training samples per class, as labelled:
+            ``labels.bincount(minlength=num_classes)``. Worth giving where classes differ in size
+            and a sampler draws them alike; by default the labels seen are counted.
         sync: under plain DistributedDataParallel, learn from the samples of all ranks, so that all
             ranks hold the same statistics. Not inside a DistributedLossWrapper, which hands over
             all samples by itself, unless that has efficient=True, with which it does not.

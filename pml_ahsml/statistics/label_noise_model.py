@@ -38,7 +38,10 @@ class LabelNoiseModel(ModuleWithTables):
     p_i(k) = softmax_k( −d(h_i, μ_k)/τ − b_k ), T_ky = 1 − ε or ε·softmax_{y≠k}( −d(μ_k, μ_y)/σ ),
     and the posterior over the true class is t_i(k) ∝ p_i(k)·T_{k,y_i}. One Adam step a batch on
     (logit ε, log τ, log σ) raises mean_i log Σ_k p_i(k)·T_{k,y_i}; the network gets no gradient.
-    b_k pulls the mean of p(k) over the samples to the share of samples labelled k.
+    b_k pulls the mean of p(k) over the samples to the share of samples labelled k. With
+    ``class_counts`` N it pulls it to the mean of what the labels alone say, by Bayes' rule:
+    N_k·T_{k,y_i} / Σ_j N_j·T_{j,y_i}. Of a small class that is drawn as often as a large one most
+    labels may be wrong, and a batch holds more samples of the large classes than labels of them.
 
     Once ε has settled, it is counted besides which class is labelled as which: C_ky sums t_i(k)
     over the samples labelled y, older batches for less. Samples are then judged with S = T/ε and
@@ -54,8 +57,9 @@ class LabelNoiseModel(ModuleWithTables):
         warmup: batches before the model is believed: ``noise_rate`` is nan until then. With 25 it
             is believed before a network has learnt wrong labels by heart; ε may still be on its way
             then, see ``has_settled``.
-        class_counts: (K,) samples of each class in the training set, as labelled. By default the
-            labels seen are counted, which is what a class-balanced sampler makes of them.
+        class_counts: (K,) samples of each class in the training set, as labelled. Worth giving
+            where classes differ in size and a sampler draws them alike. By default the labels seen
+            are counted.
         lr: step size of Adam. 0.05 reaches any noise rate within some 75 batches.
         max_counted_classes: with up to so many classes it is counted which are labelled as which;
             with more, the table would be large and mostly empty.
@@ -204,7 +208,9 @@ class LabelNoiseModel(ModuleWithTables):
                 posterior = lp.label_posterior(log_likelihood, counted)
         trust = posterior.gather(1, columns[:, None]).squeeze(1)
         likelihood = log_likelihood.exp_()
-        return Belief(evidence, labels, likelihood, by_distances, posterior, trust, normaliser)
+        return Belief(
+            evidence, labels, likelihood, prior, by_distances, posterior, trust, normaliser
+        )
 
     def posterior(self, evidence: Evidence, labels: Tensor) -> Tensor:
         """Posterior over the true class of each sample, given its place and its label.
@@ -256,9 +262,7 @@ class LabelNoiseModel(ModuleWithTables):
         return 1 / (1 + math.exp(-logit)), math.exp(log_temperature), math.exp(log_spread)
 
     def _log_likelihood(self, evidence: Evidence, temperature: float) -> Tensor:
-        balance = evidence.by_column(self.balance)
-        if evidence.candidates is not None:
-            balance = balance - evidence.candidates.weights.log()
+        balance = _per_column(evidence, self.balance)
         return lp.class_log_likelihood(evidence.distances, temperature, balance)
 
     def _step(self, belief: "Belief") -> None:
@@ -300,11 +304,19 @@ class LabelNoiseModel(ModuleWithTables):
 
     def _balance(self, belief: "Belief") -> None:
         mean_share = belief.evidence.mean_by_class(belief.likelihood)
-        label_share = self.label_counts / self.label_counts.sum()
-        gap = ((mean_share + _BALANCE_FLOOR) / (label_share + _BALANCE_FLOOR)).log_()
+        gap = ((mean_share + _BALANCE_FLOOR) / (self._share(belief) + _BALANCE_FLOOR)).log_()
         step = _BALANCE_STEP * min(1.0, len(belief.labels) / self.num_classes)
         self.balance.add_(gap.clamp_(-1, 1), alpha=step)
         self.balance -= self.balance.mean()
+
+    def _share(self, belief: "Belief") -> Tensor:
+        """(K,) what share of the samples should be of each class, before one looks at them."""
+        share = self.label_counts / self.label_counts.sum()
+        if self.counts_labels:
+            return share
+        log_share = -_per_column(belief.evidence, -(share + _BALANCE_FLOOR).log())
+        by_label = lp.label_posterior(log_share, belief.log_prior)
+        return belief.evidence.mean_by_class(by_label)
 
 
 @dataclass(frozen=True)
@@ -315,6 +327,7 @@ class Belief:
         evidence: what it goes by.
         labels: (N,) labels as given.
         likelihood: (N, K) p_i(k), by the columns of the evidence.
+        log_prior: (N, K) log T_{k,y_i}, likewise.
         by_distances: (N, K) t_i(k) by the distances alone, likewise: what is learnt from.
         posterior: (N, K) t_i(k) by what has been counted, too: what labels are judged by. Rows of
             labels whose class is unseen mean nothing, in either.
@@ -325,6 +338,7 @@ class Belief:
     evidence: Evidence
     labels: Tensor
     likelihood: Tensor
+    log_prior: Tensor
     by_distances: Tensor
     posterior: Tensor
     trust: Tensor
@@ -342,11 +356,18 @@ class Belief:
             self.evidence.select(rows),
             self.labels[rows],
             self.likelihood[rows],
+            self.log_prior[rows],
             self.by_distances[rows],
             self.posterior[rows],
             self.trust[rows],
             normaliser or cp.Normaliser(*(table[rows] for table in self.normaliser)),
         )
+
+
+def _per_column(evidence: Evidence, balance: Tensor) -> Tensor:
+    """(K,) or (N, C): b_k, for a column that stands for w classes less log w."""
+    balance = evidence.by_column(balance)
+    return balance if evidence.candidates is None else balance - evidence.candidates.weights.log()
 
 
 def _to_unconstrained(values: tuple[float, float, float]) -> Tensor:

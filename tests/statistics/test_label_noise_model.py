@@ -1,10 +1,12 @@
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from pml_ahsml import LabelNoiseModel, inject_label_noise
+from pml_ahsml.functional.candidate_classes import Candidates
 from pml_ahsml.statistics import Evidence
 from tests import reference
 from tests.neighbourhoods import all_neighbours
@@ -194,6 +196,86 @@ def test_parameters_stay_in_their_ranges():
     assert model.log_parameters[0].sigmoid().item() == pytest.approx(0.007, rel=1e-3)
     assert 0.01 <= model.temperature <= 2
     assert 0.05 <= model.spread <= 50
+
+
+def test_told_the_class_counts_the_balance_goes_by_what_labels_say():
+    divergence, samples, generator = world()
+    counts = torch.randint(1, 200, (K,), generator=generator)
+    model = LabelNoiseModel(K, class_counts=counts)
+    _, distances = samples(64)
+    labels = torch.randint(K, (64,), generator=generator)
+    model.update(evidence_of(distances, divergence, labels), labels)
+    table = reference.transition(divergence, 0.2, 1.0)
+    # 1e-4 everywhere keeps the logarithms finite
+    total, found, expected = int(counts.sum()), [0.0] * K, [0.0] * K
+    for d, y in zip(distances.tolist(), labels.tolist(), strict=True):
+        weights = [(n / total + 1e-4) * table[k][y] for k, n in enumerate(counts.tolist())]
+        for k, p in enumerate(reference.likelihood(d, 0.1, [0.0] * K)):
+            found[k] += p / 64
+            expected[k] += weights[k] / sum(weights) / 64
+    # 1e-4 keeps the logarithms finite
+    gaps = [math.log((f + 1e-4) / (e + 1e-4)) for f, e in zip(found, expected, strict=True)]
+    steps = [0.05 * max(-1.0, min(1.0, gap)) for gap in gaps]
+    balance = [step - sum(steps) / K for step in steps]
+    assert model.balance.tolist() == pytest.approx(balance, abs=1e-5)
+
+
+def as_candidates(evidence, labels, generator):
+    """The same evidence with all classes as candidates, each sample's in an order of its own."""
+    order = torch.stack([torch.randperm(K, generator=generator) for _ in labels])
+    order = order[order != labels[:, None]].view(len(labels), K - 1)
+    classes = torch.cat([labels[:, None], order], 1)
+    return replace(
+        evidence,
+        distances=evidence.distances.gather(1, classes),
+        label_distances=evidence.label_distances.gather(1, classes),
+        candidates=Candidates(classes, torch.ones_like(classes)),
+    )
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_candidates_that_are_all_classes_teach_the_same(told):
+    divergence, samples, generator = world(spread=1.5)
+    counts = torch.randint(1, 200, (K,), generator=generator) if told else None
+    models = [LabelNoiseModel(K, class_counts=counts, max_counted_classes=0) for _ in range(2)]
+    for _ in range(20):
+        truth, distances = samples(64)
+        labels = mislabel(truth, 0.4, "symmetric", divergence, generator)
+        evidence = evidence_of(distances, divergence, labels)
+        models[0].update(evidence, labels)
+        models[1].update(as_candidates(evidence, labels, generator), labels)
+    torch.testing.assert_close(models[0].balance, models[1].balance, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(models[0].log_parameters, models[1].log_parameters)
+    assert models[0].balance.abs().max() > 0.1
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_class_counts_help_where_small_classes_are_drawn_as_often_as_large_ones(seed):
+    divergence, samples, generator = world(spread=1.5)
+    generator.manual_seed(seed)
+    truth, distances = samples(20_000)
+    sizes = (400 * 0.05 ** (torch.randperm(K, generator=generator) / (K - 1))).long()
+    rows = torch.cat([(truth == k).nonzero().squeeze(1)[:n] for k, n in enumerate(sizes)])
+    truth, distances = truth[rows], distances[rows]
+    labels = mislabel(truth, 0.4, "symmetric", divergence, generator)
+    of_labels = [(labels == k).nonzero().squeeze(1) for k in range(K)]
+
+    def balanced_batch():
+        return torch.cat(
+            [rows[torch.randint(len(rows), (11,), generator=generator)] for rows in of_labels]
+        )
+
+    models = [LabelNoiseModel(K), LabelNoiseModel(K, class_counts=labels.bincount(minlength=K))]
+    for rows in (balanced_batch() for _ in range(200)):
+        for model in models:
+            model.update(evidence_of(distances[rows], divergence, labels[rows]), labels[rows])
+    rows = torch.cat([balanced_batch() for _ in range(20)])
+    evidence = evidence_of(distances[rows], divergence, labels[rows])
+    untold, told = (
+        -model.posterior(evidence, labels[rows]).gather(1, truth[rows, None]).log().mean()
+        for model in models
+    )
+    assert told < 0.7 * untold
 
 
 @pytest.mark.parametrize("told", [True, False])
