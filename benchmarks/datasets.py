@@ -1,7 +1,7 @@
 """The data sets of the noise benchmark, with the network and the schedule of each."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,8 @@ class Benchmark:
 
 def load(name: str, data_dir: Path) -> Benchmark:
     """The data set of that name; ``digits`` and ``synthetic`` need no ``data_dir``."""
+    if name in NAMES and name.endswith(LONG_TAILED):
+        return _long_tailed(load(name.removesuffix(LONG_TAILED), data_dir))
     if name == "digits":
         return _digits()
     if name == "synthetic":
@@ -51,7 +53,14 @@ def load(name: str, data_dir: Path) -> Benchmark:
     raise ValueError(f"name must be one of {sorted(NAMES)}, got {name!r}")
 
 
-NAMES = ("clinc", "digits", "hwu", "omniglot", "synthetic")
+LONG_TAILED = "_long_tailed"
+NAMES = (
+    *("clinc", "digits", "hwu", "omniglot", "synthetic"),
+    *(f"{name}{LONG_TAILED}" for name in ("clinc", "digits", "hwu")),
+)
+
+# The smallest class of a long tail has a twentieth of its samples, but enough to be a class.
+_TAIL, _FEWEST = 1 / 20, 4
 
 
 def _mlp(inputs: int, hidden: int) -> torch.nn.Module:
@@ -79,6 +88,24 @@ def _sentences(path: Path, epochs: int) -> Benchmark:
     return Benchmark(
         (train, y[~test]), (x[test], y[test]), epochs, lambda: _mlp(384, 512), _feature_noise(train)
     )
+
+
+def _long_tailed(data: Benchmark) -> Benchmark:
+    """The same data with classes of all sizes, trained on for as many batches.
+
+    In a random order class by class keeps a smaller share of its samples, exponentially from all of
+    them to a twentieth.
+    """
+    x, y = data.train
+    generator = torch.Generator().manual_seed(0)
+    last = data.num_classes - 1
+    rows = []
+    for place, k in enumerate(torch.randperm(data.num_classes, generator=generator).tolist()):
+        of_class = (y == k).nonzero().squeeze(1)
+        count = max(_FEWEST, round(len(of_class) * _TAIL ** (place / last)))
+        rows.append(of_class[torch.randperm(len(of_class), generator=generator)][:count])
+    kept = torch.cat(rows).sort().values
+    return replace(data, train=(x[kept], y[kept]), epochs=round(data.epochs * len(y) / len(kept)))
 
 
 def _digits() -> Benchmark:

@@ -8,6 +8,7 @@ where it stopped; delete the file after a change to the method.
 Run: python -m benchmarks.noise --suite quick
      python -m benchmarks.noise --suite full --data DIR
      python -m benchmarks.noise --suite losses --data DIR
+     python -m benchmarks.noise --suite long_tailed --data DIR
 """
 
 import argparse
@@ -37,7 +38,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from benchmarks import measuring
-from benchmarks.datasets import BATCH_SIZE, EMBEDDING_SIZE, Benchmark, load
+from benchmarks.datasets import BATCH_SIZE, EMBEDDING_SIZE, LONG_TAILED, Benchmark, load
 from benchmarks.losses import HYPERBOLIC, LOSSES, MAIN_LOSSES
 from benchmarks.prism import Prism
 from pml_ahsml import (
@@ -65,6 +66,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no_memory": {"relabel": Relabelling(memory_size=0)},
     "no_threshold": {"relabel": Relabelling(trust_threshold=0.5)},
     "no_counts": {},  # of which class is labelled as which, see make_loss
+    "ours_class_counts": {},  # told how often each label occurs, see make_loss
     "ours_views": {"num_views": 2},
     "ours_views_all_margins": {"num_views": 2, "margins": _ALL_MARGINS},
     "ahsml_margins": {"warmup": _NEVER, "margins": AdaptiveMargins()},
@@ -74,6 +76,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "hyperbolic": {},
     "clean_only_margins": {"warmup": _NEVER, "margins": AdaptiveMargins()},
 }
+SUITES = ("quick", "full", "ablation", "losses", "long_tailed")
 RUNS = ("plain", "prism", "ours", "clean_only")
 # The margin of view pairs is for losses that are called with pairs.
 NOT_FOR_TRIPLETS = [
@@ -114,6 +117,8 @@ def suite_runs(suite: str) -> tuple[str, ...]:
     """The runs of each row, by default."""
     if suite == "losses":
         return ("plain", "ours", "clean_only")
+    if suite == "long_tailed":
+        return ("plain", "prism", "ours", "ours_class_counts", "clean_only")
     return ("plain", *VARIANTS, "clean_only") if suite == "ablation" else RUNS
 
 
@@ -135,13 +140,21 @@ def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
     elif arguments.suite == "losses":
         rows = [("hwu", loss, "near:0.4") for loss in arguments.losses or LOSSES]
         seeds = (0, 1, 2)
+    elif arguments.suite == "long_tailed":
+        noises = ("symmetric:0.2", "symmetric:0.5", "near:0.4", "none:0")
+        rows = itertools.product(
+            (f"{data}{LONG_TAILED}" for data in ("clinc", "hwu")), names, noises
+        )
+        seeds = (0, 1, 2)
     else:
         noises = ("symmetric:0.2", "symmetric:0.5", "near:0.4", "pair:0.2", "none:0")
         rows = [
             *itertools.product(("clinc", "hwu"), names, noises),
             *itertools.product(("clinc", "hwu"), ("MultiSimilarity", "SupCon"), ("symmetric:0.7",)),
             *itertools.product(
-                ("clinc", "hwu"), names, ("small_cluster:0.25", "one_way:0.2", "instance:0.3")
+                ("clinc", "hwu"),
+                names,
+                ("small_cluster:0.25", "one_way:0.2", "instance:0.3", "open_set:0.3"),
             ),
             *(("omniglot", "MultiSimilarity", f"symmetric:{r}") for r in (0.2, 0.5)),
             *(("synthetic", "MultiSimilarity", noise) for noise in ("symmetric:0.3", "none:0")),
@@ -178,7 +191,7 @@ def train(job: Job, data_dir: Path) -> Result:
     torch.manual_seed(job.seed)
     c_f.NUMPY_RANDOM = np.random.default_rng(job.seed)  # what MPerClassSampler draws from
     net = data.make_net()
-    loss = make_loss(job, data, float(is_noisy.float().mean()))
+    loss = make_loss(job, torch.bincount(labels, minlength=data.num_classes), is_noisy)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-4)
     proxies = list(loss.parameters())
     if proxies:
@@ -250,16 +263,25 @@ def noisy_labels(job: Job, data: Benchmark) -> Tensor:
     return inject_label_noise(labels, **options)[0]
 
 
-def make_loss(job: Job, data: Benchmark, noise_rate: float) -> torch.nn.Module:
-    """The loss of a run."""
-    loss = (HYPERBOLIC if job.run == "hyperbolic" else LOSSES)[job.loss](data.num_classes)
+def make_loss(job: Job, class_counts: Tensor, is_noisy: Tensor) -> torch.nn.Module:
+    """The loss of a run.
+
+    Args:
+        job: the run.
+        class_counts: (K,) samples of each class, as labelled.
+        is_noisy: (N,) bool, of which Prism is told the mean.
+    """
+    num_classes = len(class_counts)
+    loss = (HYPERBOLIC if job.run == "hyperbolic" else LOSSES)[job.loss](num_classes)
     if job.run == "prism":
-        return Prism(loss, data.num_classes, EMBEDDING_SIZE, noise_rate)
+        return Prism(loss, num_classes, EMBEDDING_SIZE, float(is_noisy.float().mean()))
     if job.run in VARIANTS:
-        options = VARIANTS[job.run]
-        wrapper = AdaptiveNoiseAwareLoss(loss, data.num_classes, EMBEDDING_SIZE, **options)
+        options = dict(VARIANTS[job.run])
+        if job.run == "ours_class_counts":
+            options["class_counts"] = class_counts
+        wrapper = AdaptiveNoiseAwareLoss(loss, num_classes, EMBEDDING_SIZE, **options)
         if job.run == "no_counts":
-            wrapper.noise_model = LabelNoiseModel(data.num_classes, max_counted_classes=0)
+            wrapper.noise_model = LabelNoiseModel(num_classes, max_counted_classes=0)
         return wrapper
     return loss
 
@@ -444,7 +466,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--suite", choices=("quick", "full", "ablation", "losses"), default="quick")
+    parser.add_argument("--suite", choices=SUITES, default="quick")
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
     )

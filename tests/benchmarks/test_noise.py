@@ -9,6 +9,8 @@ from benchmarks import noise
 from benchmarks.datasets import load
 from benchmarks.prism import WARMUP, Prism
 
+CLASS_COUNTS, IS_NOISY = torch.arange(1, 11), torch.arange(55) % 5 == 0
+
 
 def result(run: str, map_at_r: float, seed: int = 0, kind: str = "near:0.4") -> noise.Result:
     return noise.Result("clinc", "SupCon", kind, seed, run, 0.9, map_at_r, 0.4, 0.41, 0.98, 3.0)
@@ -70,10 +72,9 @@ def test_any_loss_can_be_measured():
     jobs = noise.suite_jobs(noise.parser().parse_args(["--suite", "losses", "--seeds", "0"]))
     assert {job.loss for job in jobs} == set(noise.LOSSES)
     assert [job.run for job in jobs if job.loss == "ArcFace"] == ["plain", "ours", "clean_only"]
-    digits = load("digits", None)
     embeddings, labels = torch.randn(8, 128, requires_grad=True), torch.arange(4).repeat(2)
     for job in jobs:
-        noise.make_loss(job, digits, noise_rate=0.2)(embeddings, labels).backward()
+        noise.make_loss(job, CLASS_COUNTS, IS_NOISY)(embeddings, labels).backward()
     assert embeddings.grad.isfinite().all()
 
 
@@ -113,14 +114,41 @@ def test_batches_hold_four_samples_of_a_class():
         assert labels[rows].bincount().unique().tolist() in ([0, 4], [4])
 
 
-def test_every_run_of_the_ablation_has_a_loss(tmp_path):
-    digits = load("digits", tmp_path)
+def test_every_run_of_the_ablation_has_a_loss():
     jobs = noise.suite_jobs(noise.parser().parse_args(["--suite", "ablation", "--seeds", "0"]))
     for job in jobs:
-        noise.make_loss(job, digits, noise_rate=0.2)
+        noise.make_loss(job, CLASS_COUNTS, IS_NOISY)
     runs = {job.run for job in jobs if job.loss == "Triplet"}
     assert {"ours", "no_margins"} <= runs
     assert runs.isdisjoint({"ours_views_all_margins", "ahsml_views_all_margins"})
+
+
+def test_only_the_run_that_is_told_the_class_counts_knows_them():
+    arguments = noise.parser().parse_args(["--suite", "long_tailed", "--seeds", "0"])
+    jobs = noise.suite_jobs(arguments)
+    assert {job.data for job in jobs} == {"clinc_long_tailed", "hwu_long_tailed"}
+    for job in jobs:
+        loss = noise.make_loss(job, CLASS_COUNTS, IS_NOISY)
+        if job.run == "ours_class_counts":
+            assert torch.equal(loss.noise_model.label_counts, CLASS_COUNTS.float())
+        elif job.run == "ours":
+            assert not loss.noise_model.label_counts.any()
+
+
+def test_a_long_tail_keeps_all_of_one_class_and_few_of_another():
+    full, tail = load("digits", None), load("digits_long_tailed", None)
+    before, after = full.train[1].bincount(), tail.train[1].bincount()
+    share = (after / before).sort().values
+    assert share[-1] == 1
+    assert share[0] == pytest.approx(0.05, abs=0.01)
+    assert share.log().diff() == pytest.approx(math.log(20) / 9, abs=0.15)  # whole samples
+    assert tail.epochs * len(tail.train[1]) == pytest.approx(25 * 1200, rel=0.02)
+    # rows of the full set, each with its own label
+    kept = {(*x.tolist(), y) for x, y in zip(tail.train[0], tail.train[1].tolist(), strict=True)}
+    assert kept <= {(*x.tolist(), int(y)) for x, y in zip(*full.train, strict=True)}
+    assert len(kept) == len(tail.train[1])
+    with pytest.raises(ValueError, match="name must be one of"):
+        load("synthetic_long_tailed", None)
 
 
 @pytest.mark.parametrize("name", ["digits", "synthetic"])
