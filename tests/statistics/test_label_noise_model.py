@@ -206,7 +206,6 @@ def test_told_the_class_counts_the_balance_goes_by_what_labels_say():
     labels = torch.randint(K, (64,), generator=generator)
     model.update(evidence_of(distances, divergence, labels), labels)
     table = reference.transition(divergence, 0.2, 1.0)
-    # 1e-4 everywhere keeps the logarithms finite
     total, found, expected = int(counts.sum()), [0.0] * K, [0.0] * K
     for d, y in zip(distances.tolist(), labels.tolist(), strict=True):
         weights = [(n / total + 1e-4) * table[k][y] for k, n in enumerate(counts.tolist())]
