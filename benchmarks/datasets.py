@@ -94,7 +94,7 @@ def _long_tailed(data: Benchmark) -> Benchmark:
     """The same data with classes of all sizes, trained on for as many batches.
 
     In a random order class by class keeps a smaller share of its samples, exponentially from all of
-    them to a twentieth.
+    them to a twentieth, but four at least.
     """
     x, y = data.train
     generator = torch.Generator().manual_seed(0)

@@ -126,9 +126,10 @@ def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
     """All runs of the suite, those of a row together."""
     rows: Iterable[tuple[str, str, str]]
     names = arguments.losses or MAIN_LOSSES
+    seeds: Iterable[int] = (0, 1, 2)
     if arguments.suite == "quick":
         rows = itertools.product(("digits",), names, ("symmetric:0.4", "none:0"))
-        seeds: Iterable[int] = (0,)
+        seeds = (0,)
     elif arguments.suite == "ablation":
         rows = [
             ("clinc", "MultiSimilarity", "symmetric:0.5"),
@@ -136,16 +137,13 @@ def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
             ("hwu", "SupCon", "symmetric:0.5"),
             ("hwu", "MultiSimilarity", "pair:0.2"),
         ]
-        seeds = (0, 1, 2)
     elif arguments.suite == "losses":
         rows = [("hwu", loss, "near:0.4") for loss in arguments.losses or LOSSES]
-        seeds = (0, 1, 2)
     elif arguments.suite == "long_tailed":
         noises = ("symmetric:0.2", "symmetric:0.5", "near:0.4", "none:0")
         rows = itertools.product(
             (f"{data}{LONG_TAILED}" for data in ("clinc", "hwu")), names, noises
         )
-        seeds = (0, 1, 2)
     else:
         noises = ("symmetric:0.2", "symmetric:0.5", "near:0.4", "pair:0.2", "none:0")
         rows = [
@@ -159,7 +157,6 @@ def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
             *(("omniglot", "MultiSimilarity", f"symmetric:{r}") for r in (0.2, 0.5)),
             *(("synthetic", "MultiSimilarity", noise) for noise in ("symmetric:0.3", "none:0")),
         ]
-        seeds = (0, 1, 2)
     chosen = [
         (data, loss, noise)
         for data, loss, noise in rows

@@ -198,9 +198,8 @@ class LabelNoiseModel(ModuleWithTables):
         normaliser = None if beside is None else beside.normaliser_of_all_classes
         if normaliser is None:
             normaliser = cp.log_normaliser(evidence.column_neighbourhoods(), spread)
-        prior = cp.log_prior(
-            evidence.label_distances, columns, normaliser.log_z, noise_rate, spread
-        )
+        log_z = normaliser.log_z
+        prior = cp.log_prior(evidence.label_distances, columns, log_z, noise_rate, spread)
         by_distances = posterior = lp.label_posterior(log_likelihood, prior)
         if self.confusion_counts is not None:
             counted = self.confusion_counts.log_prior(prior, columns, noise_rate, by_distances)
@@ -208,9 +207,7 @@ class LabelNoiseModel(ModuleWithTables):
                 posterior = lp.label_posterior(log_likelihood, counted)
         trust = posterior.gather(1, columns[:, None]).squeeze(1)
         likelihood = log_likelihood.exp_()
-        return Belief(
-            evidence, labels, likelihood, prior, by_distances, posterior, trust, normaliser
-        )
+        return Belief(evidence, labels, likelihood, by_distances, posterior, trust, normaliser)
 
     def posterior(self, evidence: Evidence, labels: Tensor) -> Tensor:
         """Posterior over the true class of each sample, given its place and its label.
@@ -247,8 +244,8 @@ class LabelNoiseModel(ModuleWithTables):
         if not known.all():
             belief = belief.select(known)
         if len(belief.labels) and belief.evidence.seen.sum() > 1:
+            self._balance(belief)  # before the step: by the ε and σ that the belief comes from
             self._step(belief)
-            self._balance(belief)
             self._count(belief)
         self.adam_steps += 1
         rate = self.log_parameters[0].sigmoid()
@@ -314,9 +311,13 @@ class LabelNoiseModel(ModuleWithTables):
         share = self.label_counts / self.label_counts.sum()
         if self.counts_labels:
             return share
-        log_share = -_per_column(belief.evidence, -(share + _BALANCE_FLOOR).log())
-        by_label = lp.label_posterior(log_share, belief.log_prior)
-        return belief.evidence.mean_by_class(by_label)
+        evidence, log_z = belief.evidence, belief.normaliser.log_z
+        columns = evidence.own_columns(belief.labels)
+        noise_rate, _, spread = self._numbers()
+        prior = cp.log_prior(evidence.label_distances, columns, log_z, noise_rate, spread)
+        surprise = -(share + _BALANCE_FLOOR).log()
+        by_label = lp.label_posterior(-_per_column(evidence, surprise), prior)
+        return evidence.mean_by_class(by_label)
 
 
 @dataclass(frozen=True)
@@ -327,7 +328,6 @@ class Belief:
         evidence: what it goes by.
         labels: (N,) labels as given.
         likelihood: (N, K) p_i(k), by the columns of the evidence.
-        log_prior: (N, K) log T_{k,y_i}, likewise.
         by_distances: (N, K) t_i(k) by the distances alone, likewise: what is learnt from.
         posterior: (N, K) t_i(k) by what has been counted, too: what labels are judged by. Rows of
             labels whose class is unseen mean nothing, in either.
@@ -338,7 +338,6 @@ class Belief:
     evidence: Evidence
     labels: Tensor
     likelihood: Tensor
-    log_prior: Tensor
     by_distances: Tensor
     posterior: Tensor
     trust: Tensor
@@ -356,7 +355,6 @@ class Belief:
             self.evidence.select(rows),
             self.labels[rows],
             self.likelihood[rows],
-            self.log_prior[rows],
             self.by_distances[rows],
             self.posterior[rows],
             self.trust[rows],
@@ -364,10 +362,10 @@ class Belief:
         )
 
 
-def _per_column(evidence: Evidence, balance: Tensor) -> Tensor:
-    """(K,) or (N, C): b_k, for a column that stands for w classes less log w."""
-    balance = evidence.by_column(balance)
-    return balance if evidence.candidates is None else balance - evidence.candidates.weights.log()
+def _per_column(evidence: Evidence, penalties: Tensor) -> Tensor:
+    """(K,) or (N, C): the penalty of each class, log w less for a column that stands for w."""
+    columns = evidence.by_column(penalties)
+    return columns if evidence.candidates is None else columns - evidence.candidates.weights.log()
 
 
 def _to_unconstrained(values: tuple[float, float, float]) -> Tensor:

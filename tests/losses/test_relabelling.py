@@ -20,7 +20,7 @@ def decide(options, posterior, distances, label):
     posterior, trust = torch.tensor([posterior]), torch.tensor([posterior[label]])
     labels, unused = torch.tensor([label]), torch.full_like(posterior, torch.nan)
     normaliser = cp.Normaliser(torch.ones(3), torch.ones(3))
-    belief = Belief(evidence, labels, unused, unused, unused, posterior, trust, normaliser)
+    belief = Belief(evidence, labels, unused, unused, posterior, trust, normaliser)
     takes_part, believed = options.decide(belief, trust)
     return takes_part.item(), believed.item()
 
