@@ -20,6 +20,8 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"pml_ahsml {release}"
 html_show_sphinx = False
+html_static_path = ["_static"]
+html_css_files = ["mathematics.css"]
 
 # GitHub too renders ```math fences and $…$, and gives these anchors to headings.
 myst_fence_as_directive = ["math"]
