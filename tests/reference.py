@@ -155,3 +155,22 @@ def _softmax(x: list[float]) -> list[float]:
     top = max(x)
     e = [math.exp(a - top) for a in x]
     return [a / sum(e) for a in e]
+
+
+def far_label_shares(
+    distances: list[list[float]],
+    weights: list[list[float]],
+    labels: list[int],
+    likelihood: list[list[float]],
+) -> list[float]:
+    """How many labels are of far classes, per random one: those given, right ones, p's own."""
+    found, of_right, blur = 0.0, 0.0, 0.0
+    for d, w, y, p in zip(distances, weights, labels, likelihood, strict=True):
+        mean = sum(a * b for a, b in zip(d, w, strict=True) if b > 0) / sum(w)
+        far = [b > 0 and a > mean for a, b in zip(d, w, strict=True)]
+        at_random = sum(b for b, is_far in zip(w, far, strict=True) if is_far) / (sum(w) - 1)
+        likeliest = sorted(range(len(p)), key=lambda k: -p[k])[:2]
+        found += far[y] / at_random
+        of_right += sum(p[k] for k in likeliest if far[k]) / at_random
+        blur += sum(a for a, is_far in zip(p, far, strict=True) if is_far) / at_random
+    return [total / len(labels) for total in (found, of_right, blur)]

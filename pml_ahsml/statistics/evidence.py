@@ -54,6 +54,12 @@ class Evidence:
         """(K,) or (N, C): a value of each class, for its columns."""
         return values if self.candidates is None else values[self.candidates.classes]
 
+    def column_weights(self) -> Tensor:
+        """(K,) or (N, C): how many classes a column stands for, 0 for one never seen."""
+        if self.candidates is None:
+            return self.seen.to(self.distances)
+        return self.candidates.weights.to(self.distances)
+
     def one_by_one(self, values: Tensor) -> Tensor:
         """(N, K) or (N, C): values of the columns, 0 where one stands for several classes."""
         if self.candidates is None:

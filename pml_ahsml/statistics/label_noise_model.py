@@ -10,6 +10,7 @@ from torch.optim.adam import adam
 from ..checks import check_count, check_positive
 from ..functional import confusion_prior as cp
 from ..functional import label_posterior as lp
+from ..functional import random_labels as rl
 from .confusion_counts import ConfusionCounts
 from .evidence import Evidence
 from .module_with_tables import ModuleWithTables
@@ -22,6 +23,9 @@ _HIGHEST = (0.9, 2.0, 50.0)
 
 # The raw ε moves by .03 from batch to batch; over some fifty batches that averages out.
 _SMOOTHING = 0.98
+
+# Weight of the smoothed shares of far labels from which they are believed: after 35 batches.
+_ENOUGH = 0.5
 
 # A noise rate that has moved by less than this over so many batches has settled. It jitters by .03;
 # on its way from the start to where it belongs it moves by .1 in some twenty batches.
@@ -42,6 +46,13 @@ class LabelNoiseModel(ModuleWithTables):
     ``class_counts`` N it pulls it to the mean of what the labels alone say, by Bayes' rule:
     N_k·T_{k,y_i} / Σ_j N_j·T_{j,y_i}. Of a small class that is drawn as often as a large one most
     labels may be wrong, and a batch holds more samples of the large classes than labels of them.
+
+    Of samples that belong to no class the likelihood learns nothing, as any label is as likely as
+    any other, and the network learns in time to place them with their labels. So ε is held at what
+    the labels of far classes say at least, π = (S − P)/(1 − P): S is how many labels are of classes
+    that lie far from their sample, in units of how many random ones would be, and P how many right
+    ones would be (``random_labels``), over some fifty batches. That begins when ε has settled for
+    the first time: while features are poor right labels are of far classes, too.
 
     Once ε has settled, it is counted besides which class is labelled as which: C_ky sums t_i(k)
     over the samples labelled y, older batches for less. Samples are then judged with S = T/ε and
@@ -95,6 +106,7 @@ class LabelNoiseModel(ModuleWithTables):
     balance: Tensor
     label_counts: Tensor
     smoothed: Tensor
+    far_labels: Tensor
     recent: Tensor
 
     def __init__(
@@ -127,6 +139,8 @@ class LabelNoiseModel(ModuleWithTables):
         self.register_table("label_counts", counts)
         # sum of the smoothing weights, and of the weighted ε
         self.register_table("smoothed", torch.zeros(2))
+        # sum of the smoothing weights, and of the weighted S, P and B
+        self.register_table("far_labels", torch.zeros(4))
         # ε after each of the last batches, newest first; inf for batches that have not been
         self.register_table("recent", torch.full((_WINDOW,), torch.inf))
         is_counted = num_classes <= max_counted_classes
@@ -246,6 +260,7 @@ class LabelNoiseModel(ModuleWithTables):
         if len(belief.labels) and belief.evidence.seen.sum() > 1:
             self._balance(belief)  # before the step: by the ε and σ that the belief comes from
             self._step(belief)
+            self._hold(belief)
             self._count(belief)
         self.adam_steps += 1
         rate = self.log_parameters[0].sigmoid()
@@ -292,6 +307,27 @@ class LabelNoiseModel(ModuleWithTables):
             maximize=False,
         )
         self.log_parameters.clamp_(*(end.to(self.log_parameters) for end in self._range))
+
+    def _hold(self, belief: "Belief") -> None:
+        """Keep ε from falling below the share of random labels, once it has settled."""
+        has_begun = float(self.far_labels[0]) > 0
+        if not has_begun and not (self.is_warm and self.has_settled):
+            return
+        evidence = belief.evidence
+        shares = rl.far_label_shares(
+            evidence.distances,
+            evidence.column_weights(),
+            evidence.own_columns(belief.labels),
+            belief.likelihood,
+        )
+        one = shares.new_ones(1)
+        self.far_labels.lerp_(torch.cat([one, shares]).to(self.far_labels), 1 - _SMOOTHING)
+        weight, *sums = self.far_labels.tolist()
+        if weight > _ENOUGH:
+            lowest = rl.share_at_random(*(x / weight for x in sums))
+            # the range of ε holds as ever
+            bound = _logit(min(max(lowest, _LOWEST[0]), _HIGHEST[0]))
+            self.log_parameters[0].clamp_min_(bound)
 
     def _count(self, belief: "Belief") -> None:
         divergence, weights = belief.evidence.neighbourhoods
@@ -371,9 +407,11 @@ def _per_column(evidence: Evidence, penalties: Tensor) -> Tensor:
 def _to_unconstrained(values: tuple[float, float, float]) -> Tensor:
     """(logit ε, log τ, log σ)."""
     noise_rate, temperature, spread = values
-    return torch.tensor(
-        [math.log(noise_rate / (1 - noise_rate)), math.log(temperature), math.log(spread)]
-    )
+    return torch.tensor([_logit(noise_rate), math.log(temperature), math.log(spread)])
+
+
+def _logit(share: float) -> float:
+    return math.log(share / (1 - share))
 
 
 def _check_class_counts(class_counts: Tensor, num_classes: int) -> Tensor:

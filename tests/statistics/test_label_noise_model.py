@@ -185,6 +185,60 @@ def test_counts_nothing_before_the_noise_rate_has_settled():
     assert model.has_settled
 
 
+@pytest.mark.parametrize("rate", [0.15, 0.4])
+def test_finds_the_noise_rate_where_samples_are_of_no_class(rate):
+    # equally far from all classes, but for chance: the label says nothing, whatever it is
+    divergence, samples, generator = world()
+    model = LabelNoiseModel(K)
+    for _ in range(250):
+        truth, distances = samples(128)
+        nowhere = torch.rand(128, generator=generator) < rate
+        distances[nowhere] = 3 + 0.2 * torch.randn(int(nowhere.sum()), K, generator=generator)
+        labels = torch.where(nowhere, torch.randint(K, (128,), generator=generator), truth)
+        model.update(evidence_of(distances, divergence, labels), labels)
+    # K/(K − 1) more or less, as a random label is that of the nearest class at times
+    assert model.noise_rate == pytest.approx(rate, rel=0.2)
+
+
+def test_two_classes_that_overlap_are_not_taken_for_wrong_labels():
+    # a tenth of the samples are nearer to the other class, which is far in the sense of the bound
+    generator = torch.Generator().manual_seed(0)
+    model = LabelNoiseModel(2)
+    divergence = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    for _ in range(300):
+        labels = torch.randint(2, (128,), generator=generator)
+        position = labels + 0.39 * torch.randn(128, generator=generator)
+        distances = torch.stack([position.abs(), (position - 1).abs()], 1)
+        model.update(evidence_of(distances, divergence, labels), labels)
+    assert float(model.far_labels[1] / model.far_labels[0]) == pytest.approx(0.1, abs=0.02)
+    assert model.noise_rate < 0.05
+
+
+def test_nothing_is_held_while_classes_are_not_told_apart():
+    # a network at its start: all samples at one place, whatever they are
+    divergence, _, generator = world()
+    model = LabelNoiseModel(K, warmup=0)
+    for _ in range(120):
+        distances = 3 + 1e-3 * torch.randn(128, K, generator=generator)
+        labels = torch.randint(K, (128,), generator=generator)
+        model.update(evidence_of(distances, divergence, labels), labels)
+        assert model.log_parameters[0].sigmoid() < 0.3
+
+
+def test_the_noise_rate_is_held_from_35_batches_after_it_has_settled():
+    divergence, samples, generator = world()
+    model = LabelNoiseModel(K, warmup=10)
+    for batch in range(1, 111):
+        _, distances = samples(128)
+        labels = torch.randint(K, (128,), generator=generator)
+        model.log_parameters[0] = -3.0  # a likelihood that knows nothing
+        model.update(evidence_of(distances, divergence, labels), labels)
+        held = float(model.log_parameters[0].sigmoid())
+        # settled after 50 batches; .98 to the power of 35 is less than ½; all labels are random
+        assert held > 0.85 if batch >= 50 + 35 else held < 0.1
+        assert held <= 0.9 + 1e-6
+
+
 def test_parameters_stay_in_their_ranges():
     divergence, samples, _ = world(spread=0.01)
     model = LabelNoiseModel(K)

@@ -1,0 +1,91 @@
+"""How many labels have nothing to do with where their sample lies?
+
+A sample of a class that no label names lies anywhere, and its label is any. A likelihood of the
+label given the place learns nothing from it, and the more such samples have drawn the centroids
+of their labels to themselves, the less it suspects them. What gives them away is that among the
+classes that lie far from a sample right labels are hardly ever found, and random ones as often as
+elsewhere.
+"""
+
+import torch
+from torch import Tensor
+
+# Where the model itself expects more labels than this, per random one, to be far from their sample,
+# it does not tell classes apart yet, and that a label is far means nothing.
+_BLURRED = 0.5
+
+
+def far_label_shares(
+    distances: Tensor, weights: Tensor, labels: Tensor, likelihood: Tensor
+) -> Tensor:
+    """How often a label is that of a far class, and how often a right one should be.
+
+    A class is far from a sample if it is farther than the classes are in the mean:
+    F_ik = [d_ik > Σ_j w_ij·d_ij / Σ_j w_ij]. Of random labels, that is of any class but the
+    nearest, U_i = Σ_k w_ik·F_ik / (Σ_k w_ik − 1) are far. In units of that,
+
+    - S = mean_i F_{i,y_i} / U_i for the labels as they are, 1 if all of them are random;
+    - P = mean_i Σ_k p_i(k)·F_ik / U_i for right ones, over the two likeliest classes k: of two
+      classes that overlap one may be far, but a sample that might be of many classes is of none;
+    - B, the same over all classes: some 1 where p does not tell classes apart.
+
+    Args:
+        distances: (N, K) geodesic distances to the class centroids, inf for classes never seen.
+        weights: (K,) or (N, K) number of classes that a column stands for, 0 for one never seen;
+            two at least in each row.
+        labels: (N,) columns of the labels y as given, of classes that have been seen.
+        likelihood: (N, K) p_i(k), rows sum to 1.
+
+    Returns:
+        (3,) S, P and B, ≥ 0, in float64. Samples from which all classes are equally far count
+        as 0.
+
+    Source:
+        This project.
+
+    Example:
+        >>> d, p = torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[0.6, 0.3, 0.1]])
+        >>> far_label_shares(d, torch.ones(3), torch.tensor([2]), p).float()
+        tensor([2.0000, 0.0000, 0.2000])
+    """
+    tiny = torch.finfo(distances.dtype).tiny
+    count = weights.sum(-1)
+    mean = torch.linalg.vecdot(distances.nan_to_num(posinf=0), weights) / count
+    # of classes never seen, too, which weigh nothing, are no label and have no likelihood
+    far = (distances > mean[:, None]).to(distances)
+    # 0 where nothing is far, and so is what it divides
+    at_random = (torch.linalg.vecdot(far, weights) / (count - 1)).clamp_min(tiny)
+    likeliest, columns = likelihood.topk(2)
+    is_far = far.gather(1, torch.cat([labels[:, None], columns], 1))
+    of_right = torch.linalg.vecdot(likeliest, is_far[:, 1:])
+    blur = torch.linalg.vecdot(likelihood, far)
+    # in float64, so that the order of the rows (the rank that gathered) does not matter
+    shares = torch.stack([is_far[:, 0], of_right, blur]).div_(at_random)
+    return shares.mean(1, dtype=torch.float64)
+
+
+def share_at_random(found: float, of_right: float, blur: float) -> float:
+    """What share of labels is random, by how many are those of far classes.
+
+    π = (S − P)/(1 − P), as S = π + (1 − π)·P. Labels that are wrong but near, as those of
+    neighbouring classes are, count as right, so it is a lower bound of the noise rate.
+
+    Args:
+        found: S, see :func:`far_label_shares`.
+        of_right: P ≤ B.
+        blur: B.
+
+    Returns:
+        π ≥ 0; 0 where B ≥ ½, where classes are not told apart.
+
+    Source:
+        This project; after Storey's estimate (Journal of the Royal Statistical Society B, 2002) of
+        how many of many hypotheses are true, which looks at the large p-values.
+
+    Example:
+        >>> share_at_random(0.3, 0.0, 0.1)
+        0.3
+    """
+    if blur >= _BLURRED:
+        return 0.0
+    return max(0.0, (found - of_right) / (1 - of_right))
