@@ -196,7 +196,7 @@ def test_finds_the_noise_rate_where_samples_are_of_no_class(rate):
         distances[nowhere] = 3 + 0.2 * torch.randn(int(nowhere.sum()), K, generator=generator)
         labels = torch.where(nowhere, torch.randint(K, (128,), generator=generator), truth)
         model.update(evidence_of(distances, divergence, labels), labels)
-    # K/(K − 1) more or less, as a random label is that of the nearest class at times
+    # (K − 1)/K of it, as a random label is that of the nearest class at times
     assert model.noise_rate == pytest.approx(rate, rel=0.2)
 
 
@@ -291,7 +291,7 @@ def test_candidates_that_are_all_classes_teach_the_same(told):
     divergence, samples, generator = world(spread=1.5)
     counts = torch.randint(1, 200, (K,), generator=generator) if told else None
     models = [LabelNoiseModel(K, class_counts=counts, max_counted_classes=0) for _ in range(2)]
-    for _ in range(20):
+    for _ in range(200):  # ε has settled, and far labels are believed
         truth, distances = samples(64)
         labels = mislabel(truth, 0.4, "symmetric", divergence, generator)
         evidence = evidence_of(distances, divergence, labels)
@@ -299,7 +299,9 @@ def test_candidates_that_are_all_classes_teach_the_same(told):
         models[1].update(as_candidates(evidence, labels, generator), labels)
     torch.testing.assert_close(models[0].balance, models[1].balance, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(models[0].log_parameters, models[1].log_parameters)
+    torch.testing.assert_close(models[0].far_labels, models[1].far_labels, rtol=1e-3, atol=1e-4)
     assert models[0].balance.abs().max() > 0.1
+    assert models[0].far_labels[0] > 0.5
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
