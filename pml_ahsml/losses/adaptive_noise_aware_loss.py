@@ -453,12 +453,15 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             ref_emb = ref_labels = None
         labels = self._checked(embeddings, labels)
         if ref_emb is not None:
-            self._check_references(ref_emb, ref_labels)
-            if self.needs_margins and ref_labels is None:
-                raise ValueError("ref_labels must be given where margins are used, got None")
-            ref_labels = None if ref_labels is None else ref_labels.to(ref_emb.device, torch.long)
+            wrapped_loss.check_takes_references(self.loss)
+            if ref_labels is not None:
+                ref_labels = self._checked(ref_emb, ref_labels, ("ref_emb", "ref_labels"))
+            else:
+                check_embeddings("ref_emb", ref_emb, self.embedding_size)
+                if self.needs_margins:
+                    raise ValueError("ref_labels must be given where margins are used, got None")
         if enqueue_mask is not None:
-            self._check_enqueue_mask(enqueue_mask, len(embeddings))
+            wrapped_loss.check_enqueue_mask(self.loss, enqueue_mask, len(embeddings))
             enqueue_mask = enqueue_mask.to(embeddings.device)
         if view_ids is not None:
             view_pairs.check_view_ids(view_ids, labels)
@@ -467,32 +470,16 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             view_ids = view_pairs.ids_by_layout(labels, self.num_views)
         return Batch(embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask, view_ids)
 
-    def _checked(self, embeddings: Tensor, labels: Tensor | None) -> Tensor:
+    def _checked(
+        self,
+        embeddings: Tensor,
+        labels: Tensor | None,
+        names: tuple[str, str] = ("embeddings", "labels"),
+    ) -> Tensor:
         """Raise for bad embeddings or labels; the labels as indices beside the embeddings."""
-        check_embeddings("embeddings", embeddings, self.embedding_size)
+        check_embeddings(names[0], embeddings, self.embedding_size)
         if labels is None:
-            raise ValueError("labels must be given, got None")
-        check_labels("labels", labels, len(embeddings), self.num_classes)
+            raise ValueError(f"{names[1]} must be given, got None")
+        check_labels(names[1], labels, len(embeddings), self.num_classes)
         # as indices: torch takes uint8 for a mask
         return labels.to(embeddings.device, torch.long)
-
-    def _check_references(self, ref_emb: Tensor, ref_labels: Tensor | None) -> None:
-        if isinstance(self.loss, pml_losses.CrossBatchMemory | pml_losses.MultipleLosses):
-            raise ValueError(
-                f"ref_emb must be None where {type(self.loss).__name__} is wrapped, got a tensor"
-            )
-        check_embeddings("ref_emb", ref_emb, self.embedding_size)
-        if ref_labels is not None:
-            check_labels("ref_labels", ref_labels, len(ref_emb), self.num_classes)
-
-    def _check_enqueue_mask(self, enqueue_mask: Tensor, num_rows: int) -> None:
-        if not isinstance(self.loss, pml_losses.CrossBatchMemory):
-            raise ValueError(
-                "enqueue_mask must be None unless a CrossBatchMemory is wrapped, got one for "
-                f"{type(self.loss).__name__}"
-            )
-        if enqueue_mask.dtype != torch.bool or enqueue_mask.shape != (num_rows,):
-            raise ValueError(
-                f"enqueue_mask must be of shape ({num_rows},) and bool, got "
-                f"{tuple(enqueue_mask.shape)} of {enqueue_mask.dtype}"
-            )

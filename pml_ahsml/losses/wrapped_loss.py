@@ -33,6 +33,28 @@ def check_loss(loss: Any) -> None:
             )
 
 
+def check_takes_references(loss: torch.nn.Module) -> None:
+    """Raise unless ``ref_emb`` may be given beside this loss."""
+    if isinstance(loss, pml_losses.CrossBatchMemory | pml_losses.MultipleLosses):
+        raise ValueError(
+            f"ref_emb must be None where {type(loss).__name__} is wrapped, got a tensor"
+        )
+
+
+def check_enqueue_mask(loss: torch.nn.Module, enqueue_mask: Tensor, num_rows: int) -> None:
+    """Raise unless this loss takes ``enqueue_mask``, a (num_rows,) bool tensor."""
+    if not isinstance(loss, pml_losses.CrossBatchMemory):
+        raise ValueError(
+            "enqueue_mask must be None unless a CrossBatchMemory is wrapped, got one for "
+            f"{type(loss).__name__}"
+        )
+    if enqueue_mask.dtype != torch.bool or enqueue_mask.shape != (num_rows,):
+        raise ValueError(
+            f"enqueue_mask must be of shape ({num_rows},) and bool, got "
+            f"{tuple(enqueue_mask.shape)} of {enqueue_mask.dtype}"
+        )
+
+
 def inner_loss(loss: torch.nn.Module) -> Any:
     """The loss that owns the distance and the reducer: the one inside a CrossBatchMemory."""
     return loss.loss if isinstance(loss, pml_losses.CrossBatchMemory) else loss

@@ -1,7 +1,6 @@
 """How wrong are the labels? The learnt part of the label model."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,6 +10,7 @@ from ..checks import check_count, check_positive
 from ..functional import confusion_prior as cp
 from ..functional import label_posterior as lp
 from ..functional import random_labels as rl
+from .belief import Belief
 from .confusion_counts import ConfusionCounts
 from .evidence import Evidence
 from .module_with_tables import ModuleWithTables
@@ -192,9 +192,7 @@ class LabelNoiseModel(ModuleWithTables):
         return self._numbers()[2]
 
     @torch.no_grad()
-    def believe(
-        self, evidence: Evidence, labels: Tensor, beside: "Belief | None" = None
-    ) -> "Belief":
+    def believe(self, evidence: Evidence, labels: Tensor, beside: Belief | None = None) -> Belief:
         """What the model makes of a batch, as it stands.
 
         Args:
@@ -246,7 +244,7 @@ class LabelNoiseModel(ModuleWithTables):
         self.learn(self.believe(evidence, labels))
 
     @torch.no_grad()
-    def learn(self, belief: "Belief") -> None:
+    def learn(self, belief: Belief) -> None:
         """Learn from one batch, of which the model has made something already.
 
         Args:
@@ -277,7 +275,7 @@ class LabelNoiseModel(ModuleWithTables):
         balance = _per_column(evidence, self.balance)
         return lp.class_log_likelihood(evidence.distances, temperature, balance)
 
-    def _step(self, belief: "Belief") -> None:
+    def _step(self, belief: Belief) -> None:
         evidence = belief.evidence
         columns = evidence.own_columns(belief.labels)
         gradient = -lp.marginal_gradient(
@@ -308,7 +306,7 @@ class LabelNoiseModel(ModuleWithTables):
         )
         self.log_parameters.clamp_(*(end.to(self.log_parameters) for end in self._range))
 
-    def _hold(self, belief: "Belief") -> None:
+    def _hold(self, belief: Belief) -> None:
         """Keep ε from falling below the share of random labels, once it has settled."""
         has_begun = float(self.far_labels[0]) > 0
         if not has_begun and not (self.is_warm and self.has_settled):
@@ -329,20 +327,20 @@ class LabelNoiseModel(ModuleWithTables):
             bound = _logit(min(max(lowest, _LOWEST[0]), _HIGHEST[0]))
             self.log_parameters[0].clamp_min_(bound)
 
-    def _count(self, belief: "Belief") -> None:
+    def _count(self, belief: Belief) -> None:
         divergence, weights = belief.evidence.neighbourhoods
         counts = self.confusion_counts
         if counts is not None and weights is None and self.is_warm and self.has_settled:
             counts.learn(belief.by_distances, belief.labels, divergence, self.spread)
 
-    def _balance(self, belief: "Belief") -> None:
+    def _balance(self, belief: Belief) -> None:
         mean_share = belief.evidence.mean_by_class(belief.likelihood)
         gap = ((mean_share + _BALANCE_FLOOR) / (self._share(belief) + _BALANCE_FLOOR)).log_()
         step = _BALANCE_STEP * min(1.0, len(belief.labels) / self.num_classes)
         self.balance.add_(gap.clamp_(-1, 1), alpha=step)
         self.balance -= self.balance.mean()
 
-    def _share(self, belief: "Belief") -> Tensor:
+    def _share(self, belief: Belief) -> Tensor:
         """(K,) what share of the samples should be of each class, before one looks at them."""
         share = self.label_counts / self.label_counts.sum()
         if self.counts_labels:
@@ -354,48 +352,6 @@ class LabelNoiseModel(ModuleWithTables):
         surprise = -(share + _BALANCE_FLOOR).log()
         by_label = lp.label_posterior(-_per_column(evidence, surprise), prior)
         return evidence.mean_by_class(by_label)
-
-
-@dataclass(frozen=True)
-class Belief:
-    """What a LabelNoiseModel makes of a batch.
-
-    Args:
-        evidence: what it goes by.
-        labels: (N,) labels as given.
-        likelihood: (N, K) p_i(k), by the columns of the evidence.
-        by_distances: (N, K) t_i(k) by the distances alone, likewise: what is learnt from.
-        posterior: (N, K) t_i(k) by what has been counted, too: what labels are judged by. Rows of
-            labels whose class is unseen mean nothing, in either.
-        trust: (N,) q_i, the posterior of the label as given.
-        normaliser: (K,), or (N, C) for candidates, log Z_k and E_k of the confusion prior.
-    """
-
-    evidence: Evidence
-    labels: Tensor
-    likelihood: Tensor
-    by_distances: Tensor
-    posterior: Tensor
-    trust: Tensor
-    normaliser: cp.Normaliser
-
-    @property
-    def normaliser_of_all_classes(self) -> cp.Normaliser | None:
-        """The normaliser, unless it is one of candidates, which other samples do not share."""
-        return self.normaliser if self.evidence.candidates is None else None
-
-    def select(self, rows: Tensor) -> "Belief":
-        """The belief about some samples, a (N,) bool mask."""
-        normaliser = self.normaliser_of_all_classes
-        return Belief(
-            self.evidence.select(rows),
-            self.labels[rows],
-            self.likelihood[rows],
-            self.by_distances[rows],
-            self.posterior[rows],
-            self.trust[rows],
-            normaliser or cp.Normaliser(*(table[rows] for table in self.normaliser)),
-        )
 
 
 def _per_column(evidence: Evidence, penalties: Tensor) -> Tensor:

@@ -1,0 +1,50 @@
+"""What the label model makes of a batch."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..functional.confusion_prior import Normaliser
+from .evidence import Evidence
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What a LabelNoiseModel makes of a batch.
+
+    Args:
+        evidence: what it goes by.
+        labels: (N,) labels as given.
+        likelihood: (N, K) p_i(k), by the columns of the evidence.
+        by_distances: (N, K) t_i(k) by the distances alone, likewise: what is learnt from.
+        posterior: (N, K) t_i(k) by what has been counted, too: what labels are judged by. Rows of
+            labels whose class is unseen mean nothing, in either.
+        trust: (N,) q_i, the posterior of the label as given.
+        normaliser: (K,), or (N, C) for candidates, log Z_k and E_k of the confusion prior.
+    """
+
+    evidence: Evidence
+    labels: Tensor
+    likelihood: Tensor
+    by_distances: Tensor
+    posterior: Tensor
+    trust: Tensor
+    normaliser: Normaliser
+
+    @property
+    def normaliser_of_all_classes(self) -> Normaliser | None:
+        """The normaliser, unless it is one of candidates, which other samples do not share."""
+        return self.normaliser if self.evidence.candidates is None else None
+
+    def select(self, rows: Tensor) -> "Belief":
+        """The belief about some samples, a (N,) bool mask."""
+        normaliser = self.normaliser_of_all_classes
+        return Belief(
+            self.evidence.select(rows),
+            self.labels[rows],
+            self.likelihood[rows],
+            self.by_distances[rows],
+            self.posterior[rows],
+            self.trust[rows],
+            normaliser or Normaliser(*(table[rows] for table in self.normaliser)),
+        )
