@@ -12,7 +12,7 @@ _NEAR = 2.0**-20
 _FLOOR = 2.0**-98
 
 # Floats of candidates gathered at once.
-_CHUNK_ELEMENTS = 1 << 21
+_CHUNK_ELEMENTS = 1 << 19
 
 
 def candidate_distances(
@@ -45,22 +45,32 @@ def candidate_distances(
         tensor([[2., 0.]], dtype=torch.float64)
     """
     wide = exact_dtype(e)
-    p = torch.empty(candidates.shape, dtype=wide, device=e.device)
-    for rows in torch.arange(len(e), device=e.device).split(
-        max(1, _CHUNK_ELEMENTS // max(1, e.shape[1] * candidates.shape[1]))
-    ):
-        picked = candidates[rows]
-        inner = (f[picked].to(wide) @ e[rows].to(wide)[:, :, None]).squeeze(2)
-        own, other = x.take(rows), y.take(picked)
-        sinh = own.sinh[:, None] * other.sinh
-        block = own.alpha[:, None] * other.cosh + other.alpha
-        block -= own.stretch[:, None] * other.stretch * inner
-        i, k = (block <= _NEAR * sinh).nonzero().unbind(1)
-        if len(i):
-            a, b = rows[i], picked[i, k]
-            _, squared, reach = direction_gap(e, f, x, y, a, b)
-            near = 2 * ((x.radius[a] - y.radius[b]) / 2).sinh().square() + reach * squared / 2
-            block[i, k] = torch.where(near > _FLOOR * reach, near, 0.0)
-        p[rows] = block
+    rows = torch.arange(len(e), device=e.device)
+    inner = torch.cat(
+        [
+            _products(e[some].to(wide), f, candidates[some])
+            for some in rows.split(_chunk(e.shape[1] * candidates.shape[1]))
+        ]
+    )
+    sinh = x.sinh[:, None] * y.sinh[candidates]
+    p = x.alpha[:, None] * y.cosh[candidates] + y.alpha[candidates]
+    p -= x.stretch[:, None] * y.stretch[candidates] * inner
+    i, k = (p <= _NEAR * sinh).nonzero().unbind(1)
+    for some in torch.arange(len(i), device=e.device).split(_chunk(e.shape[1])):
+        a, b = i[some], candidates[i[some], k[some]]
+        _, squared, reach = direction_gap(e, f, x, y, a, b)
+        near = 2 * ((x.radius[a] - y.radius[b]) / 2).sinh().square() + reach * squared / 2
+        p[a, k[some]] = torch.where(near > _FLOOR * reach, near, 0.0)
     distances: Tensor = torch.log1p(p + (p * (p + 2)).sqrt()) / curvature**0.5
     return distances
+
+
+def _products(e: Tensor, f: Tensor, picked: Tensor) -> Tensor:
+    """(N, K) inner products of each row of e with rows picked of f."""
+    rows = f.index_select(0, picked.flatten()).to(e).view(*picked.shape, f.shape[1])
+    return (rows @ e[:, :, None]).squeeze(2)
+
+
+def _chunk(floats: int) -> int:
+    """How many rows at once, with so many floats each."""
+    return max(1, _CHUNK_ELEMENTS // max(1, floats))
