@@ -41,13 +41,14 @@ for rows in torch.tensor(list(sampler)).split(60):
     loss(model(images[rows]), labels[rows]).backward()
     optimizer.step()
 
-# All ranks have come to the same statistics, so any of them may judge or save.
 rates = [None] * world_size
 dist.all_gather_object(rates, ours.noise_rate)
+dist.barrier()  # no rank leaves while another still talks to it
+
+# All ranks have come to the same statistics, so any of them may judge or save.
+with torch.no_grad():
+    trust = ours.trust(net(images), labels)
 if rank == 0:
-    with torch.no_grad():
-        trust = ours.trust(net(images), labels)
     print(f"noise rate on {world_size} ranks: {rates}, true: {is_noisy.float().mean():.3f}")
     print(f"AUROC of trust: {roc_auc_score(~is_noisy, trust):.3f}")
-dist.barrier()  # no rank leaves while another still talks to it
 dist.destroy_process_group()
