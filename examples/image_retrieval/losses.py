@@ -83,14 +83,16 @@ def build_distance(settings: Settings) -> BaseDistance:
     return PoincareDistance(settings.curvature, settings.clip_radius)
 
 
-def build_loss(settings: Settings, num_classes: int, distance: BaseDistance) -> torch.nn.Module:
+def build_loss(settings: Settings, labels: Tensor, distance: BaseDistance) -> torch.nn.Module:
     """The loss of a run.
 
     Args:
         settings: the options of the groups loss and wrong labels.
-        num_classes: K of the training set.
+        labels: (N,) of the training set, as given.
         distance: what :func:`build_distance` made.
     """
+    class_counts = labels.bincount()
+    num_classes = len(class_counts)
     loss: Any = _plain(settings, num_classes, distance)
     if settings.memory_size:
         loss = pml_losses.CrossBatchMemory(loss, settings.embedding_size, settings.memory_size)
@@ -104,6 +106,8 @@ def build_loss(settings: Settings, num_classes: int, distance: BaseDistance) -> 
         margins=AdaptiveMargins(view_margin=settings.view_margin) if settings.margins else None,
         relabel=Relabelling() if settings.noise_aware else None,
         num_views=settings.views,
+        # classes of many sizes, of which the sampler draws as many images each
+        class_counts=class_counts,
         collect_stats=True,
     )
 

@@ -68,7 +68,7 @@ class Run:
         self.network.to(self.device)
         self.train_set, self.test_set = self._datasets(backbone.mean, backbone.std)
         self.distance = build_distance(settings)
-        self.loss = build_loss(settings, self.train_split.num_classes, self.distance)
+        self.loss = build_loss(settings, self.train_split.labels, self.distance)
         self.loss.to(self.device)
         self.optimizer = self._optimizer()
         self.scheduler: Any = None

@@ -74,7 +74,7 @@ def test_multi_similarity_is_the_same_function_of_a_similarity_by_any_distance(o
     similarity = AsSimilarity(normalize_embeddings=False)
     embeddings, labels = torch.randn(12, 8), torch.arange(12) % 3
     expected = MultiSimilarityLoss(2, 50, 0.5, distance=similarity)(embeddings, labels)
-    value = build_loss(settings, 3, distance)(embeddings, labels)
+    value = build_loss(settings, labels, distance)(embeddings, labels)
     torch.testing.assert_close(value, expected * distance.max_distance / 2)
 
 
@@ -84,7 +84,7 @@ def test_multi_similarity_is_the_same_function_of_a_similarity_by_any_distance(o
 def test_every_loss_pulls_a_class_together(options, name, distance, noise_aware):
     given = {"loss": name, "distance": distance, "noise_aware": noise_aware}
     settings = from_given(options | given)
-    loss = build_loss(settings, 4, build_distance(settings))
+    loss = build_loss(settings, torch.arange(4), build_distance(settings))
     assert isinstance(loss, AdaptiveNoiseAwareLoss) == noise_aware
     labels = torch.arange(16) % 4
     embeddings = torch.randn(16, 8, requires_grad=True)
@@ -101,7 +101,7 @@ def test_every_loss_pulls_a_class_together(options, name, distance, noise_aware)
 
 def test_without_the_label_model_every_label_is_believed(options):
     settings = from_given(options | {"noise_aware": False, "views": 2, "margins": True})
-    loss = build_loss(settings, 4, build_distance(settings))
+    loss = build_loss(settings, torch.arange(4), build_distance(settings))
     embeddings, labels = torch.randn(16, 8), torch.arange(8).repeat(2) % 4
     for _ in range(60):
         loss(embeddings, labels)
@@ -109,3 +109,11 @@ def test_without_the_label_model_every_label_is_believed(options):
     assert loss.memory is None
     assert loss.margins is not None
     assert loss.num_views == 2
+
+
+def test_the_label_model_knows_how_large_the_classes_are(options):
+    settings = from_given(options | {"noise_aware": True})
+    labels = torch.tensor([0, 0, 0, 1, 2, 2])
+    model = build_loss(settings, labels, build_distance(settings)).noise_model
+    assert model.label_counts.tolist() == [3, 1, 2]
+    assert not model.counts_labels
