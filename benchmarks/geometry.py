@@ -440,7 +440,10 @@ def plot(figures: dict[str, Any], path: Path) -> None:
     rows = [r for r in figures["timings"]["rows"] if r["kind"] == "random"]
     ways = list(dict.fromkeys(r["way"] for r in rows))
     rows.sort(key=lambda r: ways.index(r["way"]))
-    colours = dict(zip(ways, plt.get_cmap("tab10").colors, strict=False))
+    accuracies = [r for r in figures["accuracy"]["rows"] if r["case"].startswith("duplicates")]
+    # the parts may have been measured at different times, with different packages installed
+    every = dict.fromkeys((*ways, *(r["way"] for r in accuracies)))
+    colours = dict(zip(every, plt.get_cmap("tab10").colors, strict=False))
     for y, row in enumerate(rows):
         ratio = row["both_ratio"]
         left.barh(y, ratio, color=colours[row["way"]])
@@ -453,7 +456,6 @@ def plot(figures: dict[str, Any], path: Path) -> None:
     left.set_xlim(0.4, 4 * max(r["both_ratio"] for r in rows))
     left.axvline(1, color="k", linewidth=0.8)
     left.set_xlabel("forward and backward, times LpDistance")
-    accuracies = [r for r in figures["accuracy"]["rows"] if r["case"].startswith("duplicates")]
     for way in dict.fromkeys(r["way"] for r in accuracies):
         for c, marker in zip(CURVATURES, ("o", "s", "^"), strict=True):
             mine = [r for r in accuracies if r["way"] == way and r["c"] == c]

@@ -3,16 +3,14 @@
 import torch
 from torch import Tensor
 
-from .polar import Polar, direction_gap, exact_dtype
+from .blocks import blocks
+from .polar import Polar, difference_form, exact_dtype
 
 # Below this multiple of sinh A·sinh B the product in float64 has fewer than some nine digits.
 _NEAR = 2.0**-20
 
-# Below this one, differences are rounding.
-_FLOOR = 2.0**-98
-
 # Floats of candidates gathered at once.
-_CHUNK_ELEMENTS = 1 << 19
+_BLOCK_ELEMENTS = 1 << 19
 
 
 def candidate_distances(
@@ -44,33 +42,17 @@ def candidate_distances(
         >>> candidate_distances(e, f, x, y, torch.tensor([[1, 0]]), 0.1)
         tensor([[2., 0.]], dtype=torch.float64)
     """
-    wide = exact_dtype(e)
-    rows = torch.arange(len(e), device=e.device)
-    inner = torch.cat(
-        [
-            _products(e[some].to(wide), f, candidates[some])
-            for some in rows.split(_chunk(e.shape[1] * candidates.shape[1]))
-        ]
-    )
+    inner = torch.empty(candidates.shape, dtype=exact_dtype(e), device=e.device)
+    for rows in blocks(len(e), e.shape[1] * candidates.shape[1], e.device, _BLOCK_ELEMENTS):
+        picked = candidates[rows]
+        others = f.index_select(0, picked.flatten()).view(*picked.shape, f.shape[1])
+        inner[rows] = (others.to(inner) @ e[rows].to(inner)[:, :, None]).squeeze(2)
     sinh = x.sinh[:, None] * y.sinh[candidates]
     p = x.alpha[:, None] * y.cosh[candidates] + y.alpha[candidates]
     p -= x.stretch[:, None] * y.stretch[candidates] * inner
     i, k = (p <= _NEAR * sinh).nonzero().unbind(1)
-    for some in torch.arange(len(i), device=e.device).split(_chunk(e.shape[1])):
-        a, b = i[some], candidates[i[some], k[some]]
-        _, squared, reach = direction_gap(e, f, x, y, a, b)
-        near = 2 * ((x.radius[a] - y.radius[b]) / 2).sinh().square() + reach * squared / 2
-        p[a, k[some]] = torch.where(near > _FLOOR * reach, near, 0.0)
+    for pairs in blocks(len(i), e.shape[1], e.device, _BLOCK_ELEMENTS):
+        a, b = i[pairs], k[pairs]
+        p[a, b] = difference_form(e, f, x, y, a, candidates[a, b])
     distances: Tensor = torch.log1p(p + (p * (p + 2)).sqrt()) / curvature**0.5
     return distances
-
-
-def _products(e: Tensor, f: Tensor, picked: Tensor) -> Tensor:
-    """(N, K) inner products of each row of e with rows picked of f."""
-    rows = f.index_select(0, picked.flatten()).to(e).view(*picked.shape, f.shape[1])
-    return (rows @ e[:, :, None]).squeeze(2)
-
-
-def _chunk(floats: int) -> int:
-    """How many rows at once, with so many floats each."""
-    return max(1, _CHUNK_ELEMENTS // max(1, floats))

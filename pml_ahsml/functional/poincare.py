@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from . import distance_kernel
+from . import distance_kernel, plain_distance
 from .polar import exact_dtype
 
 # Below this squared argument sinh(a)/a and tanh(a)/a are their Taylor polynomials: the first
@@ -265,7 +265,7 @@ def distance_matrix(
     v = u if ref_tangent is tangent else ref_tangent.to(wide)
     kernel = distance_kernel.distance_matrix
     if _is_compiling():
-        kernel = distance_kernel.plain_distance_matrix
+        kernel = plain_distance.plain_distance_matrix
     with torch.autocast(tangent.device.type, enabled=False):
         return kernel(u, v, curvature, max_norm, on_ball).to(tangent.dtype)
 

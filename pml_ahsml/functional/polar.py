@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+# Below this multiple of sinh A·sinh B differences are rounding, and two rows are equal.
+_FLOOR = 2.0**-98
+
 
 class Polar(NamedTuple):
     """Rows in polar coordinates: (N,) each, in float64."""
@@ -148,6 +151,36 @@ def direction_gap(
     gap = e[i].to(x.norm).mul_((1 / x.norm[i])[:, None])
     gap -= f[j].to(y.norm).mul_((1 / y.norm[j])[:, None])
     return gap, torch.linalg.vector_norm(gap, dim=1).square(), x.sinh[i] * y.sinh[j]
+
+
+def difference_form(e: Tensor, f: Tensor, x: Polar, y: Polar, i: Tensor, j: Tensor) -> Tensor:
+    """P = cosh(√c·d) − 1 of pairs, from differences: accurate however near they are.
+
+    P = 2 sinh²((A − B)/2) + sinh A·sinh B·‖û − v̂‖²/2.
+
+    Args:
+        e: (N, D) rows.
+        f: (M, D) rows.
+        x: polar coordinates of e.
+        y: polar coordinates of f.
+        i: (P,) rows of e.
+        j: (P,) rows of f.
+
+    Returns:
+        (P,) ≥ 0 in float64, exactly 0 for equal rows.
+
+    Source:
+        This project.
+
+    Example:
+        >>> e = torch.tensor([[0.5, 0.0], [0.5, 1e-6]])
+        >>> x = polar_coordinates(row_norms(e), 1.0, 2.3, False)
+        >>> difference_form(e, e, x, x, torch.tensor([0, 0]), torch.tensor([0, 1]))
+        tensor([0.0000e+00, 2.7622e-12], dtype=torch.float64)
+    """
+    _, squared, reach = direction_gap(e, f, x, y, i, j)
+    p = 2 * ((x.radius[i] - y.radius[j]) / 2).sinh().square() + reach * squared / 2
+    return torch.where(p > _FLOOR * reach, p, 0.0)
 
 
 def left_factor(e: Tensor, x: Polar, dtype: torch.dtype) -> Tensor:

@@ -28,9 +28,9 @@ def found(e, f, candidates):
 
 
 # of all rows at once, and of one at a time
-@pytest.mark.parametrize("chunk", [1 << 19, 1])
-def test_distances_equal_the_loop(monkeypatch, chunk):
-    monkeypatch.setattr(cd, "_CHUNK_ELEMENTS", chunk)
+@pytest.mark.parametrize("block", [1 << 19, 1])
+def test_distances_equal_the_loop(monkeypatch, block):
+    monkeypatch.setattr(cd, "_BLOCK_ELEMENTS", block)
     e, f, candidates = points()
     distances = found(e, f, candidates)
     assert distances.dtype == torch.float64
