@@ -49,6 +49,7 @@ from pml_ahsml import (
     Relabelling,
     inject_label_noise,
 )
+from pml_ahsml.checks import check_count
 from pml_ahsml.data.noise_kinds import mean_similarity
 
 matplotlib.use("Agg")
@@ -174,15 +175,15 @@ def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
     ]
 
 
-def train(job: Job, data_dir: Path) -> Result:
-    """One training run, by the protocol."""
+def train(job: Job, data_dir: Path, longer: int = 1) -> Result:
+    """One training run, by the protocol, of so many times its epochs."""
     torch.set_num_threads(1)
     started = time.perf_counter()
     data = load(job.data, data_dir)
     inputs, truth = data.train
     labels = noisy_labels(job, data)
     is_noisy = labels != truth
-    steps = data.epochs * (len(labels) // BATCH_SIZE)
+    steps = num_steps(data, longer)  # as many with right labels only
     if job.run in ("clean_only", "clean_only_margins"):
         inputs, labels, is_noisy = inputs[~is_noisy], labels[~is_noisy], is_noisy[~is_noisy]
     torch.manual_seed(job.seed)
@@ -229,6 +230,11 @@ def train(job: Job, data_dir: Path) -> Result:
         trust_auroc=auroc,
         seconds=time.perf_counter() - started,
     )
+
+
+def num_steps(data: Benchmark, longer: int = 1) -> int:
+    """Batches of a training of so many times the epochs of the protocol."""
+    return longer * data.epochs * (len(data.train[1]) // BATCH_SIZE)
 
 
 def noisy_labels(job: Job, data: Benchmark) -> Tensor:
@@ -425,20 +431,30 @@ def command(arguments: argparse.Namespace) -> str:
     for name in ("datasets", "losses", "noise", "seeds", "runs"):
         values = getattr(arguments, name)
         words += [f"--{name}", *map(str, values)] if values else []
+    words += ["--longer", str(arguments.longer)] if arguments.longer > 1 else []
     return " ".join(words)
+
+
+def stem(arguments: argparse.Namespace) -> str:
+    """The name of the files with the results, of longer trainings another one."""
+    times = f"_{arguments.longer}_times" if arguments.longer > 1 else ""
+    return f"noise_{arguments.suite}{times}"
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Make the runs that are missing, then the table and the plot."""
+    check_count("longer", arguments.longer, minimum=1)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    path = arguments.output / f"noise_{arguments.suite}.csv"
+    name = stem(arguments)
+    path = arguments.output / f"{name}.csv"
     wanted = suite_jobs(arguments)
     made = {result.job for result in read_results(path)}
     missing = [job for job in wanted if job not in made]
     print(f"{len(missing)} runs to make, {len(made)} made before", flush=True)
+    one_run = functools.partial(train, data_dir=arguments.data, longer=arguments.longer)
     # processes instead of threads: torch's random numbers are global
     with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
-        finished = pool.imap(functools.partial(train, data_dir=arguments.data), missing)
+        finished = pool.imap(one_run, missing)
         for n, result in enumerate(finished, 1):
             append_result(path, result)
             print(
@@ -453,8 +469,8 @@ def main(arguments: argparse.Namespace) -> None:
     runs = arguments.runs or suite_runs(arguments.suite)
     markdown = table(rows, runs)
     head = f"Made by `{command(arguments)}`. {machine()}\n\n"
-    (arguments.output / f"noise_{arguments.suite}.md").write_text(head + markdown)
-    plot(rows, runs, arguments.output / f"noise_{arguments.suite}.png")
+    (arguments.output / f"{name}.md").write_text(head + markdown)
+    plot(rows, runs, arguments.output / f"{name}.png")
     print(markdown)
 
 
@@ -473,6 +489,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--noise", nargs="*", help="only these, as kind:rate")
     parser.add_argument("--seeds", nargs="*", type=int, help="these seeds instead of the suite's")
     parser.add_argument("--runs", nargs="*", choices=(*RUNS, *VARIANTS), help="these instead")
+    parser.add_argument(
+        "--longer",
+        type=int,
+        default=1,
+        help="train so many times the epochs, in files of their own",
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     return parser
 

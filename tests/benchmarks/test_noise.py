@@ -80,8 +80,19 @@ def test_any_loss_can_be_measured():
 
 def test_the_command_that_stands_beside_a_table_chooses_its_rows():
     words = ["--suite", "full", "--noise", "near:0.4", "pair:0.2", "--seeds", "1", "2"]
+    words += ["--longer", "3"]
     arguments = noise.parser().parse_args([*words, "--output", "elsewhere"])
     assert noise.command(arguments) == "python -m benchmarks.noise " + " ".join(words)
+
+
+def test_longer_trainings_have_so_many_times_the_steps_and_files_of_their_own():
+    data = load("digits", None)
+    assert noise.num_steps(data) == data.epochs * (len(data.train[1]) // 128)
+    assert noise.num_steps(data, 3) == 3 * noise.num_steps(data)
+    names = [noise.stem(noise.parser().parse_args(["--longer", n])) for n in ("1", "3", "4")]
+    assert names == ["noise_quick", "noise_quick_3_times", "noise_quick_4_times"]
+    with pytest.raises(ValueError, match="longer must be at least 1, got 0"):
+        noise.main(noise.parser().parse_args(["--longer", "0"]))
 
 
 def test_one_way_noise_goes_one_way():
