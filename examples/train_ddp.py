@@ -45,7 +45,8 @@ rates = [None] * world_size
 dist.all_gather_object(rates, ours.noise_rate)
 dist.barrier()  # no rank leaves while another still talks to it
 
-# All ranks have come to the same statistics, so any of them may judge or save.
+# All ranks have come to the same statistics, so any of them may judge or save. Here all do: a rank
+# that ends right after it has talked to others may be aborted, as gloo's threads still hold on.
 with torch.no_grad():
     trust = ours.trust(net(images), labels)
 if rank == 0:

@@ -8,6 +8,9 @@ from torch import Tensor
 # Elements of a block on a GPU, which waits for nothing but its own start.
 _DEVICE_ELEMENTS = 1 << 26
 
+# Elements of the embeddings of pairs that are compared one by one.
+_PAIR_ELEMENTS = 1 << 18
+
 # Rows and elements widened to float64 at once.
 _WIDE_ROWS, _WIDE_ELEMENTS = 128, 1 << 21
 
@@ -19,7 +22,7 @@ def blocks(rows: int, columns: int, device: torch.device, elements: int) -> Iter
         rows: number of rows.
         columns: elements of each.
         device: a GPU wants larger blocks.
-        elements: at once.
+        elements: at once. Rows without columns are no block.
 
     Example:
         >>> list(blocks(5, 10, torch.device("cpu"), 20))
@@ -30,6 +33,21 @@ def blocks(rows: int, columns: int, device: torch.device, elements: int) -> Iter
     step = max(1, elements // max(1, columns))
     for start in range(0, rows if columns else 0, step):
         yield slice(start, min(start + step, rows))
+
+
+def pair_blocks(pairs: int, embedding_size: int, device: torch.device) -> Iterator[slice]:
+    """Slices of pairs that are compared one by one, by their embeddings.
+
+    Args:
+        pairs: number of pairs.
+        embedding_size: D.
+        device: as of :func:`blocks`.
+
+    Example:
+        >>> list(pair_blocks(3, 128, torch.device("cpu")))
+        [slice(0, 3, None)]
+    """
+    return blocks(pairs, embedding_size, device, _PAIR_ELEMENTS)
 
 
 def wide_parts(rows: Tensor, matrix: Tensor) -> Iterator[Tensor]:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .blocks import blocks
+from .blocks import blocks, pair_blocks
 from .polar import Polar, difference_form, exact_dtype
 
 # Below this multiple of sinh A·sinh B the product in float64 has fewer than some nine digits.
@@ -51,7 +51,7 @@ def candidate_distances(
     p = x.alpha[:, None] * y.cosh[candidates] + y.alpha[candidates]
     p -= x.stretch[:, None] * y.stretch[candidates] * inner
     i, k = (p <= _NEAR * sinh).nonzero().unbind(1)
-    for pairs in blocks(len(i), e.shape[1], e.device, _BLOCK_ELEMENTS):
+    for pairs in pair_blocks(len(i), e.shape[1], e.device):
         a, b = i[pairs], k[pairs]
         p[a, b] = difference_form(e, f, x, y, a, candidates[a, b])
     distances: Tensor = torch.log1p(p + (p * (p + 2)).sqrt()) / curvature**0.5

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .blocks import blocks, take_rows, wide_parts
+from .blocks import blocks, pair_blocks, take_rows, wide_parts
 from .one_by_one import one_by_one
 from .plain_distance import plain_distance_matrix
 from .polar import Polar, direction_gap, exact_dtype, left_factor, right_factor
@@ -14,9 +14,9 @@ from .polar import Polar, direction_gap, exact_dtype, left_factor, right_factor
 # Kinds of rows; 0 is a row without near pairs.
 FEW_NEAR, MANY_NEAR = 1, 2
 
-# Elements worked on at once, of the matrix and of near pairs. A row of the matrix counts with four
-# times its embedding: where N = D the sums over pairs are as large as the matrix.
-_GRADIENT_ELEMENTS, _PAIR_ELEMENTS = 1 << 19, 1 << 18
+# Elements of the matrix worked on at once. A row counts with four times its embedding: where N = D
+# the sums over pairs are as large as the matrix.
+_GRADIENT_ELEMENTS = 1 << 19
 
 
 def matrix_gradient(
@@ -39,7 +39,8 @@ def matrix_gradient(
             whether e and f are the same rows.
         needed: whether the gradients by e, f and c are wanted.
         found: (N, M) √(P + P²/2), inf for equal rows and negative for pairs computed one by one;
-            (N,) the kinds of rows; polar coordinates of e, and of f unless they are the same.
+            (N,) the kinds of rows, 0, FEW_NEAR or MANY_NEAR; polar coordinates of e, and of f
+            unless they are the same.
 
     Returns:
         By e, by f and by c, without elements where not needed; by e alone for the same rows.
@@ -214,7 +215,7 @@ def _add_few(w: Tensor, roots: Tensor, kind: Tensor, start: int, x: _Side, y: _S
     weights = -x.scale * w[i, j].to(exact_dtype(w))
     w[i, j] = 0
     i = i + start
-    for pairs in blocks(len(i), x.e.shape[1], w.device, _PAIR_ELEMENTS):
+    for pairs in pair_blocks(len(i), x.e.shape[1], w.device):
         own, other, weight = i[pairs], j[pairs], weights[pairs]
         gap, squared, reach = direction_gap(x.e, y.e, x.polar, y.polar, own, other)
         radial = (x.polar.radius[own] - y.polar.radius[other]).sinh()

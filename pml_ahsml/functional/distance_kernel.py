@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .blocks import blocks, take_rows, wide_parts
-from .distance_gradient import matrix_gradient
+from .blocks import blocks, pair_blocks, take_rows, wide_parts
+from .distance_gradient import FEW_NEAR, MANY_NEAR, matrix_gradient
 from .one_by_one import one_by_one
 from .plain_distance import PRODUCT_FLOOR
 from .polar import (
@@ -42,9 +42,9 @@ _NEAR = {torch.float32: 2.0**-7, torch.float64: 2.0**-20}
 # number: a pair alone costs some 50 times its share of a product.
 _FEW_SHARE, _FEW = 1 / 64, 4
 
-# Elements worked on at once, of the matrix and of near pairs. Large blocks cost memory, small ones
-# wait for their threads more often.
-_BLOCK_ELEMENTS, _PAIR_ELEMENTS = 1 << 20, 1 << 18
+# Elements of the matrix worked on at once. Large blocks cost memory, small ones wait for their
+# threads more often.
+_BLOCK_ELEMENTS = 1 << 20
 
 
 def distance_matrix(
@@ -170,8 +170,9 @@ def _near_pairs(p: Tensor, x: Polar, y: Polar) -> _Near:
     has_wider = exact_dtype(p) != p.dtype
     few = max(_FEW, int(_FEW_SHARE * p.shape[1])) if has_wider else p.shape[1]
     kinds = torch.zeros(len(p), dtype=torch.uint8, device=p.device)
-    kinds[rows] = (counts > 0).to(kinds) + (counts > few)
     many = counts > few
+    kinds[rows[counts > 0]] = FEW_NEAR
+    kinds[rows[many]] = MANY_NEAR
     near.masked_fill_(many[:, None], False)
     i, j = near.nonzero().unbind(1)
     return _Near(rows[i], j, rows[many], kinds)
@@ -187,7 +188,7 @@ def _recompute(
     exact_right: Callable[[], Tensor],
 ) -> None:
     """Overwrite P of the near pairs in a block of rows."""
-    for pairs in blocks(len(near.i), e.shape[1], e.device, _PAIR_ELEMENTS):
+    for pairs in pair_blocks(len(near.i), e.shape[1], e.device):
         i, j = near.i[pairs], near.j[pairs]
         p[i, j] = difference_form(e, f, x, y, i, j).to(p)
     for rows in wide_parts(near.many, p):

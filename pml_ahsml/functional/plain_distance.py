@@ -13,10 +13,11 @@ PRODUCT_FLOOR = 2.0**-46
 def plain_distance_matrix(
     e: Tensor, f: Tensor, curvature: float | Tensor, max_norm: float, on_ball: bool
 ) -> Tensor:
-    """The same from ordinary operations in float64: any number of derivatives, no branches.
+    """All pairs, from ordinary operations in float64: any number of derivatives, no branches.
 
-    For what the autograd function does not do itself: second derivatives, and torch.compile. Near
-    pairs have the accuracy of a product in float64: below some 2e-7 of their norm rows coincide.
+    For what the autograd function of ``distance_kernel`` does not do: second derivatives, and
+    torch.compile. Near pairs have the accuracy of a product in float64: below some 2e-7 of their
+    norm rows coincide.
 
     Args:
         e: (N, D) rows.

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from pml_ahsml.functional import blocks
 from pml_ahsml.functional import candidate_distances as cd
 from pml_ahsml.functional.polar import polar_coordinates, row_norms
 from tests import reference
@@ -31,6 +32,7 @@ def found(e, f, candidates):
 @pytest.mark.parametrize("block", [1 << 19, 1])
 def test_distances_equal_the_loop(monkeypatch, block):
     monkeypatch.setattr(cd, "_BLOCK_ELEMENTS", block)
+    monkeypatch.setattr(blocks, "_PAIR_ELEMENTS", block)
     e, f, candidates = points()
     distances = found(e, f, candidates)
     assert distances.dtype == torch.float64

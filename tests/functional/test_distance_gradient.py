@@ -10,9 +10,9 @@ from tests.near_rows import mixed
 @pytest.mark.parametrize("block", [50, 1 << 18])
 def test_gradients_are_those_of_the_plain_form_over_blocks(monkeypatch, same, block):
     for module, names in (
-        (distance_kernel, ("_BLOCK", "_PAIR")),
-        (distance_gradient, ("_GRADIENT", "_PAIR")),
-        (blocks, ("_WIDE",)),
+        (distance_kernel, ("_BLOCK",)),
+        (distance_gradient, ("_GRADIENT",)),
+        (blocks, ("_PAIR", "_WIDE")),
     ):
         for name in names:
             monkeypatch.setattr(module, name + "_ELEMENTS", block)
