@@ -12,6 +12,7 @@ from pytorch_metric_learning.reducers import BaseReducer
 from torch import Tensor
 
 from ..checks import check_count, check_embeddings, check_labels
+from ..distances import PoincareDistance
 from ..functional import class_means as cm
 from ..functional import label_posterior as lp
 from ..statistics import Belief, ClassStatistics, LabelNoiseModel
@@ -159,8 +160,12 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
                 f"terms cannot be added, got {num_views}"
             )
         noise_model = LabelNoiseModel(num_classes, warmup=warmup, class_counts=class_counts)
+        distance = getattr(wrapped_loss.inner_loss(loss), "distance", None)
         class_statistics = ClassStatistics(
-            num_classes, embedding_size, getattr(wrapped_loss.inner_loss(loss), "distance", None)
+            num_classes,
+            embedding_size,
+            distance,
+            centred=not isinstance(distance, PoincareDistance),
         )
         super().__init__(**kwargs)
         # what the base class has just made; the properties below show the wrapped loss's own
@@ -437,6 +442,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         classes = cm.Groups.by(labels)
         weights = cm.robust_weights(points, classes, weights)
         self.class_statistics.learn(points, classes, weights)
+        self.class_statistics.recentre(embeddings)
 
     def _checked_batch(
         self,

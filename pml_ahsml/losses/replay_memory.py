@@ -8,6 +8,10 @@ from torch import Tensor
 from ..checks import check_count
 from ..statistics.module_with_tables import ModuleWithTables
 
+# A class has at most so many times its samples after a batch has been filled up: what is wrong in
+# a batch that is nearly lost would otherwise be compared with all that is remembered.
+_MOST = 2
+
 
 class ReplayMemory(ModuleWithTables):
     """Remembers recent embeddings and hands them out by class, the newest first.
@@ -15,8 +19,8 @@ class ReplayMemory(ModuleWithTables):
     A batch of 32 classes × 4 samples in which half of the labels are wrong keeps two right samples
     a class: fewer positive and fewer negative pairs than the loss and its sampler were set up for.
     Replacing each sample that is left out by a remembered one of the same class brings the batch
-    back to its composition, without changing how many pairs the loss sees. Remembered embeddings
-    carry no gradient.
+    back to its composition. Remembered embeddings carry no gradient, so where much is left out,
+    more of them take part (:meth:`stand_ins`).
 
     Args:
         size: embeddings remembered, ≥ 1. Eight batches are old enough to hold several samples of
@@ -81,16 +85,23 @@ class ReplayMemory(ModuleWithTables):
         return self.embeddings[self._rows(chosen)], labels[chosen]
 
     def stand_ins(self, given: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-        """Remembered samples for what the classes of a batch have lost.
+        """Remembered samples that fill up the classes of a batch that has lost some of its rows.
+
+        With M of N rows kept a class that has n of the N is filled up to n·N/M, rounded down, and
+        to 2n at most. So M rows with a gradient are compared with N²/M rows: as many pairs as N
+        rows have among themselves.
 
         Args:
             given: (N,) labels of the batch as given.
             kept: (M,) labels of the rows that take part.
 
         Returns:
-            (V, D) embeddings and (V,) classes, at most as many of a class as it has lost.
+            (V, D) embeddings and (V,) classes.
         """
-        return self.newest(given[occurrence(given) >= count_of(given, kept)])
+        classes, counts = given.unique(return_counts=True)
+        filled = (counts * len(given) // max(1, len(kept))).clamp_max(_MOST * counts)
+        missing = filled - count_of(classes, kept)
+        return self.newest(classes.repeat_interleave(missing.clamp_min(0)))
 
     def get_extra_state(self) -> dict[str, Tensor]:
         """The tables, newest first."""

@@ -26,6 +26,10 @@ _GAIN_SMOOTHING = 0.9
 # Weight of a visit above which at least one of its samples counts in full, or nearly so.
 _TRUSTED = 0.5
 
+# Of the way from the centre to the mean of a batch: some five batches are averaged, few enough to
+# follow a network that moves all embeddings.
+_CENTRE_STEP = 0.2
+
 # Centroids that are widened to float64 at once: a block of them fits into a cache.
 _BLOCK = 1 << 10
 
@@ -42,6 +46,11 @@ class ClassStatistics(ModuleWithTables):
     normalised and placed at the clip radius of a default PoincareDistance; all points being at one
     radius, the geodesic distance is then a monotone function of the angle.
 
+    A young network moves all embeddings together, and centroids, which are of the past, stay
+    behind. What all have in common says nothing about classes, so with ``centred=True`` the
+    directions are those in which normalised embeddings lie from their running mean c,
+    (û − c)/‖û − c‖: labels are ranked as well as without some fifteen batches later.
+
     Args:
         num_classes: K ≥ 2.
         embedding_size: D ≥ 1.
@@ -57,9 +66,11 @@ class ClassStatistics(ModuleWithTables):
         max_compared_classes: with up to so many classes each sample is compared with all; with
             more, with its nearest 64 and with 64 evenly spaced others that stand for the rest, so
             that the tables of a batch do not grow with the number of classes.
+        centred: whether directions are taken from the running mean of all embeddings. Not with a
+            PoincareDistance, in which the origin means something.
 
     Raises:
-        ValueError: for an option outside its range.
+        ValueError: for an option outside its range, and ``centred=True`` with a PoincareDistance.
 
     Source:
         This project; class-wise divergence in hyperbolic space is AHSML's idea.
@@ -76,6 +87,7 @@ class ClassStatistics(ModuleWithTables):
 
     means: Tensor
     visits: Tensor
+    centre: Tensor
     innovation: Tensor
     neighbour_distances: Tensor
     neighbour_weights: Tensor
@@ -89,12 +101,15 @@ class ClassStatistics(ModuleWithTables):
         momentum: float = 0.7,
         max_exact_classes: int = 1000,
         max_compared_classes: int = 1 << 15,
+        centred: bool = False,
     ) -> None:
         check_count("num_classes", num_classes, minimum=2)
         check_count("embedding_size", embedding_size, minimum=1)
         check_in_interval("momentum", momentum, 0.0, 1.0)
         check_count("max_exact_classes", max_exact_classes, minimum=0)
         check_count("max_compared_classes", max_compared_classes, minimum=max_exact_classes)
+        if centred and isinstance(distance, PoincareDistance):
+            raise ValueError("centred must be False with a PoincareDistance, got True")
         super().__init__()
         self.num_classes = num_classes
         self.embedding_size = embedding_size
@@ -105,6 +120,9 @@ class ClassStatistics(ModuleWithTables):
         self.distance = distance if isinstance(distance, PoincareDistance) else PoincareDistance()
         self.register_table("means", torch.zeros(num_classes, embedding_size + 1))
         self.register_table("visits", torch.zeros(num_classes))
+        self.centred = centred
+        # zeros before the first batch, which is centred by its own mean
+        self.register_table("centre", torch.zeros(embedding_size))
         # mean squared distance of a visit from the running mean of its class, and what of it
         # comes from the visit's being a sample; both smoothed alike from 0 on
         self.register_table("innovation", torch.zeros(2))
@@ -142,7 +160,25 @@ class ClassStatistics(ModuleWithTables):
         if self.keeps_norm:
             return self.distance.to_tangent(self.distance.maybe_normalize(embeddings)).detach()
         directions = torch.nn.functional.normalize(embeddings, dim=1)
+        if self.centred:
+            centre = torch.where(self.centre.any(), self.centre, directions.mean(0))
+            directions = torch.nn.functional.normalize(directions - centre, dim=1)
         return directions * self.distance.clip_radius
+
+    @torch.no_grad()
+    def recentre(self, embeddings: Tensor) -> None:
+        """Move the centre a fifth of the way to the mean direction of a batch: c ← c + (ū − c)/5.
+
+        Part of :meth:`update`; to be called after :meth:`learn`, whose points lie about the old
+        centre.
+
+        Args:
+            embeddings: (N, D), N ≥ 1.
+        """
+        if self.centred:
+            mean = torch.nn.functional.normalize(embeddings.float(), dim=1).mean(0)
+            old = torch.where(self.centre.any(), self.centre, mean)
+            self.centre.copy_(old.lerp(mean, _CENTRE_STEP))
 
     @torch.no_grad()
     def update(self, embeddings: Tensor, labels: Tensor, weights: Tensor | None = None) -> None:
@@ -182,6 +218,7 @@ class ClassStatistics(ModuleWithTables):
         self.on(embeddings.device)
         classes = cm.Groups.by(labels.to(embeddings.device, torch.long))
         self.learn(self._points(embeddings), classes, weights)
+        self.recentre(embeddings)
 
     @torch.no_grad()
     def learn(self, points: Tensor, groups: cm.Groups, weights: Tensor) -> None:

@@ -1,3 +1,4 @@
+import math
 from collections import Counter
 
 import pytest
@@ -52,14 +53,26 @@ def test_bad_sizes_are_refused():
         ReplayMemory(0, 2)
 
 
-def test_as_many_stand_in_as_a_class_has_lost():
+@pytest.mark.parametrize("lost", [0, 1, 5, 10, 15, 19, 20])
+def test_classes_are_filled_up_to_as_many_pairs_as_in_the_whole_batch(lost):
+    memory = ReplayMemory(size=200, embedding_size=1)
+    memory.push(torch.randn(200, 1), torch.arange(200) % 4)
+    given = torch.tensor([0] * 10 + [1] * 6 + [2] * 3 + [3])
+    kept = given[torch.randperm(20)[lost:]]
+    _, labels = memory.stand_ins(given, kept)
+    for k, n in ((0, 10), (1, 6), (2, 3), (3, 1)):
+        filled = 2 * n if lost > 10 else math.floor(n * 20 / (20 - lost))
+        assert (labels == k).sum() == filled - (kept == k).sum()
+
+
+def test_a_class_is_filled_up_with_what_is_remembered_of_it():
     memory = ReplayMemory(size=8, embedding_size=1)
     memory.push(torch.arange(6.0)[:, None], torch.tensor([0, 0, 0, 1, 2, 2]))
     given = torch.tensor([0, 0, 0, 1, 1, 2])
-    kept = torch.tensor([0, 1, 2])  # two of class 0 and one of class 1 are lost
+    kept = torch.tensor([0, 1, 2])  # half is lost: five of class 0, three of 1 and one of 2 missing
     embeddings, labels = memory.stand_ins(given, kept)
-    assert labels.tolist() == [0, 0, 1]
-    assert embeddings.squeeze(1).tolist() == [0.0, 1.0, 3.0]
+    assert labels.tolist() == [0, 0, 0, 1, 2]
+    assert embeddings.squeeze(1).tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
 
 
 def test_nothing_stands_in_for_a_class_that_others_were_moved_to():

@@ -330,3 +330,40 @@ def test_candidates_come_close_to_all_classes(wrong, views):
     assert models[0].spread == pytest.approx(models[1].spread, rel=0.05)
     # of a class that is no candidate nothing is known; over the classes that averages out
     assert (models[0].balance - models[1].balance).abs().mean() < 0.02
+
+
+def test_directions_are_taken_from_the_running_mean_of_all():
+    statistics, centre = ClassStatistics(K, D, centred=True), None
+    for embeddings, labels, _ in batches(5):
+        embeddings += 3  # what all of them have in common
+        directions = embeddings / embeddings.norm(dim=1, keepdim=True)
+        mean = directions.mean(0)
+        offsets = directions - (mean if centre is None else centre)
+        expected = 2.3 * offsets / offsets.norm(dim=1, keepdim=True)
+        torch.testing.assert_close(statistics.tangent(embeddings), expected)
+        statistics.update(embeddings, labels)
+        centre = mean if centre is None else 0.8 * centre + 0.2 * mean
+    torch.testing.assert_close(statistics.centre, centre)
+
+
+def test_centroids_keep_up_with_a_network_that_moves_everything():
+    errors = {}
+    for centred in (False, True):
+        statistics, wrong = ClassStatistics(64, 16, centred=centred), []
+        torch.manual_seed(0)
+        places, shift = 0.3 * torch.randn(64, 16), torch.zeros(16)
+        for step in range(80):
+            shift += 0.1 * torch.randn(16)
+            labels = torch.randperm(64)[:16].repeat_interleave(2)
+            embeddings = places[labels] + shift + 0.1 * torch.randn(32, 16)
+            if step >= 20:
+                nearest = statistics.distances(embeddings).argmin(1)
+                wrong.append((nearest != labels).float().mean())
+            statistics.update(embeddings, labels)
+        errors[centred] = torch.stack(wrong).mean()
+    assert errors[True] < 2 / 3 * errors[False]
+
+
+def test_the_origin_of_a_poincare_distance_stays_where_it_is():
+    with pytest.raises(ValueError, match="centred must be False with a PoincareDistance, got True"):
+        ClassStatistics(K, D, PoincareDistance(), centred=True)
