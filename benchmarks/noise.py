@@ -44,6 +44,7 @@ from benchmarks.prism import Prism
 from pml_ahsml import (
     AdaptiveMargins,
     AdaptiveNoiseAwareLoss,
+    ClassStatistics,
     LabelNoiseModel,
     PoincareKNN,
     Relabelling,
@@ -67,6 +68,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no_memory": {"relabel": Relabelling(memory_size=0)},
     "no_threshold": {"relabel": Relabelling(trust_threshold=0.5)},
     "no_counts": {},  # of which class is labelled as which, see make_loss
+    "no_centre": {},  # directions as they are, not from their running mean, see make_loss
     "ours_class_counts": {},  # told how often each label occurs, see make_loss
     "ours_views": {"num_views": 2},
     "ours_views_all_margins": {"num_views": 2, "margins": _ALL_MARGINS},
@@ -137,6 +139,7 @@ def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
             ("clinc", "Triplet", "near:0.4"),
             ("hwu", "SupCon", "symmetric:0.5"),
             ("hwu", "MultiSimilarity", "pair:0.2"),
+            ("omniglot", "MultiSimilarity", "symmetric:0.5"),
         ]
     elif arguments.suite == "losses":
         rows = [("hwu", loss, "near:0.4") for loss in arguments.losses or LOSSES]
@@ -285,6 +288,8 @@ def make_loss(job: Job, class_counts: Tensor, is_noisy: Tensor) -> torch.nn.Modu
         wrapper = AdaptiveNoiseAwareLoss(loss, num_classes, EMBEDDING_SIZE, **options)
         if job.run == "no_counts":
             wrapper.noise_model = LabelNoiseModel(num_classes, max_counted_classes=0)
+        elif job.run == "no_centre":
+            wrapper.class_statistics = ClassStatistics(num_classes, EMBEDDING_SIZE)
         return wrapper
     return loss
 

@@ -326,8 +326,8 @@ def report(figures: dict[str, Any], machine: str) -> str:
         f"{BATCH_SIZE} with 150 classes, with a loss alone and wrapped in an "
         "AdaptiveNoiseAwareLoss with default options, past its warm-up; wrong labels are other "
         "classes at random. Ratios are medians over the rounds in which both take turns. "
-        '"Rows" are what the wrapped loss is called with: for samples left out remembered ones '
-        f"stand in. {machine}\n",
+        '"Rows" are what the wrapped loss is called with, remembered samples among them. '
+        f"{machine}\n",
         table(
             ["loss", "wrong labels", "alone ms", "wrapped ms", "wrapped / alone", "rows"],
             [

@@ -26,10 +26,10 @@ class Relabelling:
        than ``gap`` times the typical distance between neighbouring classes. The second condition
        keeps the model from following its own guesses where classes lie close, which is where a
        posterior that has been trained on them is overconfident;
-    2. for each sample that is then still left out a remembered embedding of a trusted sample of its
-       class takes part, without a gradient, if its trust exceeds ``trust_threshold`` now, too: what
-       was trusted while features were poor need not be. It makes up for the pairs that were lost,
-       and outvotes wrong labels that have been believed;
+    2. remembered embeddings of trusted samples take part, without a gradient, if their trust
+       exceeds ``trust_threshold`` now, too: what was trusted while features were poor need not be.
+       Where M of N rows are left, a class that has n of the N is filled up to n·N/M, at most 2n.
+       It makes up for the pairs that were lost, and outvotes wrong labels that have been believed;
     3. as a right label left out has become cheap and a wrong one kept has not, the wrapped loss
        sees a label as given only with trust above ``trust_threshold`` instead of ½.
 

@@ -18,9 +18,8 @@ class ReplayMemory(ModuleWithTables):
 
     A batch of 32 classes × 4 samples in which half of the labels are wrong keeps two right samples
     a class: fewer positive and fewer negative pairs than the loss and its sampler were set up for.
-    Replacing each sample that is left out by a remembered one of the same class brings the batch
-    back to its composition. Remembered embeddings carry no gradient, so where much is left out,
-    more of them take part (:meth:`stand_ins`).
+    Remembered samples of the same classes bring the batch back to its composition. They carry no
+    gradient, so that more of them take part than were left out (:meth:`stand_ins`).
 
     Args:
         size: embeddings remembered, ≥ 1. Eight batches are old enough to hold several samples of

@@ -49,7 +49,7 @@ class ClassStatistics(ModuleWithTables):
     A young network moves all embeddings together, and centroids, which are of the past, stay
     behind. What all have in common says nothing about classes, so with ``centred=True`` the
     directions are those in which normalised embeddings lie from their running mean c,
-    (û − c)/‖û − c‖: labels are ranked as well as without some fifteen batches later.
+    (û − c)/‖û − c‖, which follows the batches (:meth:`recentre`).
 
     Args:
         num_classes: K ≥ 2.
@@ -66,7 +66,8 @@ class ClassStatistics(ModuleWithTables):
         max_compared_classes: with up to so many classes each sample is compared with all; with
             more, with its nearest 64 and with 64 evenly spaced others that stand for the rest, so
             that the tables of a batch do not grow with the number of classes.
-        centred: whether directions are taken from the running mean of all embeddings. Not with a
+        centred: whether directions are taken from the running mean of all embeddings. By default
+            they are not, so that centroids are directions of embeddings. Never with a
             PoincareDistance, in which the origin means something.
 
     Raises:

@@ -127,11 +127,12 @@ def test_batches_hold_four_samples_of_a_class():
 
 def test_every_run_of_the_ablation_has_a_loss():
     jobs = noise.suite_jobs(noise.parser().parse_args(["--suite", "ablation", "--seeds", "0"]))
-    for job in jobs:
-        noise.make_loss(job, CLASS_COUNTS, IS_NOISY)
     runs = {job.run for job in jobs if job.loss == "Triplet"}
     assert {"ours", "no_margins"} <= runs
     assert runs.isdisjoint({"ours_views_all_margins", "ahsml_views_all_margins"})
+    of_run = {job.run: noise.make_loss(job, CLASS_COUNTS, IS_NOISY) for job in jobs}
+    assert of_run["ours"].class_statistics.centred
+    assert not of_run["no_centre"].class_statistics.centred
 
 
 def test_only_the_run_that_is_told_the_class_counts_knows_them():
