@@ -32,13 +32,25 @@ def test_weighted_means_equal_the_loop():
 
 def test_robust_weights_equal_the_loop():
     x, groups, weights = points_and_groups()
-    means, of_rows = naive_means(x, groups, weights), groups.of_rows
-    found = cm.robust_weights(x, groups, weights)
-    for i in range(N):
-        rows = [j for j in range(N) if of_rows[j] == of_rows[i]]
-        distances = {j: float((x[j] - means[of_rows[j]]).norm()) for j in rows}
-        expected = float(weights[i]) * (min(distances.values()) / distances[i]) ** 2
-        assert float(found[i]) == pytest.approx(expected, rel=1e-9)
+    of_rows, expected = groups.of_rows, weights
+    for _ in range(2):
+        means, steps = naive_means(x, groups, expected), []
+        for i in range(N):
+            rows = [j for j in range(N) if of_rows[j] == of_rows[i]]
+            distances = {j: float((x[j] - means[of_rows[j]]).norm()) for j in rows}
+            steps.append(float(weights[i]) * (min(distances.values()) / distances[i]) ** 2)
+        expected = torch.tensor(steps, dtype=torch.float64)
+    torch.testing.assert_close(cm.robust_weights(x, groups, weights), expected, rtol=1e-9, atol=0)
+
+
+def test_two_of_four_samples_outweigh_two_that_lie_elsewhere():
+    # two right ones in one place and two of other classes, as far from these as from each other
+    x = torch.eye(3, dtype=torch.float64)[[0, 0, 1, 2]]
+    groups, ones = cm.Groups.by(torch.zeros(4)), torch.ones(4, dtype=torch.float64)
+    weights = cm.robust_weights(x, groups, ones)
+    assert weights[:2].tolist() == [1, 1]
+    # d² from the mean is 3/8 for the right ones and 7/8 for the others, then 27/200 and 247/200
+    assert weights[2:].tolist() == pytest.approx([27 / 247] * 2)
 
 
 def test_samples_alone_or_all_in_one_place_count_in_full():
