@@ -159,7 +159,10 @@ def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
                 ("small_cluster:0.25", "one_way:0.2", "instance:0.3", "open_set:0.3"),
             ),
             *(("omniglot", "MultiSimilarity", f"symmetric:{r}") for r in (0.2, 0.5)),
-            *(("synthetic", "MultiSimilarity", noise) for noise in ("symmetric:0.3", "none:0")),
+            *(
+                ("synthetic", "MultiSimilarity", noise)
+                for noise in ("symmetric:0.3", "symmetric:0.5", "none:0")
+            ),
         ]
     chosen = [
         (data, loss, noise)

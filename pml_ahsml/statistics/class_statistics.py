@@ -162,7 +162,7 @@ class ClassStatistics(ModuleWithTables):
             return self.distance.to_tangent(self.distance.maybe_normalize(embeddings)).detach()
         directions = torch.nn.functional.normalize(embeddings, dim=1)
         if self.centred:
-            centre = torch.where(self.centre.any(), self.centre, directions.mean(0))
+            centre = torch.where(self.centre.any(), self.centre, _mean(directions))
             directions = torch.nn.functional.normalize(directions - centre, dim=1)
         return directions * self.distance.clip_radius
 
@@ -177,7 +177,7 @@ class ClassStatistics(ModuleWithTables):
             embeddings: (N, D), N ≥ 1.
         """
         if self.centred:
-            mean = torch.nn.functional.normalize(embeddings.float(), dim=1).mean(0)
+            mean = _mean(torch.nn.functional.normalize(embeddings.float(), dim=1))
             old = torch.where(self.centre.any(), self.centre, mean)
             self.centre.copy_(old.lerp(mean, _CENTRE_STEP))
 
@@ -418,3 +418,8 @@ class ClassStatistics(ModuleWithTables):
 
     def _curvature(self) -> float:
         return float(self.distance.curvature)
+
+
+def _mean(directions: Tensor) -> Tensor:
+    """(D,) the mean of the rows, summed in float64: the order of the rows then does not show."""
+    return directions.mean(0, dtype=exact_dtype(directions)).to(directions)

@@ -346,6 +346,16 @@ def test_directions_are_taken_from_the_running_mean_of_all():
     torch.testing.assert_close(statistics.centre, centre)
 
 
+def test_the_order_of_the_rows_does_not_show():
+    statistics = [ClassStatistics(K, D, centred=True) for _ in range(2)]
+    for embeddings, labels, _ in batches(5):
+        order = torch.randperm(len(labels))
+        statistics[0].update(embeddings, labels)
+        statistics[1].update(embeddings[order], labels[order])
+        assert torch.equal(statistics[0].centre, statistics[1].centre)
+        assert torch.equal(statistics[0].means, statistics[1].means)
+
+
 def test_centroids_keep_up_with_a_network_that_moves_everything():
     errors = {}
     for centred in (False, True):
