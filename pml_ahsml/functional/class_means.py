@@ -77,11 +77,10 @@ def weighted_means(points: Tensor, groups: Groups, weights: Tensor) -> tuple[Ten
 def robust_weights(points: Tensor, groups: Groups, weights: Tensor) -> Tensor:
     """Weights in which the points far from the others of their class count less.
 
-    w_i·(min_{j∈g} d_j / d_i)² for i in group g, with d_i = ‖x_i − x̄_g‖; x̄_g is the mean with such
-    weights about the mean by w. These are two steps from the mean towards the place where most
-    points of the class are. If of four samples two are right and lie in one place, a wrong one
-    counts 3/7 of a right one after the first step and a ninth after the second. Many steps would
-    end at a single sample.
+    Twice v_i ← w_i·(min_{j∈g} d_j / d_i)² for i in group g, with d_i = ‖x_i − x̄_g‖ from the mean by
+    the weights v before, at first v = w: two steps towards the place where most points of the class
+    are. If of four samples two are right and lie in one place, a wrong one counts 3/7 of a right
+    one after the first step and a ninth after the second. Many steps would end at a single sample.
 
     Args:
         points: (N, D).
