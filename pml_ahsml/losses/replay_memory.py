@@ -87,8 +87,8 @@ class ReplayMemory(ModuleWithTables):
         """Remembered samples that fill up the classes of a batch that has lost some of its rows.
 
         With M of N rows kept a class that has n of the N is filled up to n·N/M, rounded down, and
-        to 2n at most. So M rows with a gradient are compared with N²/M rows: as many pairs as N
-        rows have among themselves.
+        to 2n at most. Within that limit M rows with a gradient are compared with N²/M rows: as many
+        pairs as N rows have among themselves.
 
         Args:
             given: (N,) labels of the batch as given.
