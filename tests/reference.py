@@ -80,9 +80,9 @@ def violating_pairs(
     return positives, negatives
 
 
-def likelihood(d: list[float], temperature: float, balance: list[float]) -> list[float]:
-    """p_i(k) = softmax_k(−d_k/τ − b_k)."""
-    return _softmax([-x / temperature - b for x, b in zip(d, balance, strict=True)])
+def likelihood(d: list[float], temperature: float, sizes: list[float]) -> list[float]:
+    """p_i(k) ∝ n_k·exp(−d_k/τ)."""
+    return _softmax([math.log(n) - x / temperature for x, n in zip(d, sizes, strict=True)])
 
 
 def transition(divergence: Tensor, noise_rate: float, spread: float) -> list[list[float]]:

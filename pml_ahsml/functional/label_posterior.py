@@ -14,15 +14,15 @@ from torch import Tensor
 def class_log_likelihood(
     distances: Tensor,
     temperature: float,
-    balance: Tensor,
+    log_sizes: Tensor,
 ) -> Tensor:
-    """Log-likelihood of each class: log p_i(k) = log softmax_k( −d(h_i, μ_k)/τ − b_k ).
+    """Log-likelihood of each class: log p_i(k) = log softmax_k( log n_k − d(h_i, μ_k)/τ ).
 
     Args:
         distances: (N, K) geodesic distances of the samples to the class centroids; inf for classes
             that have no centroid yet: they get probability 0.
         temperature: τ > 0, in units of the distance.
-        balance: (K,) or (N, K) b_k, which keeps one class from swallowing the others.
+        log_sizes: (K,) or (N, K) log n_k, how large the classes are beside each other.
 
     Returns:
         (N, K) log-probabilities; rows sum to 1 after exp, given that any class is seen.
@@ -35,7 +35,7 @@ def class_log_likelihood(
         >>> class_log_likelihood(d, 1.0, torch.zeros(3)).exp()
         tensor([[0.7311, 0.2689, 0.0000]])
     """
-    return torch.sub(-balance, distances, alpha=1 / temperature).log_softmax(dim=1)
+    return torch.sub(log_sizes, distances, alpha=1 / temperature).log_softmax(dim=1)
 
 
 def label_posterior(log_likelihood: Tensor, log_prior: Tensor) -> Tensor:

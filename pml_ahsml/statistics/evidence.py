@@ -66,19 +66,6 @@ class Evidence:
             return values
         return values.masked_fill(self.candidates.weights > 1, 0)
 
-    def mean_by_class(self, values: Tensor) -> Tensor:
-        """(K,): the mean over the samples of what each class has in its columns.
-
-        Args:
-            values: (N, K) or (N, C); those of classes that are no candidates count as 0.
-        """
-        if self.candidates is None:
-            return values.mean(0)
-        classes, weights = self.candidates
-        each = values / weights.clamp_min(1)
-        sums = values.new_zeros(len(self.seen)).index_add_(0, classes.flatten(), each.flatten())
-        return sums / len(values)
-
     def for_all_classes(self, posterior: Tensor) -> Tensor:
         """(N, K): a distribution over the columns, spread evenly where one stands for several.
 

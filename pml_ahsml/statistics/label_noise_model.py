@@ -31,21 +31,16 @@ _ENOUGH = 0.5
 # on its way from the start to where it belongs it moves by .1 in some twenty batches.
 _SETTLED, _WINDOW = 0.1, 50
 
-_BALANCE_STEP = 0.05
-# Keeps the log-ratio of class shares finite for classes absent from a batch.
-_BALANCE_FLOOR = 1e-4
-
 
 class LabelNoiseModel(ModuleWithTables):
     """Noise rate ε, temperature τ and confusion spread σ, learnt from the labels as given.
 
-    p_i(k) = softmax_k( −d(h_i, μ_k)/τ − b_k ), T_ky = 1 − ε or ε·softmax_{y≠k}( −d(μ_k, μ_y)/σ ),
-    and the posterior over the true class is t_i(k) ∝ p_i(k)·T_{k,y_i}. One Adam step a batch on
+    p_i(k) ∝ (N_k + 1)·exp(−d(h_i, μ_k)/τ), T_ky = 1 − ε or ε·softmax_{y≠k}( −d(μ_k, μ_y)/σ ), and
+    the posterior over the true class is t_i(k) ∝ p_i(k)·T_{k,y_i}. One Adam step a batch on
     (logit ε, log τ, log σ) raises mean_i log Σ_k p_i(k)·T_{k,y_i}; the network gets no gradient.
-    b_k pulls the mean of p(k) over the samples to the share of samples labelled k. With
-    ``class_counts`` N it pulls it to the mean of what the labels alone say, by Bayes' rule:
-    N_k·T_{k,y_i} / Σ_j N_j·T_{j,y_i}. Of a small class that is drawn as often as a large one most
-    labels may be wrong, and a batch holds more samples of the large classes than labels of them.
+    N_k is how many samples have been labelled k, in the batches seen or, by ``class_counts``, in
+    the training set: where small classes are drawn as often as large ones, most of what is
+    labelled as a small one by mistake is of a large one, and may be more than what belongs there.
 
     Of samples that belong to no class the likelihood learns nothing, as any label is as likely as
     any other, and the network learns in time to place them with their labels. So ε is held at what
@@ -103,7 +98,6 @@ class LabelNoiseModel(ModuleWithTables):
     adam_mean: Tensor
     adam_square: Tensor
     adam_steps: Tensor
-    balance: Tensor
     label_counts: Tensor
     smoothed: Tensor
     far_labels: Tensor
@@ -135,10 +129,9 @@ class LabelNoiseModel(ModuleWithTables):
         self.register_table("adam_mean", torch.zeros(3))
         self.register_table("adam_square", torch.zeros(3))
         self.register_table("adam_steps", torch.zeros(()))
-        self.register_table("balance", torch.zeros(num_classes))
         self.register_table("label_counts", counts)
-        # sum of the smoothing weights, and of the weighted ε
-        self.register_table("smoothed", torch.zeros(2))
+        # sum of the smoothing weights, of the weighted ε, and of the weighted shares not trusted
+        self.register_table("smoothed", torch.zeros(3))
         # sum of the smoothing weights, and of the weighted S, P and B
         self.register_table("far_labels", torch.zeros(4))
         # ε after each of the last batches, newest first; inf for batches that have not been
@@ -177,9 +170,14 @@ class LabelNoiseModel(ModuleWithTables):
 
     @property
     def noise_rate(self) -> float:
-        """ε, the share of wrong labels in the batches seen, smoothed; nan before warm-up ends."""
-        weight, total = self.smoothed.tolist()
-        return total / weight if weight > 0 else math.nan
+        """Share of wrong labels in the batches seen, smoothed; nan before the warm-up ends.
+
+        The larger of ε and of the share of labels that are not trusted. ε is learnt without what
+        has been counted and is too small where neighbours are confused; of samples that belong to
+        no class the labels are trusted although ε knows of them.
+        """
+        weight, *sums = self.smoothed.tolist()
+        return max(sums) / weight if weight > 0 else math.nan
 
     @property
     def temperature(self) -> float:
@@ -235,7 +233,7 @@ class LabelNoiseModel(ModuleWithTables):
         return lp.taken_at_their_word(posterior, labels, ~evidence.seen[labels])
 
     def update(self, evidence: Evidence, labels: Tensor) -> None:
-        """Learn from one batch: one step on ε, τ and σ, one on the balance.
+        """Learn from one batch: one step on ε, τ and σ.
 
         Args:
             evidence: where the samples and their labels lie among the classes.
@@ -256,15 +254,16 @@ class LabelNoiseModel(ModuleWithTables):
         if not known.all():
             belief = belief.select(known)
         if len(belief.labels) and belief.evidence.seen.sum() > 1:
-            self._balance(belief)  # before the step: by the ε and σ that the belief comes from
             self._step(belief)
             self._hold(belief)
             self._count(belief)
         self.adam_steps += 1
         rate = self.log_parameters[0].sigmoid()
         self.recent = torch.cat([rate[None], self.recent[:-1]])
-        if self.is_warm:
-            self.smoothed.lerp_(torch.stack([torch.ones_like(rate), rate]), 1 - _SMOOTHING)
+        if self.is_warm and len(belief.labels):
+            distrusted = (~lp.trusted_labels(belief.trust)).to(rate).mean()
+            latest = torch.stack([torch.ones_like(rate), rate, distrusted])
+            self.smoothed.lerp_(latest, 1 - _SMOOTHING)
 
     def _numbers(self) -> tuple[float, float, float]:
         """ε, τ and σ."""
@@ -272,8 +271,10 @@ class LabelNoiseModel(ModuleWithTables):
         return 1 / (1 + math.exp(-logit)), math.exp(log_temperature), math.exp(log_spread)
 
     def _log_likelihood(self, evidence: Evidence, temperature: float) -> Tensor:
-        balance = _per_column(evidence, self.balance)
-        return lp.class_log_likelihood(evidence.distances, temperature, balance)
+        log_sizes = evidence.by_column(self.label_counts.log1p())
+        if evidence.candidates is not None:
+            log_sizes = log_sizes + evidence.candidates.weights.log()
+        return lp.class_log_likelihood(evidence.distances, temperature, log_sizes)
 
     def _step(self, belief: Belief) -> None:
         evidence = belief.evidence
@@ -332,32 +333,6 @@ class LabelNoiseModel(ModuleWithTables):
         counts = self.confusion_counts
         if counts is not None and weights is None and self.is_warm and self.has_settled:
             counts.learn(belief.by_distances, belief.labels, divergence, self.spread)
-
-    def _balance(self, belief: Belief) -> None:
-        mean_share = belief.evidence.mean_by_class(belief.likelihood)
-        gap = ((mean_share + _BALANCE_FLOOR) / (self._share(belief) + _BALANCE_FLOOR)).log_()
-        step = _BALANCE_STEP * min(1.0, len(belief.labels) / self.num_classes)
-        self.balance.add_(gap.clamp_(-1, 1), alpha=step)
-        self.balance -= self.balance.mean()
-
-    def _share(self, belief: Belief) -> Tensor:
-        """(K,) what share of the samples should be of each class, before one looks at them."""
-        share = self.label_counts / self.label_counts.sum()
-        if self.counts_labels:
-            return share
-        evidence, log_z = belief.evidence, belief.normaliser.log_z
-        columns = evidence.own_columns(belief.labels)
-        noise_rate, _, spread = self._numbers()
-        prior = cp.log_prior(evidence.label_distances, columns, log_z, noise_rate, spread)
-        surprise = -(share + _BALANCE_FLOOR).log()
-        by_label = lp.label_posterior(-_per_column(evidence, surprise), prior)
-        return evidence.mean_by_class(by_label)
-
-
-def _per_column(evidence: Evidence, penalties: Tensor) -> Tensor:
-    """(K,) or (N, C): the penalty of each class, log w less for a column that stands for w."""
-    columns = evidence.by_column(penalties)
-    return columns if evidence.candidates is None else columns - evidence.candidates.weights.log()
 
 
 def _to_unconstrained(values: tuple[float, float, float]) -> Tensor:

@@ -15,9 +15,9 @@ def setting():
     points = torch.randn(K, 3, dtype=torch.float64)
     divergence = torch.cdist(points, points)
     distances = torch.cdist(torch.randn(N, 3, dtype=torch.float64), points)
-    balance = 0.3 * torch.randn(K, dtype=torch.float64)
+    sizes = 1 + 9 * torch.rand(K, dtype=torch.float64)
     labels = torch.tensor([0, 1, 2, 3, 4, 0])
-    return distances, divergence, balance, labels
+    return distances, divergence, sizes, labels
 
 
 def prior_of(divergence, labels, noise_rate, spread):
@@ -27,29 +27,29 @@ def prior_of(divergence, labels, noise_rate, spread):
 
 @pytest.mark.parametrize(("noise_rate", "spread"), [(0.1, 0.2), (0.5, 1.0), (0.9, 50.0)])
 def test_posterior_is_bayes_rule_written_out(noise_rate, spread):
-    distances, divergence, balance, labels = setting()
-    p = lp.class_log_likelihood(distances, 0.4, balance)
+    distances, divergence, sizes, labels = setting()
+    p = lp.class_log_likelihood(distances, 0.4, sizes.log())
     prior = prior_of(divergence, labels, noise_rate, spread)
     posterior = lp.label_posterior(p, prior)
     table = reference.transition(divergence, noise_rate, spread)
     for i in range(N):
-        likelihood = reference.likelihood(distances[i].tolist(), 0.4, balance.tolist())
+        likelihood = reference.likelihood(distances[i].tolist(), 0.4, sizes.tolist())
         expected, _ = reference.posterior(likelihood, table, int(labels[i]))
         assert p[i].exp().tolist() == pytest.approx(likelihood)
         assert posterior[i].tolist() == pytest.approx(expected)
 
 
 def test_unseen_classes_take_no_part():
-    distances, divergence, balance, labels = setting()
+    distances, divergence, sizes, labels = setting()
     distances[:, 3] = torch.inf
     divergence[3], divergence[:, 3] = torch.inf, torch.inf
-    p = lp.class_log_likelihood(distances, 0.4, balance)
+    p = lp.class_log_likelihood(distances, 0.4, sizes.log())
     rows = labels != 3
     posterior = lp.label_posterior(p, prior_of(divergence, labels, 0.3, 0.7))[rows]
     others = [0, 1, 2, 4]
     small = reference.transition(divergence[others][:, others], 0.3, 0.7)
     for row, d, label in zip(posterior, distances[rows], labels[rows].tolist(), strict=True):
-        likelihood = reference.likelihood(d[others].tolist(), 0.4, balance[others].tolist())
+        likelihood = reference.likelihood(d[others].tolist(), 0.4, sizes[others].tolist())
         expected, _ = reference.posterior(likelihood, small, others.index(label))
         assert row[others].tolist() == pytest.approx(expected)
         assert row[3] == 0
@@ -57,7 +57,7 @@ def test_unseen_classes_take_no_part():
 
 @pytest.mark.parametrize(("noise_rate", "spread"), [(0.1, 0.2), (0.5, 1.0), (0.8, 5.0)])
 def test_the_slope_is_that_of_the_marginal_likelihood(noise_rate, spread):
-    distances, divergence, balance, labels = setting()
+    distances, divergence, sizes, labels = setting()
     start = torch.tensor(
         [math.log(noise_rate / (1 - noise_rate)), math.log(0.4), math.log(spread)],
         dtype=torch.float64,
@@ -67,11 +67,11 @@ def test_the_slope_is_that_of_the_marginal_likelihood(noise_rate, spread):
         table = reference.transition(divergence, float(x[0].sigmoid()), float(x[2].exp()))
         total = 0.0
         for d, y in zip(distances.tolist(), labels.tolist(), strict=True):
-            p = reference.likelihood(d, float(x[1].exp()), balance.tolist())
+            p = reference.likelihood(d, float(x[1].exp()), sizes.tolist())
             total += math.log(reference.posterior(p, table, y)[1])
         return total / N
 
-    p = lp.class_log_likelihood(distances, 0.4, balance)
+    p = lp.class_log_likelihood(distances, 0.4, sizes.log())
     posterior = lp.label_posterior(p, prior_of(divergence, labels, noise_rate, spread))
     _, mean_distance = cp.log_normaliser(all_neighbours(divergence), spread)
     trust = posterior.gather(1, labels[:, None]).squeeze(1)
@@ -85,12 +85,12 @@ def test_the_slope_is_that_of_the_marginal_likelihood(noise_rate, spread):
 
 def test_the_slope_by_the_spread_keeps_its_digits_where_hardly_anything_is_confused():
     # its sign is what Adam goes by
-    distances, divergence, balance, labels = setting()
+    distances, divergence, sizes, labels = setting()
     slopes = []
     for dtype in (torch.float64, torch.float32):
         d, between = distances.to(dtype), divergence.to(dtype)
         d[torch.arange(N), labels] = 0
-        p = lp.class_log_likelihood(d + 5 * (d > 0), 0.4, balance.to(dtype))
+        p = lp.class_log_likelihood(d + 5 * (d > 0), 0.4, sizes.log().to(dtype))
         posterior = lp.label_posterior(p, prior_of(between, labels, 0.007, 0.7))
         trust = posterior.gather(1, labels[:, None]).squeeze(1)
         _, mean = cp.log_normaliser(all_neighbours(between), 0.7)
