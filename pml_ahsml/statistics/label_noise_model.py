@@ -271,7 +271,7 @@ class LabelNoiseModel(ModuleWithTables):
         return 1 / (1 + math.exp(-logit)), math.exp(log_temperature), math.exp(log_spread)
 
     def _log_likelihood(self, evidence: Evidence, temperature: float) -> Tensor:
-        log_sizes = evidence.by_column(self.label_counts.log1p())
+        log_sizes = evidence.by_column(self.label_counts).log1p()
         if evidence.candidates is not None:
             log_sizes = log_sizes + evidence.candidates.weights.log()
         return lp.class_log_likelihood(evidence.distances, temperature, log_sizes)
