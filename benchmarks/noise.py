@@ -67,6 +67,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no_relabelling": {"relabel": Relabelling(confidence=1.0)},
     "no_memory": {"relabel": Relabelling(memory_size=0)},
     "no_threshold": {"relabel": Relabelling(trust_threshold=0.5)},
+    "no_neighbours": {"neighbour_memory": 0},
     "no_counts": {},  # of which class is labelled as which, see make_loss
     "no_centre": {},  # directions as they are, not from their running mean, see make_loss
     "ours_class_counts": {},  # told how often each label occurs, see make_loss

@@ -15,8 +15,9 @@ from ..checks import check_count, check_embeddings, check_labels
 from ..distances import PoincareDistance
 from ..functional import class_means as cm
 from ..functional import label_posterior as lp
-from ..statistics import Belief, ClassStatistics, LabelNoiseModel
+from ..statistics import Belief, ClassStatistics, LabelNoiseModel, NeighbourMemory
 from ..statistics.gather import gather_batch
+from ..statistics.neighbour_memory import SHORTEST_MEMORY
 from . import view_pairs, wrapped_loss
 from .adaptive_margins import AdaptiveMargins, choose_margins
 from .batch import Batch
@@ -89,6 +90,11 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         class_counts: (K,) training samples per class, as labelled:
             ``labels.bincount(minlength=num_classes)``. Worth giving where classes differ in size
             and a sampler draws them alike; by default the labels seen are counted.
+        neighbour_memory: how many of the last samples are remembered for their nearest to vote on
+            what a sample is, ≥ 256, or 0 for none: a ``NeighbourMemory``. Worth some 1,024 where
+            classes lie in several places each, as handwritten digits do before a network has
+            brought together what is written in different ways. Without effect with more than a
+            quarter as many classes.
         sync: under plain DistributedDataParallel, learn from the samples of all ranks, so that all
             ranks hold the same statistics. Not inside a DistributedLossWrapper, which hands over
             all samples by itself, unless that has efficient=True, with which it does not.
@@ -138,6 +144,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         relabel: Relabelling | None = _DEFAULT_RELABELLING,
         num_views: int = 1,
         class_counts: Tensor | None = None,
+        neighbour_memory: int = 1024,
         sync: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -159,7 +166,12 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
                 f"num_views must be 1 for a {type(loss).__name__} with a DoNothingReducer, whose "
                 f"terms cannot be added, got {num_views}"
             )
-        noise_model = LabelNoiseModel(num_classes, warmup=warmup, class_counts=class_counts)
+        noise_model = LabelNoiseModel(
+            num_classes,
+            warmup=warmup,
+            class_counts=class_counts,
+            neighbours=_neighbours(num_classes, embedding_size, neighbour_memory),
+        )
         distance = getattr(wrapped_loss.inner_loss(loss), "distance", None)
         class_statistics = ClassStatistics(
             num_classes,
@@ -489,3 +501,12 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         check_labels(names[1], labels, len(embeddings), self.num_classes)
         # as indices: torch takes uint8 for a mask
         return labels.to(embeddings.device, torch.long)
+
+
+def _neighbours(num_classes: int, embedding_size: int, size: int) -> NeighbourMemory | None:
+    check_count("neighbour_memory", size, minimum=0)
+    if size == 0:
+        return None
+    if size < SHORTEST_MEMORY:
+        raise ValueError(f"neighbour_memory must be 0 or at least {SHORTEST_MEMORY}, got {size}")
+    return NeighbourMemory(num_classes, embedding_size, size)

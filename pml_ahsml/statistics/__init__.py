@@ -5,5 +5,13 @@ from .class_statistics import ClassStatistics
 from .confusion_counts import ConfusionCounts
 from .evidence import Evidence
 from .label_noise_model import LabelNoiseModel
+from .neighbour_memory import NeighbourMemory
 
-__all__ = ["Belief", "ClassStatistics", "ConfusionCounts", "Evidence", "LabelNoiseModel"]
+__all__ = [
+    "Belief",
+    "ClassStatistics",
+    "ConfusionCounts",
+    "Evidence",
+    "LabelNoiseModel",
+    "NeighbourMemory",
+]

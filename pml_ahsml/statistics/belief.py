@@ -1,6 +1,6 @@
 """What the label model makes of a batch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -16,11 +16,13 @@ class Belief:
         evidence: what it goes by.
         labels: (N,) labels as given.
         likelihood: (N, K) p_i(k), by the columns of the evidence.
-        by_distances: (N, K) t_i(k) by the distances alone, likewise: what is learnt from.
+        by_distances: (N, K) t_i(k) without what has been counted, likewise: what is learnt from.
         posterior: (N, K) t_i(k) by what has been counted, too: what labels are judged by. Rows of
             labels whose class is unseen mean nothing, in either.
         trust: (N,) q_i, the posterior of the label as given.
         normaliser: (K,), or (N, C) for candidates, log Z_k and E_k of the confusion prior.
+        neighbours: (N, k) labels of the nearest remembered samples, or None where none are asked.
+        votes: (N, K) their votes, or None.
     """
 
     evidence: Evidence
@@ -30,6 +32,8 @@ class Belief:
     posterior: Tensor
     trust: Tensor
     normaliser: Normaliser
+    neighbours: Tensor | None = None
+    votes: Tensor | None = None
 
     @property
     def normaliser_of_all_classes(self) -> Normaliser | None:
@@ -39,12 +43,15 @@ class Belief:
     def select(self, rows: Tensor) -> "Belief":
         """The belief about some samples, a (N,) bool mask."""
         normaliser = self.normaliser_of_all_classes
-        return Belief(
-            self.evidence.select(rows),
-            self.labels[rows],
-            self.likelihood[rows],
-            self.by_distances[rows],
-            self.posterior[rows],
-            self.trust[rows],
-            normaliser or Normaliser(*(table[rows] for table in self.normaliser)),
+        return replace(
+            self,
+            evidence=self.evidence.select(rows),
+            labels=self.labels[rows],
+            likelihood=self.likelihood[rows],
+            by_distances=self.by_distances[rows],
+            posterior=self.posterior[rows],
+            trust=self.trust[rows],
+            normaliser=normaliser or Normaliser(*(table[rows] for table in self.normaliser)),
+            neighbours=None if self.neighbours is None else self.neighbours[rows],
+            votes=None if self.votes is None else self.votes[rows],
         )

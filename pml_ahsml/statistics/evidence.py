@@ -25,6 +25,7 @@ class Evidence:
         neighbourhoods: of all classes, for the normaliser of the confusion prior.
         seen: (K,) bool: the classes that have a centroid.
         candidates: the classes of the columns, or None for all.
+        view_ids: (N,) which sample each row is a view of, or None where each row is a sample.
     """
 
     points: Tensor
@@ -33,6 +34,7 @@ class Evidence:
     neighbourhoods: Neighbourhoods
     seen: Tensor
     candidates: Candidates | None = None
+    view_ids: Tensor | None = None
 
     def own_columns(self, labels: Tensor) -> Tensor:
         """(N,) the column of each sample's label."""
@@ -96,6 +98,7 @@ class Evidence:
             distances=self.distances[rows],
             label_distances=self.label_distances[rows],
             candidates=candidates and Candidates(*(table[rows] for table in candidates)),
+            view_ids=None if self.view_ids is None else self.view_ids[rows],
         )
 
     def averaged(self, view_ids: Tensor) -> "Evidence":
@@ -104,7 +107,7 @@ class Evidence:
         Args:
             view_ids: (N,) integers; views of one sample share theirs, and their candidates.
         """
-        return replace(self, distances=mean_over_views(self.distances, view_ids))
+        return replace(self, distances=mean_over_views(self.distances, view_ids), view_ids=view_ids)
 
 
 def mean_over_views(values: Tensor, view_ids: Tensor) -> Tensor:

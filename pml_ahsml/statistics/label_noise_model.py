@@ -9,17 +9,19 @@ from torch.optim.adam import adam
 from ..checks import check_count, check_positive
 from ..functional import confusion_prior as cp
 from ..functional import label_posterior as lp
+from ..functional import neighbour_votes as nv
 from ..functional import random_labels as rl
 from .belief import Belief
 from .confusion_counts import ConfusionCounts
-from .evidence import Evidence
+from .evidence import Evidence, mean_over_views
 from .module_with_tables import ModuleWithTables
+from .neighbour_memory import NeighbourMemory
 
-# Start and range of ε, τ and σ (a share; geodesic lengths). The ranges are wide enough for
-# every data set tried and keep the softmaxes away from overflow while the network is young.
-_START = (0.2, 0.1, 1.0)
-_LOWEST = (0.007, 0.01, 0.05)
-_HIGHEST = (0.9, 2.0, 50.0)
+# Start and range of ε, τ, σ and β (a share; geodesic lengths; per vote). The ranges are wide enough
+# for every data set tried and keep the softmaxes away from overflow while the network is young.
+_START = (0.2, 0.1, 1.0, 0.2)
+_LOWEST = (0.007, 0.01, 0.05, 0.003)
+_HIGHEST = (0.9, 2.0, 50.0, 3.0)
 
 # The raw ε moves by .03 from batch to batch; over some fifty batches that averages out.
 _SMOOTHING = 0.98
@@ -58,6 +60,10 @@ class LabelNoiseModel(ModuleWithTables):
     the counts: all, where these differ from S by chance alone. What is learnt, C included, is
     learnt from t_i(k) by T, so that no count confirms itself.
 
+    With ``neighbours``, the nearest of the samples seen last vote, too, with their labels as given:
+    p_i(k) ∝ (N_k + 1)·exp(−d(h_i, μ_k)/τ + β·v_ik), and β is learnt like τ. Where classes lie in
+    one place each, centroids say all and β falls.
+
     Args:
         num_classes: K ≥ 2.
         warmup: batches before the model is believed: ``noise_rate`` is nan until then. With 25 it
@@ -67,6 +73,7 @@ class LabelNoiseModel(ModuleWithTables):
             where classes differ in size and a sampler draws them alike. By default the labels seen
             are counted.
         lr: step size of Adam. 0.05 reaches any noise rate within some 75 batches.
+        neighbours: a ``NeighbourMemory`` for the same classes, or None to go by centroids alone.
         max_counted_classes: with up to so many classes it is counted which are labelled as which;
             with more, the table would be large and mostly empty.
 
@@ -110,6 +117,7 @@ class LabelNoiseModel(ModuleWithTables):
         warmup: int = 25,
         class_counts: Tensor | None = None,
         lr: float = 0.05,
+        neighbours: NeighbourMemory | None = None,
         max_counted_classes: int = 1000,
     ) -> None:
         check_count("num_classes", num_classes, minimum=2)
@@ -121,13 +129,16 @@ class LabelNoiseModel(ModuleWithTables):
         self.warmup = warmup
         self.lr = lr
         self.counts_labels = class_counts is None
-        self._range = _to_unconstrained(_LOWEST), _to_unconstrained(_HIGHEST)
+        # without neighbours there is no β
+        num_parameters = 3 if neighbours is None else 4
+        values = (v[:num_parameters] for v in (_START, _LOWEST, _HIGHEST))
+        start, *self._range = map(_to_unconstrained, values)
         counts = torch.zeros(num_classes)
         if class_counts is not None:
             counts = _check_class_counts(class_counts, num_classes)
-        self.register_table("log_parameters", _to_unconstrained(_START))
-        self.register_table("adam_mean", torch.zeros(3))
-        self.register_table("adam_square", torch.zeros(3))
+        self.register_table("log_parameters", start)
+        self.register_table("adam_mean", torch.zeros(num_parameters))
+        self.register_table("adam_square", torch.zeros(num_parameters))
         self.register_table("adam_steps", torch.zeros(()))
         self.register_table("label_counts", counts)
         # sum of the smoothing weights, of the weighted ε, and of the weighted shares not trusted
@@ -136,6 +147,7 @@ class LabelNoiseModel(ModuleWithTables):
         self.register_table("far_labels", torch.zeros(4))
         # ε after each of the last batches, newest first; inf for batches that have not been
         self.register_table("recent", torch.full((_WINDOW,), torch.inf))
+        self.neighbours = neighbours
         is_counted = num_classes <= max_counted_classes
         self.confusion_counts = ConfusionCounts(num_classes) if is_counted else None
 
@@ -189,6 +201,11 @@ class LabelNoiseModel(ModuleWithTables):
         """σ, a geodesic length, small if neighbours are confused, large if anything is."""
         return self._numbers()[2]
 
+    @property
+    def vote_weight(self) -> float:
+        """β, what a neighbour's vote adds to log p; 0 where no neighbours are asked."""
+        return math.exp(self.log_parameters[3]) if self.neighbours is not None else 0.0
+
     @torch.no_grad()
     def believe(self, evidence: Evidence, labels: Tensor, beside: Belief | None = None) -> Belief:
         """What the model makes of a batch, as it stands.
@@ -204,7 +221,8 @@ class LabelNoiseModel(ModuleWithTables):
         """
         noise_rate, temperature, spread = self._numbers()
         columns = evidence.own_columns(labels)
-        log_likelihood = self._log_likelihood(evidence, temperature)
+        neighbours, votes = self._ask_neighbours(evidence, labels)
+        log_likelihood = self._log_likelihood(evidence, temperature, votes)
         normaliser = None if beside is None else beside.normaliser_of_all_classes
         if normaliser is None:
             normaliser = cp.log_normaliser(evidence.column_neighbourhoods(), spread)
@@ -217,7 +235,17 @@ class LabelNoiseModel(ModuleWithTables):
                 posterior = lp.label_posterior(log_likelihood, counted)
         trust = posterior.gather(1, columns[:, None]).squeeze(1)
         likelihood = log_likelihood.exp_()
-        return Belief(evidence, labels, likelihood, by_distances, posterior, trust, normaliser)
+        return Belief(
+            evidence,
+            labels,
+            likelihood,
+            by_distances,
+            posterior,
+            trust,
+            normaliser,
+            neighbours,
+            votes,
+        )
 
     def posterior(self, evidence: Evidence, labels: Tensor) -> Tensor:
         """Posterior over the true class of each sample, given its place and its label.
@@ -250,6 +278,7 @@ class LabelNoiseModel(ModuleWithTables):
         """
         if self.counts_labels:
             self.label_counts += torch.bincount(belief.labels, minlength=self.num_classes)
+        everything = belief
         known = belief.evidence.seen[belief.labels]
         if not known.all():
             belief = belief.select(known)
@@ -257,6 +286,9 @@ class LabelNoiseModel(ModuleWithTables):
             self._step(belief)
             self._hold(belief)
             self._count(belief)
+        if self.neighbours is not None:
+            points, labels = everything.evidence.points, everything.labels
+            self.neighbours.learn(points, labels, everything.neighbours)
         self.adam_steps += 1
         rate = self.log_parameters[0].sigmoid()
         self.recent = torch.cat([rate[None], self.recent[:-1]])
@@ -267,13 +299,32 @@ class LabelNoiseModel(ModuleWithTables):
 
     def _numbers(self) -> tuple[float, float, float]:
         """ε, τ and σ."""
-        logit, log_temperature, log_spread = self.log_parameters.tolist()
+        logit, log_temperature, log_spread = self.log_parameters[:3].tolist()
         return 1 / (1 + math.exp(-logit)), math.exp(log_temperature), math.exp(log_spread)
 
-    def _log_likelihood(self, evidence: Evidence, temperature: float) -> Tensor:
+    def _ask_neighbours(
+        self, evidence: Evidence, labels: Tensor
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """(N, k) labels of the nearest remembered samples and (N, K) their votes, if any."""
+        memory = self.neighbours
+        if memory is None or evidence.candidates is not None:
+            return None, None
+        neighbours = memory.neighbours(evidence.points)
+        if neighbours is None:
+            return None, None
+        votes = memory.votes(neighbours, labels)
+        if evidence.view_ids is not None:
+            votes = mean_over_views(votes, evidence.view_ids)
+        return neighbours, votes
+
+    def _log_likelihood(
+        self, evidence: Evidence, temperature: float, votes: Tensor | None
+    ) -> Tensor:
         log_sizes = evidence.by_column(self.label_counts).log1p()
         if evidence.candidates is not None:
             log_sizes = log_sizes + evidence.candidates.weights.log()
+        if votes is not None:
+            log_sizes = log_sizes + self.vote_weight * votes
         return lp.class_log_likelihood(evidence.distances, temperature, log_sizes)
 
     def _step(self, belief: Belief) -> None:
@@ -287,8 +338,10 @@ class LabelNoiseModel(ModuleWithTables):
             evidence.label_distances.nan_to_num(posinf=0),
             belief.normaliser.mean_distance,
             columns,
-            self.log_parameters,
+            self.log_parameters[:3],
         )
+        if self.neighbours is not None:
+            gradient = torch.cat([gradient, -self._vote_gradient(belief)])
         adam(
             [self.log_parameters],
             [gradient],
@@ -306,6 +359,14 @@ class LabelNoiseModel(ModuleWithTables):
             maximize=False,
         )
         self.log_parameters.clamp_(*(end.to(self.log_parameters) for end in self._range))
+
+    def _vote_gradient(self, belief: Belief) -> Tensor:
+        slope = 0.0
+        if belief.votes is not None:
+            slope = nv.weight_gradient(
+                belief.by_distances, belief.likelihood, belief.votes, self.vote_weight
+            )
+        return self.log_parameters.new_tensor([slope])
 
     def _hold(self, belief: Belief) -> None:
         """Keep ε from falling below the share of random labels, once it has settled."""
@@ -335,10 +396,10 @@ class LabelNoiseModel(ModuleWithTables):
             counts.learn(belief.by_distances, belief.labels, divergence, self.spread)
 
 
-def _to_unconstrained(values: tuple[float, float, float]) -> Tensor:
-    """(logit ε, log τ, log σ)."""
-    noise_rate, temperature, spread = values
-    return torch.tensor([_logit(noise_rate), math.log(temperature), math.log(spread)])
+def _to_unconstrained(values: tuple[float, ...]) -> Tensor:
+    """(logit ε, log τ, log σ) and, where there is one, log β."""
+    noise_rate, *others = values
+    return torch.tensor([_logit(noise_rate), *map(math.log, others)])
 
 
 def _logit(share: float) -> float:

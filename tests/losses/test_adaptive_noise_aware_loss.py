@@ -498,6 +498,18 @@ def test_a_call_that_the_wrapped_loss_refuses_changes_nothing():
             ValueError,
             "class_counts must be",
         ),
+        (
+            losses.ContrastiveLoss(),
+            {"neighbour_memory": 255},
+            ValueError,
+            "neighbour_memory must be 0 or at least 256, got 255",
+        ),
+        (
+            losses.ContrastiveLoss(),
+            {"neighbour_memory": None},
+            TypeError,
+            "neighbour_memory must be an integer",
+        ),
     ],
 )
 def test_bad_options_are_refused(loss, options, error, message):
@@ -765,7 +777,8 @@ def test_with_very_many_classes_a_batch_is_compared_with_candidates():
 def test_a_model_that_cannot_tell_leaves_the_likeliest_rows_to_learn_from():
     embeddings, labels, is_noisy = batch(100)
     wrapper = warmed(losses.MultiSimilarityLoss())
-    wrapper.noise_model.log_parameters[:2] = torch.tensor([3.3, 0.7])  # ε = .96, τ = 2
+    # ε = .96, τ = 2, and neighbours next to unheard
+    wrapper.noise_model.log_parameters[:] = torch.tensor([3.3, 0.7, 0.0, -6.0])
     trust = wrapper.trust(embeddings, labels)
     assert trust[trust > 0.5].sum() < trust.sum() / 2
     _, gradient = value_and_gradient(wrapper, embeddings, labels)

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pml_ahsml import LabelNoiseModel, inject_label_noise
+from pml_ahsml import ClassStatistics, LabelNoiseModel, inject_label_noise
+from pml_ahsml.functional import poincare
 from pml_ahsml.functional.candidate_classes import Candidates
-from pml_ahsml.statistics import Evidence
+from pml_ahsml.statistics import Evidence, NeighbourMemory
 from tests import reference
 from tests.neighbourhoods import all_neighbours
 
@@ -114,6 +115,102 @@ def test_one_step_is_adam_on_the_marginal_likelihood():
         assert float(model.adam_mean[i]) == pytest.approx(0.1 * slope, rel=1e-2, abs=1e-6)
         moved = float(model.log_parameters[i]) - float(start[i])
         assert moved == pytest.approx(-0.05 * math.copysign(1, slope), rel=1e-2)
+
+
+def asked(n: int):
+    """Evidence of n samples, and a model whose neighbour memory is filled."""
+    divergence, samples, generator = world()
+    memory = NeighbourMemory(K, 3, size=256)
+    model = LabelNoiseModel(K, neighbours=memory)
+
+    def some(count: int):
+        truth, distances = samples(count)
+        # far from saying the same as the distances
+        vectors = torch.randn(count, 3, generator=generator, dtype=torch.float64)
+        points = poincare.hyperboloid_lift(vectors, 0.1)
+        return truth, replace(evidence_of(distances, divergence, truth), points=points)
+
+    labels, evidence = some(200)
+    memory.learn(evidence.points, labels, None)
+    labels, evidence = some(n)
+    neighbours = memory.neighbours(evidence.points)
+    assert neighbours is not None
+    votes = memory.votes(neighbours, labels)
+    assert (votes.max(1).values > 1).any()
+    return model, divergence, labels, evidence, votes.double().tolist()
+
+
+def with_votes(distances, temperature, weight, votes) -> list[float]:
+    """p_i(k) ∝ exp(−d_k/τ + β·v_k)."""
+    return reference.likelihood(distances, temperature, [math.exp(weight * v) for v in votes])
+
+
+def test_votes_of_neighbours_are_part_of_the_likelihood():
+    model, divergence, labels, evidence, votes = asked(6)
+    assert model.vote_weight == pytest.approx(0.2)
+    posterior = model.posterior(evidence, labels)
+    table = reference.transition(divergence, 0.2, 1.0)
+    for i, distances in enumerate(evidence.distances.tolist()):
+        p = with_votes(distances, 0.1, 0.2, votes[i])
+        expected, _ = reference.posterior(p, table, int(labels[i]))
+        assert posterior[i].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_one_step_on_the_weight_of_votes_is_adam_on_the_marginal_likelihood():
+    model, divergence, labels, evidence, votes = asked(64)
+    table = reference.transition(divergence, 0.2, 1.0)
+
+    def loss(log_weight: float) -> float:
+        total = 0.0
+        for d, v, y in zip(evidence.distances.tolist(), votes, labels.tolist(), strict=True):
+            p = with_votes(d, 0.1, math.exp(log_weight), v)
+            total -= math.log(reference.posterior(p, table, y)[1])
+        return total / len(labels)
+
+    model.update(evidence, labels)
+    start = math.log(0.2)
+    slope = (loss(start + 1e-5) - loss(start - 1e-5)) / 2e-5
+    assert float(model.adam_mean[3]) == pytest.approx(0.1 * slope, rel=1e-2)
+    moved = math.log(model.vote_weight) - start
+    assert moved == pytest.approx(-0.05 * math.copysign(1, slope), rel=1e-2)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_neighbours_tell_a_class_in_two_places_from_wrong_labels(seed):
+    """A fifth of each class lies where the next class is nearest, and is taken for that."""
+    generator = torch.Generator().manual_seed(seed)
+    places = torch.randn(6, 8, generator=generator)
+    places = torch.stack([places, places.roll(-1, 0) + 0.8 * places.roll(2, 0)], 1)
+
+    def draw():
+        truth = torch.randint(6, (128,), generator=generator)
+        elsewhere = (torch.rand(128, generator=generator) < 0.2).long()
+        points = places[truth, elsewhere] + 0.2 * torch.randn(128, 8, generator=generator)
+        labels = inject_label_noise(truth, 0.3, num_classes=6, generator=generator)[0]
+        return truth, elsewhere == 1, points, labels
+
+    shares, rates = [], []
+    for neighbours in (None, NeighbourMemory(6, 8)):
+        model, statistics = LabelNoiseModel(6, neighbours=neighbours), ClassStatistics(6, 8)
+        found = []
+        for step in range(150):
+            truth, elsewhere, points, labels = draw()
+            if step == 0:
+                statistics.update(points, labels)
+            belief = model.believe(statistics.evidence(points, labels), labels)
+            if step >= 100:
+                trusted, right = belief.trust > 0.5, labels == truth
+                found.append([trusted[right & elsewhere], trusted[~right]])
+            model.learn(belief)
+            statistics.update(points, labels, (0.1 + 0.9 * (belief.trust > 0.5).float()))
+        rates.append(model.noise_rate)
+        shares.append([torch.cat(rows).float().mean().item() for rows in zip(*found, strict=True)])
+    (right_without, _), (right_with, wrong_with) = shares
+    assert right_without < 0.5
+    assert right_with > 0.9
+    assert wrong_with < 0.1
+    assert rates[0] > 0.35
+    assert rates[1] == pytest.approx(0.3, abs=0.02)
 
 
 def learnt(mislabelled, divergence, samples, **options):
