@@ -6,6 +6,9 @@ from torch import Tensor
 # Agreement is kept from 0 and 1, where there is nothing left to compare.
 _LOWEST, _HIGHEST = 0.01, 0.99
 
+# Rows compared at once: a whole data set may be asked about.
+_BLOCK = 4096
+
 
 def nearest_rows(points: Tensor, others: Tensor, count: int) -> Tensor:
     """The nearest of other points of the hyperboloid: the largest Minkowski inner products.
@@ -27,8 +30,10 @@ def nearest_rows(points: Tensor, others: Tensor, count: int) -> Tensor:
         >>> nearest_rows(x, others, 1)
         tensor([[1]])
     """
-    products = torch.addmm(-points[:, :1] * others[:, 0], points[:, 1:], others[:, 1:].T)
-    return products.topk(count, dim=1).indices
+    # the inner product, with the sign of the time coordinate
+    signed = torch.cat([-others[:, :1], others[:, 1:]], dim=1).T
+    rows = [(block @ signed).topk(count, dim=1).indices for block in points.split(_BLOCK)]
+    return torch.cat(rows)
 
 
 def rank_weights(agreement: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ class Belief:
         evidence: what it goes by.
         labels: (N,) labels as given.
         likelihood: (N, K) p_i(k), by the columns of the evidence.
-        by_distances: (N, K) t_i(k) without what has been counted, likewise: what is learnt from.
+        without_counts: (N, K) t_i(k) without what has been counted, likewise: what is learnt from.
         posterior: (N, K) t_i(k) by what has been counted, too: what labels are judged by. Rows of
             labels whose class is unseen mean nothing, in either.
         trust: (N,) q_i, the posterior of the label as given.
@@ -28,7 +28,7 @@ class Belief:
     evidence: Evidence
     labels: Tensor
     likelihood: Tensor
-    by_distances: Tensor
+    without_counts: Tensor
     posterior: Tensor
     trust: Tensor
     normaliser: Normaliser
@@ -48,7 +48,7 @@ class Belief:
             evidence=self.evidence.select(rows),
             labels=self.labels[rows],
             likelihood=self.likelihood[rows],
-            by_distances=self.by_distances[rows],
+            without_counts=self.without_counts[rows],
             posterior=self.posterior[rows],
             trust=self.trust[rows],
             normaliser=normaliser or Normaliser(*(table[rows] for table in self.normaliser)),

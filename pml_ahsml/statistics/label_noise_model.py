@@ -228,9 +228,9 @@ class LabelNoiseModel(ModuleWithTables):
             normaliser = cp.log_normaliser(evidence.column_neighbourhoods(), spread)
         log_z = normaliser.log_z
         prior = cp.log_prior(evidence.label_distances, columns, log_z, noise_rate, spread)
-        by_distances = posterior = lp.label_posterior(log_likelihood, prior)
+        without_counts = posterior = lp.label_posterior(log_likelihood, prior)
         if self.confusion_counts is not None:
-            counted = self.confusion_counts.log_prior(prior, columns, noise_rate, by_distances)
+            counted = self.confusion_counts.log_prior(prior, columns, noise_rate, without_counts)
             if counted is not None:
                 posterior = lp.label_posterior(log_likelihood, counted)
         trust = posterior.gather(1, columns[:, None]).squeeze(1)
@@ -239,7 +239,7 @@ class LabelNoiseModel(ModuleWithTables):
             evidence,
             labels,
             likelihood,
-            by_distances,
+            without_counts,
             posterior,
             trust,
             normaliser,
@@ -331,9 +331,9 @@ class LabelNoiseModel(ModuleWithTables):
         evidence = belief.evidence
         columns = evidence.own_columns(belief.labels)
         gradient = -lp.marginal_gradient(
-            belief.by_distances,
+            belief.without_counts,
             belief.likelihood,
-            belief.by_distances.gather(1, columns[:, None]).squeeze(1),
+            belief.without_counts.gather(1, columns[:, None]).squeeze(1),
             evidence.distances.nan_to_num(posinf=0),  # of classes that are unseen
             evidence.label_distances.nan_to_num(posinf=0),
             belief.normaliser.mean_distance,
@@ -364,7 +364,7 @@ class LabelNoiseModel(ModuleWithTables):
         slope = 0.0
         if belief.votes is not None:
             slope = nv.weight_gradient(
-                belief.by_distances, belief.likelihood, belief.votes, self.vote_weight
+                belief.without_counts, belief.likelihood, belief.votes, self.vote_weight
             )
         return self.log_parameters.new_tensor([slope])
 
@@ -393,7 +393,7 @@ class LabelNoiseModel(ModuleWithTables):
         divergence, weights = belief.evidence.neighbourhoods
         counts = self.confusion_counts
         if counts is not None and weights is None and self.is_warm and self.has_settled:
-            counts.learn(belief.by_distances, belief.labels, divergence, self.spread)
+            counts.learn(belief.without_counts, belief.labels, divergence, self.spread)
 
 
 def _to_unconstrained(values: tuple[float, ...]) -> Tensor:

@@ -7,7 +7,9 @@ from pml_ahsml.functional import neighbour_votes as nv
 from pml_ahsml.functional import poincare
 
 
-def test_nearest_rows_are_those_of_the_smallest_geodesic_distance():
+@pytest.mark.parametrize("block", [4096, 3])
+def test_nearest_rows_are_those_of_the_smallest_geodesic_distance(block, monkeypatch):
+    monkeypatch.setattr(nv, "_BLOCK", block)
     generator = torch.Generator().manual_seed(0)
     tangent = torch.randn(30, 4, generator=generator, dtype=torch.float64)
     points = poincare.hyperboloid_lift(tangent, 0.1)

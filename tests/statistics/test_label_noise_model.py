@@ -254,7 +254,7 @@ def test_finds_which_class_is_labelled_as_which():
     assert right[model] > right[distances_only] + 0.005
 
 
-def test_goes_by_distances_where_any_class_is_labelled_as_any():
+def test_goes_without_counts_where_any_class_is_labelled_as_any():
     divergence, samples, generator = world()
     model = learnt(
         lambda truth: mislabel(truth, 0.5, "symmetric", divergence, generator), divergence, samples
