@@ -261,7 +261,7 @@ class LabelNoiseModel(ModuleWithTables):
         return lp.taken_at_their_word(posterior, labels, ~evidence.seen[labels])
 
     def update(self, evidence: Evidence, labels: Tensor) -> None:
-        """Learn from one batch: one step on ε, τ and σ.
+        """Learn from one batch: one step on ε, τ and σ, and on β if neighbours vote.
 
         Args:
             evidence: where the samples and their labels lie among the classes.

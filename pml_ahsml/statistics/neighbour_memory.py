@@ -11,8 +11,8 @@ from .module_with_tables import ModuleWithTables
 # fewer than twice as many remembered samples: the farthest would be of other classes.
 _MOST_NEIGHBOURS = 10
 
-# A memory that holds half an earlier visit of each sample is too long for its data set; below a
-# quarter of a thousand rows it is not cut: a batch has 128.
+# A memory that holds half an earlier visit of each sample is too long for its data set; it is not
+# cut to less than two batches of 128.
 _TOO_MANY_COPIES, SHORTEST_MEMORY = 0.5, 256
 
 # Agreement changes with the network; over some twenty batches chance averages out.
