@@ -91,10 +91,10 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             ``labels.bincount(minlength=num_classes)``. Worth giving where classes differ in size
             and a sampler draws them alike; by default the labels seen are counted.
         neighbour_memory: how many of the last samples are remembered for their nearest to vote on
-            what a sample is, ≥ 256, or 0 for none: a ``NeighbourMemory``. It tells wrong labels from
-            classes that lie in several places each, as handwritten digits do before a network has
-            brought together what is written in different ways. With 1,024 ten classes have a
-            hundred neighbours each. Without effect with more than a quarter as many classes.
+            what a sample is, ≥ 256, or 0 for none: a ``NeighbourMemory``. It tells wrong labels
+            from classes that lie in several places each, as handwritten digits do before a network
+            has brought together what is written in different ways. Of 1,024 samples each of ten
+            classes has a hundred. Without effect with more than a quarter as many classes.
         sync: under plain DistributedDataParallel, learn from the samples of all ranks, so that all
             ranks hold the same statistics. Not inside a DistributedLossWrapper, which hands over
             all samples by itself, unless that has efficient=True, with which it does not.
