@@ -31,8 +31,8 @@ def nearest_rows(points: Tensor, others: Tensor, count: int) -> Tensor:
         tensor([[1]])
     """
     # the inner product, with the sign of the time coordinate
-    signed = torch.cat([-others[:, :1], others[:, 1:]], dim=1).T
-    rows = [(block @ signed).topk(count, dim=1).indices for block in points.split(_BLOCK)]
+    signed = torch.cat([-points[:, :1], points[:, 1:]], dim=1)
+    rows = [(block @ others.T).topk(count, dim=1).indices for block in signed.split(_BLOCK)]
     return torch.cat(rows)
 
 

@@ -1,19 +1,17 @@
 """Recent embeddings of samples that were believed, to stand in for samples that are not."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from ..checks import check_count
-from ..statistics.module_with_tables import ModuleWithTables
+from ..statistics.recent_samples import RecentSamples
 
 # A class has at most so many times its samples after a batch has been filled up: what is wrong in
 # a batch that is nearly lost would otherwise be compared with all that is remembered.
 _MOST = 2
 
 
-class ReplayMemory(ModuleWithTables):
+class ReplayMemory(RecentSamples):
     """Remembers recent embeddings and hands them out by class, the newest first.
 
     A batch of 32 classes × 4 samples in which half of the labels are wrong keeps two right samples
@@ -41,32 +39,9 @@ class ReplayMemory(ModuleWithTables):
                 [1.]]), tensor([0, 0]))
     """
 
-    embeddings: Tensor
-    labels: Tensor
-
     def __init__(self, size: int, embedding_size: int) -> None:
-        check_count("size", size, minimum=1)
         check_count("embedding_size", embedding_size, minimum=1)
-        super().__init__()
-        self.register_table("embeddings", torch.zeros(size, embedding_size))
-        # −1 where nothing has been remembered yet
-        self.register_table("labels", torch.full((size,), -1, dtype=torch.long))
-        # the tables are rings, so that remembering moves nothing: newest first from here on
-        self._newest = 0
-
-    @torch.no_grad()
-    def push(self, embeddings: Tensor, labels: Tensor) -> None:
-        """Remember some embeddings and forget the oldest.
-
-        Args:
-            embeddings: (N, D).
-            labels: (N,) their classes.
-        """
-        size = len(self.labels)
-        self._newest = (self._newest - min(len(labels), size)) % size
-        rows = self._rows(torch.arange(min(len(labels), size), device=labels.device))
-        self.embeddings[rows] = embeddings[:size].to(self.embeddings)
-        self.labels[rows] = labels[:size]
+        super().__init__(size, embedding_size)
 
     @torch.no_grad()
     def newest(self, wanted: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,9 +54,8 @@ class ReplayMemory(ModuleWithTables):
             embeddings: (V, D), V ≤ W; fewer where fewer are remembered.
             labels: (V,) their classes.
         """
-        labels = self.labels.roll(-self._newest)
-        chosen = (occurrence(labels) < count_of(labels, wanted)).nonzero().squeeze(1)
-        return self.embeddings[self._rows(chosen)], labels[chosen]
+        labels = self.labels_by_age
+        return self.of_age((occurrence(labels) < count_of(labels, wanted)).nonzero().squeeze(1))
 
     def stand_ins(self, given: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """Remembered samples that fill up the classes of a batch that has lost some of its rows.
@@ -101,19 +75,6 @@ class ReplayMemory(ModuleWithTables):
         filled = (counts * len(given) // max(1, len(kept))).clamp_max(_MOST * counts)
         missing = filled - count_of(classes, kept)
         return self.newest(classes.repeat_interleave(missing.clamp_min(0)))
-
-    def get_extra_state(self) -> dict[str, Tensor]:
-        """The tables, newest first."""
-        return {name: t.roll(-self._newest, 0) for name, t in super().get_extra_state().items()}
-
-    def set_extra_state(self, state: Any) -> None:
-        """Load tables saved by :meth:`get_extra_state`."""
-        super().set_extra_state(state)
-        self._newest = 0
-
-    def _rows(self, ages: Tensor) -> Tensor:
-        """Rows of the tables, by how many samples are newer."""
-        return (ages + self._newest) % len(self.labels)
 
 
 def occurrence(values: Tensor) -> Tensor:

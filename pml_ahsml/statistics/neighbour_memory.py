@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..checks import check_count
 from ..functional import neighbour_votes as nv
-from .module_with_tables import ModuleWithTables
+from .recent_samples import RecentSamples
 
 # Ten votes tell which class prevails with half of the labels wrong. Fewer vote where classes have
 # fewer than twice as many remembered samples: the farthest would be of other classes.
@@ -20,7 +20,7 @@ _SMOOTHING = 0.95
 _ENOUGH = 1 - _SMOOTHING**20
 
 
-class NeighbourMemory(ModuleWithTables):
+class NeighbourMemory(RecentSamples):
     """Remembers samples as labelled, and lets the nearest ones vote on the class of a sample.
 
     A centroid stands for a class that lies in one place. Of a class that lies in several (a digit
@@ -57,8 +57,6 @@ class NeighbourMemory(ModuleWithTables):
         tensor([[10.,  0.]])
     """
 
-    points: Tensor
-    labels: Tensor
     length: Tensor
     agreement: Tensor
 
@@ -66,11 +64,8 @@ class NeighbourMemory(ModuleWithTables):
         check_count("num_classes", num_classes, minimum=2)
         check_count("embedding_size", embedding_size, minimum=1)
         check_count("size", size, minimum=SHORTEST_MEMORY)
-        super().__init__()
+        super().__init__(size, embedding_size + 1)  # points of the hyperboloid
         self.num_classes = num_classes
-        # newest first; −1 where nothing has been remembered yet
-        self.register_table("points", torch.zeros(size, embedding_size + 1))
-        self.register_table("labels", torch.full((size,), -1, dtype=torch.long))
         # of the rows so many, the newest, are looked at
         self.register_table("length", torch.tensor(size))
         # sum of the smoothing weights, and of the weighted shares of samples whose r-th nearest
@@ -94,11 +89,13 @@ class NeighbourMemory(ModuleWithTables):
             filled, or with too many classes.
         """
         length, count = int(self.length), self.num_neighbours
-        if count == 0 or self.labels[length // 2 - 1] < 0:
+        if count == 0:
             return None
-        filled = int((self.labels[:length] >= 0).sum())
-        rows = nv.nearest_rows(points.to(self.points), self.points[:filled], count)
-        return self.labels[rows]
+        filled = int((self.labels_by_age[:length] >= 0).sum())
+        if filled < length // 2:
+            return None
+        others, labels = self.of_age(torch.arange(filled, device=points.device))
+        return labels[nv.nearest_rows(points.to(others), others, count)]
 
     def votes(self, neighbours: Tensor, labels: Tensor) -> Tensor:
         """Votes for each class, earlier visits of a sample discounted.
@@ -129,12 +126,10 @@ class NeighbourMemory(ModuleWithTables):
             return
         if neighbours is not None and len(labels):
             self._learn_agreement((neighbours == labels[:, None]).to(self.agreement).mean(0))
-        size = len(self.labels)
         # in an order of their own: which rows are forgotten must not depend on the rank that
         # gathered them
         order = points[:, -1].argsort()
-        self.points = torch.cat([points[order].to(self.points), self.points])[:size]
-        self.labels = torch.cat([labels[order], self.labels])[:size]
+        self.push(points[order], labels[order])
 
     def _learn_agreement(self, shares: Tensor) -> None:
         count = len(shares)
