@@ -308,7 +308,10 @@ def make_loss(job: Job, class_counts: Tensor, is_noisy: Tensor) -> torch.nn.Modu
             options["class_counts"] = class_counts
         wrapper = AdaptiveNoiseAwareLoss(loss, num_classes, EMBEDDING_SIZE, **options)
         if job.run == "no_counts":
-            wrapper.noise_model = LabelNoiseModel(num_classes, max_counted_classes=0)
+            neighbours = wrapper.noise_model.neighbours
+            wrapper.noise_model = LabelNoiseModel(
+                num_classes, neighbours=neighbours, max_counted_classes=0
+            )
         elif job.run == "no_centre":
             wrapper.class_statistics = ClassStatistics(num_classes, EMBEDDING_SIZE)
         return wrapper

@@ -134,6 +134,10 @@ def test_every_run_of_the_ablation_has_a_loss():
     of_run = {job.run: noise.make_loss(job, CLASS_COUNTS, IS_NOISY) for job in jobs}
     assert of_run["ours"].class_statistics.centred
     assert not of_run["no_centre"].class_statistics.centred
+    # one part is missing, and no other with it
+    models = {run: loss.noise_model for run, loss in of_run.items() if hasattr(loss, "noise_model")}
+    assert [run for run in models if models[run].neighbours is None] == ["no_neighbours"]
+    assert [run for run in models if models[run].confusion_counts is None] == ["no_counts"]
 
 
 def test_only_the_run_that_is_told_the_class_counts_knows_them():
