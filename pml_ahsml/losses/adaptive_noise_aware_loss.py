@@ -327,7 +327,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         trusted = lp.trusted_labels(trust)
         if self.relabel is None or not self._may_relabel:
             return Judgement(trusted, trusted, labels, relabels=False)
-        takes_part, believed = self.relabel.decide(belief, trust)
+        takes_part, believed = self.relabel.decide(belief, trust, self.noise_rate)
         return Judgement(trusted, takes_part, believed, relabels=True)
 
     @property

@@ -36,6 +36,8 @@ class Relabelling:
     Remembered samples take part from the end of the warm-up, the rest waits until the estimated
     noise rate has settled (``LabelNoiseModel.has_settled``). With half of the labels wrong a
     triplet loss takes over 150 batches until it has; relabelling sooner made trainings collapse.
+    Where hardly a label is wrong nothing is relabelled: next to no pairs are lost, and most samples
+    that look wrong are right and hard.
 
     Args:
         confidence: in [0.5, 1]; with 1 nothing is relabelled.
@@ -43,6 +45,8 @@ class Relabelling:
         trust_threshold: in [0.5, 0.9999], for labels as given and for remembered samples.
         memory_size: embeddings to remember, 0 for none. Eight batches of 128 are old enough to hold
             several samples of a class and young enough to fit the present network.
+        min_noise_rate: in [0, 1], the estimated noise rate above which samples are relabelled. On
+            clean labels up to .03 of them look wrong, so that .05 is more than an estimate of none.
 
     Raises:
         ValueError: for an option outside its range.
@@ -64,19 +68,22 @@ class Relabelling:
     gap: float = 0.5
     trust_threshold: float = 0.8
     memory_size: int = 1024
+    min_noise_rate: float = 0.05
 
     def __post_init__(self) -> None:
         check_in_interval("confidence", self.confidence, 0.5, 1.0)
         check_in_interval("gap", self.gap, 0.0, float("inf"))
         check_in_interval("trust_threshold", self.trust_threshold, 0.5, _HIGHEST_THRESHOLD)
         check_count("memory_size", self.memory_size, minimum=0)
+        check_in_interval("min_noise_rate", self.min_noise_rate, 0.0, 1.0)
 
-    def decide(self, belief: Belief, trust: Tensor) -> tuple[Tensor, Tensor]:
+    def decide(self, belief: Belief, trust: Tensor, noise_rate: float) -> tuple[Tensor, Tensor]:
         """Which samples the wrapped loss sees, and with which labels.
 
         Args:
             belief: what the label model makes of the samples.
             trust: (N,) in their labels: the model's, or 1 where it is not asked.
+            noise_rate: the model's estimate.
 
         Returns:
             takes_part: (N,) bool.
@@ -84,7 +91,7 @@ class Relabelling:
         """
         evidence, labels = belief.evidence, belief.labels
         as_given = trust > self.trust_threshold
-        if as_given.all():
+        if as_given.all() or not noise_rate > self.min_noise_rate:
             return as_given, labels
         certainty, columns = evidence.one_by_one(belief.posterior).max(1)
         guesses = evidence.classes_of(columns)

@@ -577,7 +577,9 @@ def believed(wrapper, embeddings, labels):
     """Rows that take part, and the labels they are believed to have."""
     evidence = wrapper.class_statistics.evidence(embeddings, labels)
     belief = wrapper.noise_model.believe(evidence, labels)
-    takes_part, labels_believed = wrapper.relabel.decide(belief, wrapper.trust(embeddings, labels))
+    takes_part, labels_believed = wrapper.relabel.decide(
+        belief, wrapper.trust(embeddings, labels), wrapper.noise_rate
+    )
     assert (labels_believed != labels).sum() > 10
     return takes_part, labels_believed
 
