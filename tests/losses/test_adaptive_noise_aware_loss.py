@@ -1,6 +1,7 @@
 import copy
 import math
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -582,6 +583,19 @@ def believed(wrapper, embeddings, labels):
     )
     assert (labels_believed != labels).sum() > 10
     return takes_part, labels_believed
+
+
+def test_below_the_least_noise_rate_doubtful_rows_are_left_out():
+    loss = losses.MultiSimilarityLoss()
+    wrapper = warmed(loss, relabel=RELABELLED)
+    embeddings, labels, _ = batch(100)
+    rows, labels_believed = believed(wrapper, embeddings, labels)
+    kept = rows & (labels_believed == labels)
+    for min_noise_rate in (wrapper.noise_rate, wrapper.noise_rate - 0.01):
+        wrapper = warmed(loss, relabel=replace(RELABELLED, min_noise_rate=min_noise_rate))
+        relabels = min_noise_rate < wrapper.noise_rate
+        chosen, y = (rows, labels_believed) if relabels else (kept, labels)
+        assert torch.equal(wrapper(embeddings, labels), loss(embeddings[chosen], y[chosen]))
 
 
 def test_centroids_lie_where_most_samples_of_a_class_are():
