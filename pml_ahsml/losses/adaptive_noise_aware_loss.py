@@ -15,6 +15,7 @@ from ..checks import check_count, check_embeddings, check_labels
 from ..distances import PoincareDistance
 from ..functional import class_means as cm
 from ..functional import label_posterior as lp
+from ..functional import neighbour_votes as nv
 from ..statistics import Belief, ClassStatistics, LabelNoiseModel, NeighbourMemory
 from ..statistics.gather import gather_batch
 from ..statistics.neighbour_memory import SHORTEST_MEMORY
@@ -94,7 +95,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             what a sample is, ≥ 256, or 0 for none: a ``NeighbourMemory``. It tells wrong labels
             from classes that lie in several places each, as handwritten digits do before a network
             has brought together what is written in different ways. Of 1,024 samples each of ten
-            classes has a hundred. Without effect with more than a quarter as many classes.
+            classes has a hundred. With more than a tenth as many classes nobody is asked.
         sync: under plain DistributedDataParallel, learn from the samples of all ranks, so that all
             ranks hold the same statistics. Not inside a DistributedLossWrapper, which hands over
             all samples by itself, unless that has efficient=True, with which it does not.
@@ -505,8 +506,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
 
 def _neighbours(num_classes: int, embedding_size: int, size: int) -> NeighbourMemory | None:
     check_count("neighbour_memory", size, minimum=0)
-    if size == 0:
-        return None
-    if size < SHORTEST_MEMORY:
+    if 0 < size < SHORTEST_MEMORY:
         raise ValueError(f"neighbour_memory must be 0 or at least {SHORTEST_MEMORY}, got {size}")
+    if nv.num_votes(size, num_classes) == 0:
+        return None
     return NeighbourMemory(num_classes, embedding_size, size)

@@ -804,8 +804,8 @@ def test_a_model_that_cannot_tell_leaves_the_likeliest_rows_to_learn_from():
     assert not is_noisy[rows].any()
 
 
-@pytest.mark.parametrize(("num_classes", "asks"), [(256, True), (257, False)])
-def test_neighbours_are_asked_with_up_to_a_quarter_as_many_classes(num_classes, asks):
+@pytest.mark.parametrize(("num_classes", "asks"), [(102, True), (103, False)])
+def test_neighbours_are_asked_with_up_to_a_tenth_as_many_classes(num_classes, asks):
     # classes are told apart poorly, so that votes make a difference
     values = []
     for neighbour_memory in (0, 1024):
@@ -821,7 +821,8 @@ def test_neighbours_are_asked_with_up_to_a_quarter_as_many_classes(num_classes, 
         wrapper.noise_model.warmup = 0
         values.append(wrapper.posterior(embeddings, labels.roll(1)))
     assert torch.equal(*values) != asks
-    assert (wrapper.noise_model.vote_weight != pytest.approx(0.2)) == asks
+    assert (wrapper.noise_model.neighbours is not None) == asks
+    assert wrapper.noise_model.vote_weight != pytest.approx(0.2), "learnt, or 0"
 
 
 def test_views_of_a_sample_share_the_votes_of_their_neighbours():
