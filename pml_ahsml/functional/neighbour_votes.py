@@ -3,41 +3,11 @@
 import torch
 from torch import Tensor
 
-# Ten votes tell which class prevails with half of the labels wrong. Fewer vote where classes have
-# fewer than twice as many remembered samples: the farthest would be of other classes.
-MOST_VOTES = 10
-
-# Among fewer samples of a class votes bring nothing, even to data that live on them: the nearest
-# are of whatever part of a class happens to be there.
-_FEWEST_OF_A_CLASS = 10
-
 # Agreement is kept from 0 and 1, where there is nothing left to compare.
 _LOWEST, _HIGHEST = 0.01, 0.99
 
 # Rows compared at once: a whole data set may be asked about.
 _BLOCK = 4096
-
-
-def num_votes(size: int, num_classes: int) -> int:
-    """How many of the nearest of so many samples vote: k = min(10, M/2K), and 0 if M/K < 10.
-
-    Args:
-        size: M, samples to look among.
-        num_classes: K.
-
-    Returns:
-        k, in [0, 10].
-
-    Source:
-        This project; measured in docs/research.md, "How many neighbours, among how many".
-
-    Example:
-        >>> [num_votes(1024, num_classes) for num_classes in (10, 64, 102, 103)]
-        [10, 8, 5, 0]
-    """
-    if size < _FEWEST_OF_A_CLASS * num_classes:
-        return 0
-    return min(MOST_VOTES, size // (2 * num_classes))
 
 
 def nearest_rows(points: Tensor, others: Tensor, count: int) -> Tensor:

@@ -15,10 +15,9 @@ from ..checks import check_count, check_embeddings, check_labels
 from ..distances import PoincareDistance
 from ..functional import class_means as cm
 from ..functional import label_posterior as lp
-from ..functional import neighbour_votes as nv
 from ..statistics import Belief, ClassStatistics, LabelNoiseModel, NeighbourMemory
 from ..statistics.gather import gather_batch
-from ..statistics.neighbour_memory import SHORTEST_MEMORY
+from ..statistics.neighbour_memory import FEWEST_OF_A_CLASS, SHORTEST_MEMORY
 from . import view_pairs, wrapped_loss
 from .adaptive_margins import AdaptiveMargins, choose_margins
 from .batch import Batch
@@ -508,6 +507,6 @@ def _neighbours(num_classes: int, embedding_size: int, size: int) -> NeighbourMe
     check_count("neighbour_memory", size, minimum=0)
     if 0 < size < SHORTEST_MEMORY:
         raise ValueError(f"neighbour_memory must be 0 or at least {SHORTEST_MEMORY}, got {size}")
-    if nv.num_votes(size, num_classes) == 0:
+    if size < FEWEST_OF_A_CLASS * num_classes:
         return None
     return NeighbourMemory(num_classes, embedding_size, size)

@@ -7,9 +7,16 @@ from ..checks import check_count
 from ..functional import neighbour_votes as nv
 from .recent_samples import RecentSamples
 
+# Ten votes tell which class prevails with half of the labels wrong. Fewer vote where classes have
+# fewer than twice as many remembered samples: the farthest would be of other classes.
+_MOST_NEIGHBOURS = 10
+
 # A memory that holds half an earlier visit of each sample is too long for its data set; it is not
 # cut to less than two batches of 128.
 _TOO_MANY_COPIES, SHORTEST_MEMORY = 0.5, 256
+
+# A memory that is never to hold so many samples of a class is not worth its time.
+FEWEST_OF_A_CLASS = 10
 
 # Agreement changes with the network; over some twenty batches chance averages out.
 _SMOOTHING = 0.95
@@ -22,8 +29,8 @@ class NeighbourMemory(RecentSamples):
     A centroid stands for a class that lies in one place. Of a class that lies in several (a digit
     that is written in two ways) samples far from the centroid look wrongly labelled, are left out,
     and are never brought nearer. Their neighbours know better: most right labels there are theirs.
-    The k = min(10, M/2K) nearest of the last M samples vote with their labels as given; for more
-    than M/10 classes nobody is asked (``num_votes``).
+    The k = min(10, M/2K) nearest of the last M samples vote with their labels as given; with fewer
+    than two votes, that is for more than M/4 classes, nobody is asked.
 
     A data set that is small beside M comes round while its samples are remembered, and an earlier
     visit of a sample votes for its label, right or wrong. How often that happens shows in how much
@@ -66,12 +73,13 @@ class NeighbourMemory(RecentSamples):
         self.register_table("length", torch.tensor(size))
         # sum of the smoothing weights, and of the weighted shares of samples whose r-th nearest
         # row has their label
-        self.register_table("agreement", torch.zeros(1 + nv.MOST_VOTES))
+        self.register_table("agreement", torch.zeros(1 + _MOST_NEIGHBOURS))
 
     @property
     def num_neighbours(self) -> int:
         """k, 0 if there are too many classes to ask anybody."""
-        return nv.num_votes(int(self.length), self.num_classes)
+        count = min(_MOST_NEIGHBOURS, int(self.length) // (2 * self.num_classes))
+        return count if count > 1 else 0
 
     def neighbours(self, points: Tensor) -> Tensor | None:
         """The labels of the nearest remembered samples.

@@ -69,7 +69,10 @@ def test_the_fast_mode_writes_tables_and_a_plot(tmp_path):
     assert all(row["identical"] == 1 for row in figures["knn"]["rows"]["agreement"])
     overhead = figures["overhead"]["rows"]
     for row in overhead["steps"]:
-        assert f"| {row['loss']} | {100 * row['wrong']:.0f} % | {row['alone_ms']:.2f} |" in text
+        assert (
+            f"| {row['loss']} | {row['classes']} | {100 * row['wrong']:.0f} % | "
+            f"{row['alone_ms']:.2f} |"
+        ) in text
         assert row["rows"] == 128
     assert [row["classes"] for row in overhead["many"]] == [60, 33_000]
     assert all(row["peak_mb"] > 0 for row in overhead["many"])

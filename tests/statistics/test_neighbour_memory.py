@@ -25,23 +25,24 @@ def test_nobody_is_asked_before_half_of_the_memory_is_filled():
 
 
 def test_the_labels_of_the_nearest_of_the_newest_rows_come_nearest_first():
-    memory = NeighbourMemory(25, 1, size=256)
-    assert memory.num_neighbours == 5
+    memory = NeighbourMemory(50, 1, size=256)
+    assert memory.num_neighbours == 2
     places = torch.arange(256.0) / 256
-    labels = torch.arange(256) % 25
+    labels = torch.arange(256) % 50
     memory.learn(one_axis(places.tolist()), labels, None)
     neighbours = memory.neighbours(one_axis([100.2 / 256]))
     assert neighbours is not None
-    assert neighbours.tolist() == [[row % 25 for row in (100, 101, 99, 102, 98)]]
+    assert neighbours.tolist() == [[100 % 50, 101 % 50]]
     # what is older than 256 samples is forgotten
     memory.learn(one_axis([5.0] * 200), torch.full((200,), 7), None)
     neighbours = memory.neighbours(one_axis([255.0 / 256]))
     assert neighbours is not None
-    assert neighbours.tolist() == [[row % 25 for row in (255, 254, 253, 252, 251)]]
+    assert neighbours.tolist() == [[55 % 50, 54 % 50]]
 
 
 def test_nobody_is_asked_where_classes_are_too_many_to_have_neighbours():
-    memory = NeighbourMemory(26, 1, size=256)
+    assert NeighbourMemory(64, 1, size=256).num_neighbours == 2
+    memory = NeighbourMemory(65, 1, size=256)
     assert memory.num_neighbours == 0
     points, labels = one_axis([1.0] * 256), torch.zeros(256, dtype=torch.long)
     memory.learn(points, labels, None)
