@@ -15,7 +15,7 @@ _MOST_NEIGHBOURS = 10
 # cut to less than two batches of 128.
 _TOO_MANY_COPIES, SHORTEST_MEMORY = 0.5, 256
 
-# A memory that is never to hold so many samples of a class is not worth its time.
+# Among fewer samples of a class votes bring too little for their time.
 FEWEST_OF_A_CLASS = 10
 
 # Agreement changes with the network; over some twenty batches chance averages out.
