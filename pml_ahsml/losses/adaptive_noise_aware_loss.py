@@ -17,7 +17,7 @@ from ..functional import class_means as cm
 from ..functional import label_posterior as lp
 from ..statistics import Belief, ClassStatistics, LabelNoiseModel, NeighbourMemory
 from ..statistics.gather import gather_batch
-from ..statistics.neighbour_memory import FEWEST_OF_A_CLASS, SHORTEST_MEMORY
+from ..statistics.neighbour_memory import SHORTEST_MEMORY
 from . import view_pairs, wrapped_loss
 from .adaptive_margins import AdaptiveMargins, choose_margins
 from .batch import Batch
@@ -29,6 +29,9 @@ from .row_selection import IndicesTuple, RowSelection
 # A distrusted sample still says a little about where its class lies. Without that little, a class
 # whose samples are all distrusted for a while could never come back.
 _DISTRUSTED_WEIGHT = 0.1
+
+# Among fewer remembered samples of a class votes bring too little for their time.
+_FEWEST_OF_A_CLASS = 10
 
 _DEFAULT_RELABELLING = Relabelling()
 
@@ -507,6 +510,6 @@ def _neighbours(num_classes: int, embedding_size: int, size: int) -> NeighbourMe
     check_count("neighbour_memory", size, minimum=0)
     if 0 < size < SHORTEST_MEMORY:
         raise ValueError(f"neighbour_memory must be 0 or at least {SHORTEST_MEMORY}, got {size}")
-    if size < FEWEST_OF_A_CLASS * num_classes:
+    if size < _FEWEST_OF_A_CLASS * num_classes:
         return None
     return NeighbourMemory(num_classes, embedding_size, size)

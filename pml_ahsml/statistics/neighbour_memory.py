@@ -15,9 +15,6 @@ _MOST_NEIGHBOURS = 10
 # cut to less than two batches of 128.
 _TOO_MANY_COPIES, SHORTEST_MEMORY = 0.5, 256
 
-# Among fewer samples of a class votes bring too little for their time.
-FEWEST_OF_A_CLASS = 10
-
 # Agreement changes with the network; over some twenty batches chance averages out.
 _SMOOTHING = 0.95
 _ENOUGH = 1 - _SMOOTHING**20
