@@ -17,6 +17,7 @@ from ..functional import class_means as cm
 from ..functional import label_posterior as lp
 from ..statistics import Belief, ClassStatistics, LabelNoiseModel, NeighbourMemory
 from ..statistics.gather import gather_batch
+from ..statistics.label_recurrence import LabelRecurrence
 from ..statistics.neighbour_memory import SHORTEST_MEMORY
 from . import view_pairs, wrapped_loss
 from .adaptive_margins import AdaptiveMargins, choose_margins
@@ -83,7 +84,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         relabel: a ``Relabelling``, or None to leave doubtful samples out for good. Relabelling and
             replacing happen only where the wrapped loss forms its pairs itself: not with an
             indices_tuple, which goes by the labels as given, nor in a CrossBatchMemory; replacing
-            not with ref_emb, nor for a DoNothingReducer, nor in eval mode.
+            not with ref_emb, nor for a DoNothingReducer.
         num_views: V ≥ 1, augmented views of each sample in a batch: rows i, i + N/V, … of the
             embeddings are views of one sample, as ``pml_ahsml.data.BatchGetter`` stacks them. They
             are judged as one, by the mean of their distances; in a loss that takes pairs (a
@@ -152,8 +153,6 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         **kwargs: Any,
     ) -> None:
         wrapped_loss.check_loss(loss)
-        if isinstance(loss, AdaptiveNoiseAwareLoss):
-            raise ValueError(f"loss must not be wrapped already, got {type(loss).__name__}")
         check_count("class_warmup", class_warmup, minimum=1)
         check_count("num_views", num_views, minimum=1)
         if relabel is not None and not isinstance(relabel, Relabelling):
@@ -163,12 +162,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
                 raise ValueError(
                     f"{name} must be given to the wrapped loss, got it for AdaptiveNoiseAwareLoss"
                 )
+        _check_can_be_wrapped(loss, num_views)
         chosen_margins = choose_margins(margins, loss, num_views)
-        if num_views > 1 and view_pairs.has_own_term(loss) and wrapped_loss.is_unreduced(loss):
-            raise ValueError(
-                f"num_views must be 1 for a {type(loss).__name__} with a DoNothingReducer, whose "
-                f"terms cannot be added, got {num_views}"
-            )
         noise_model = LabelNoiseModel(
             num_classes,
             warmup=warmup,
@@ -190,6 +185,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         self.embedding_size = embedding_size
         self.class_warmup = class_warmup
         self.margins = chosen_margins
+        self._margins_wanted = margins
         self.needs_margins = isinstance(margins, AdaptiveMargins)
         self.relabel = relabel
         self.num_views = num_views
@@ -198,11 +194,21 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         self.sync = sync
         self.class_statistics = class_statistics
         self.noise_model = noise_model
+        self.label_recurrence = LabelRecurrence()
         self.add_to_recordable_attributes(
             list_of_names=["num_classes", "embedding_size", "class_warmup", "num_views"],
             is_stat=False,
         )
         self.add_to_recordable_attributes(list_of_names=list(_STATS), is_stat=True)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # a loss put in place of the first one must be as fit for it, and has margins of its own
+        if name == "loss" and "loss" in self._modules:
+            wrapped_loss.check_loss(value)
+            _check_can_be_wrapped(value, self.num_views)
+            self._check_geometry(value)
+            self.margins = choose_margins(self._margins_wanted, value, self.num_views)
+        super().__setattr__(name, value)
 
     @property
     def distance(self) -> BaseDistance:
@@ -219,6 +225,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         """Estimated share of wrong labels in the batches seen; nan before the warm-up ends."""
         return self.noise_model.noise_rate
 
+    @torch.compiler.disable  # guards on what is learnt would take minutes to make
     def forward(
         self,
         embeddings: Tensor,
@@ -229,7 +236,12 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         enqueue_mask: Tensor | None = None,
         view_ids: Tensor | None = None,
     ) -> Any:
-        """The wrapped loss on the trusted rows.
+        """The wrapped loss on the trusted rows; on all rows where it does not learn.
+
+        It learns in training mode with gradients enabled. In ``eval()``, under ``no_grad`` or
+        ``inference_mode`` it is the wrapped loss on all rows as given and changes nothing, so that
+        the loss of a validation batch compares with that of the plain loss; labels may be of
+        other classes then.
 
         Args:
             embeddings: (N, D).
@@ -244,6 +256,11 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         Returns:
             What the reducer of the wrapped loss returns.
         """
+        if not (self.training and torch.is_grad_enabled()):
+            return wrapped_loss.evaluate(
+                self.loss, embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask
+            )
+        _check_not_transformed(embeddings)
         batch = self._checked_batch(
             embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask, view_ids
         )
@@ -251,13 +268,37 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         # by centroids and parameters that have not seen these samples yet
         belief = self._believe(batch.embeddings, batch.labels, batch.view_ids)
         judgement = self._judge(belief)
-        output = self._wrapped(batch, belief, judgement)
+        with wrapped_loss.undone(self.loss, len(batch.labels), only_on_error=True):
+            output = self._wrapped(batch, belief, judgement)
         if self.collect_stats:
             self._record(batch, judgement)
         # last, so that a batch that the wrapped loss refuses has taught nothing
-        if self.training:
-            self._learn(batch, belief, judgement)
+        self._learn(batch, belief, judgement)
         return output
+
+    @torch.no_grad()
+    def update(self, embeddings: Tensor, labels: Tensor, view_ids: Tensor | None = None) -> None:
+        """Learn from a batch without a loss: from frozen embeddings, or for an audit of labels.
+
+        The same as :meth:`forward` learns in training, in every mode and without gradients.
+
+        Args:
+            embeddings: (N, D).
+            labels: (N,) integers in [0, num_classes), as given; they may be wrong.
+            view_ids: (N,) integers, as of :meth:`forward`.
+
+        Example:
+            >>> from pytorch_metric_learning.losses import MultiSimilarityLoss
+            >>> loss = AdaptiveNoiseAwareLoss(MultiSimilarityLoss(), 2, 2, warmup=1)
+            >>> frozen, labels = torch.eye(2), torch.tensor([0, 1])
+            >>> for _ in range(3):
+            ...     loss.update(frozen, labels)
+            >>> 0 < loss.noise_rate < 1
+            True
+        """
+        batch = self._checked_batch(embeddings, labels, None, None, None, None, view_ids)
+        belief = self._believe(batch.embeddings, batch.labels, batch.view_ids)
+        self._learn(batch, belief, self._judge(belief))
 
     @torch.no_grad()
     def trust(self, embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -420,7 +461,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     ) -> tuple[Tensor, Tensor] | None:
         """Remembered rows that stand in for those left out, and their classes."""
         given = belief.labels
-        if self.memory is None or self.relabel is None or not self.training:
+        if self.memory is None or self.relabel is None:
             return None
         if bool((keep & (batch.labels == given)).all()):
             return None
@@ -450,6 +491,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             # relabelled samples stay out: a wrong guess would be confirmed by its own echo
             rows = judgement.takes_part & (judgement.labels == labels)
             self.memory.on(labels.device).push(embeddings[rows], labels[rows])
+        was_warm = self.noise_model.is_warm
         self.noise_model.learn(belief)
         points = belief.evidence.points
         weights = torch.where(judgement.trusted, points.new_ones(()), _DISTRUSTED_WEIGHT)
@@ -458,6 +500,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         weights = cm.robust_weights(points, classes, weights)
         self.class_statistics.learn(points, classes, weights)
         self.class_statistics.recentre(embeddings)
+        # last, as a warning may be an error
+        if was_warm:
+            self.label_recurrence.on(labels.device).learn(belief)
 
     def _checked_batch(
         self,
@@ -491,6 +536,18 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             view_ids = view_pairs.ids_by_layout(labels, self.num_views)
         return Batch(embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask, view_ids)
 
+    def _check_geometry(self, loss: torch.nn.Module) -> None:
+        """Raise unless the class statistics fit the distance of another loss."""
+        distance = getattr(wrapped_loss.inner_loss(loss), "distance", None)
+        statistics = self.class_statistics
+        wanted = statistics.distance if statistics.keeps_norm else None
+        if (distance if isinstance(distance, PoincareDistance) else None) is not wanted:
+            raise ValueError(
+                "loss must have the PoincareDistance of the loss before it, or none if that had "
+                f"none, as class statistics go by it, got {type(loss).__name__} with "
+                f"{type(distance).__name__}"
+            )
+
     def _checked(
         self,
         embeddings: Tensor,
@@ -500,10 +557,38 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         """Raise for bad embeddings or labels; the labels as indices beside the embeddings."""
         check_embeddings(names[0], embeddings, self.embedding_size)
         if labels is None:
-            raise ValueError(f"{names[1]} must be given, got None")
+            raise ValueError(
+                f"{names[1]} must be given, as they are what is judged, got None; for pairs or "
+                "triplets without labels use the loss without the wrapper"
+            )
         check_labels(names[1], labels, len(embeddings), self.num_classes)
         # as indices: torch takes uint8 for a mask
         return labels.to(embeddings.device, torch.long)
+
+
+def _check_can_be_wrapped(loss: torch.nn.Module, num_views: int) -> None:
+    name = type(loss).__name__
+    if isinstance(loss, AdaptiveNoiseAwareLoss):
+        raise ValueError(f"loss must not be wrapped already, got {name}")
+    if num_views > 1 and view_pairs.has_own_term(loss) and wrapped_loss.is_unreduced(loss):
+        raise ValueError(
+            f"num_views must be 1 for a {name} with a DoNothingReducer, whose "
+            f"terms cannot be added, got {num_views}"
+        )
+
+
+def _check_not_transformed(embeddings: Any) -> None:
+    """Raise inside torch.func.grad and its like, which forbid that anything is learnt."""
+    try:
+        embeddings.data_ptr()
+    except RuntimeError:
+        raise ValueError(
+            "embeddings must be a tensor of their own where the wrapper learns, got one inside a "
+            "transform of torch.func: take gradients by backward() or torch.autograd.grad, or call "
+            "eval() first, with which the wrapped loss sees all rows"
+        ) from None
+    except AttributeError:
+        pass  # no tensor, which the checks say better
 
 
 def _neighbours(num_classes: int, embedding_size: int, size: int) -> NeighbourMemory | None:

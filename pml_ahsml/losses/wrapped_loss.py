@@ -1,5 +1,8 @@
 """The PML loss inside a wrapper: which can be wrapped, and how each kind is called."""
 
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,6 +12,7 @@ from pytorch_metric_learning.utils import loss_and_miner_utils as lmu
 from torch import Tensor
 
 from .batch import Batch
+from .row_selection import IndicesTuple
 
 
 def check_loss(loss: Any) -> None:
@@ -35,10 +39,13 @@ def check_loss(loss: Any) -> None:
 
 def check_takes_references(loss: torch.nn.Module) -> None:
     """Raise unless ``ref_emb`` may be given beside this loss."""
-    if isinstance(loss, pml_losses.CrossBatchMemory | pml_losses.MultipleLosses):
+    try:
+        # embeddings, labels, indices_tuple, ref_emb, ref_labels
+        inspect.signature(loss.forward).bind(*range(5))
+    except TypeError:
         raise ValueError(
             f"ref_emb must be None where {type(loss).__name__} is wrapped, got a tensor"
-        )
+        ) from None
 
 
 def check_enqueue_mask(loss: torch.nn.Module, enqueue_mask: Tensor, num_rows: int) -> None:
@@ -67,13 +74,90 @@ def is_unreduced(loss: torch.nn.Module) -> bool:
 
 def call(loss: torch.nn.Module, batch: Batch) -> Any:
     """The loss, by the arguments that its class takes."""
-    if isinstance(loss, pml_losses.CrossBatchMemory):
-        return loss(batch.embeddings, batch.labels, batch.indices_tuple, batch.enqueue_mask)
-    if isinstance(loss, pml_losses.MultipleLosses):
-        return loss(batch.embeddings, batch.labels, batch.indices_tuple)
-    return loss(
-        batch.embeddings, batch.labels, batch.indices_tuple, batch.ref_emb, batch.ref_labels
+    b = batch
+    return _call(
+        loss, b.embeddings, b.labels, b.indices_tuple, b.ref_emb, b.ref_labels, b.enqueue_mask
     )
+
+
+def evaluate(
+    loss: torch.nn.Module,
+    embeddings: Tensor,
+    labels: Tensor | None,
+    indices_tuple: IndicesTuple | None = None,
+    ref_emb: Tensor | None = None,
+    ref_labels: Tensor | None = None,
+    enqueue_mask: Tensor | None = None,
+) -> Any:
+    """The loss on all rows as given. No memory inside it changes; values are not checked."""
+    if ref_emb is not None:
+        check_takes_references(loss)
+    if enqueue_mask is not None:
+        check_enqueue_mask(loss, enqueue_mask, len(embeddings))
+    with undone(loss, len(embeddings)):
+        return _call(loss, embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask)
+
+
+def _call(
+    loss: torch.nn.Module,
+    embeddings: Tensor,
+    labels: Tensor | None,
+    indices_tuple: IndicesTuple | None,
+    ref_emb: Tensor | None,
+    ref_labels: Tensor | None,
+    enqueue_mask: Tensor | None,
+) -> Any:
+    if isinstance(loss, pml_losses.CrossBatchMemory):
+        return loss(embeddings, labels, indices_tuple, enqueue_mask)
+    if ref_emb is None:
+        # as PML's trainers do: a loss of the user's own may take no references
+        return loss(embeddings, labels, indices_tuple)
+    return loss(embeddings, labels, indices_tuple, ref_emb, ref_labels)
+
+
+@contextmanager
+def undone(loss: torch.nn.Module, num_rows: int, *, only_on_error: bool = False) -> Iterator[None]:
+    """Undo what a call enqueues in each CrossBatchMemory inside the loss.
+
+    PML enqueues in every mode, and before it calls the inner loss, which may refuse the batch.
+
+    Args:
+        loss: the loss that is called while the context lasts.
+        num_rows: rows that the call may enqueue; others of the memory are not looked at.
+        only_on_error: keep what was enqueued unless the call raises.
+    """
+    memories = [part for part in loss.modules() if isinstance(part, pml_losses.CrossBatchMemory)]
+    before = [_queue(memory, num_rows) for memory in memories]
+    done = False
+    try:
+        yield
+        done = only_on_error
+    finally:
+        if not done:
+            for memory, queue in zip(memories, before, strict=True):
+                _restore(memory, *queue)
+
+
+_POSITION = ("queue_idx", "has_been_filled", "embedding_memory", "label_memory")
+
+
+def _queue(memory: Any, num_rows: int) -> tuple[dict[str, Any], Tensor, Tensor, Tensor]:
+    """The position of a memory, the rows that may be overwritten and what is in them."""
+    rows = torch.arange(num_rows, device=memory.label_memory.device) + memory.queue_idx
+    rows %= memory.memory_size
+    position = {name: getattr(memory, name) for name in _POSITION}
+    return position, rows, memory.embedding_memory[rows], memory.label_memory[rows]
+
+
+def _restore(
+    memory: Any, position: dict[str, Any], rows: Tensor, embeddings: Tensor, labels: Tensor
+) -> None:
+    # PML puts other tensors in the place of these for another device or dtype
+    for name, value in position.items():
+        setattr(memory, name, value)
+    with torch.no_grad():
+        memory.embedding_memory[rows] = embeddings
+        memory.label_memory[rows] = labels
 
 
 def would_break(loss: torch.nn.Module, batch: Batch) -> bool:

@@ -93,7 +93,8 @@ SECTIONS = (
         "margins*: the same with `margins=AdaptiveMargins()`. *In a memory*: inside a\n"
         "CrossBatchMemory inside the wrapper, which then remembers trusted rows only. Margins and\n"
         "temperatures that work with a PoincareDistance stand in\n"
-        "[poincare_losses.md](poincare_losses.md).",
+        "[poincare_losses.md](poincare_losses.md). Labels are needed: losses that PML also runs\n"
+        "on the pairs of an `indices_tuple` without labels are used without the wrapper.",
         exported(losses, losses.BaseMetricLossFunction, _BASE_LOSSES),
         {
             "PoincareDistance": ld.poincare,

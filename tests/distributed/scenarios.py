@@ -162,7 +162,8 @@ def by_one_process(scenario: Scenario, world_size: int) -> dict[str, Any]:
         trusted.append(
             [(wrapper.trust(e, y) > 0.5) for e, y in zip(embeddings, labels, strict=True)]
         )
-        wrapper.eval()
+        # the value of each rank by what all knew before
+        wrapper._learn = lambda *_: None
         if scenario.way == "gathered":
             mined = None if miner is None else miner(*everything)
             value = wrapper(*everything, mined)
@@ -174,14 +175,13 @@ def by_one_process(scenario: Scenario, world_size: int) -> dict[str, Any]:
                 _efficient(wrapper, miner, embeddings, labels, rank) for rank in range(world_size)
             )
         value.backward()
-        wrapper.train()
+        del wrapper._learn
         sizes = [len(part) // scenario.num_views for part in labels]
         ids = [
             (rank * SIZE + torch.arange(size)).repeat(scenario.num_views)
             for rank, size in enumerate(sizes)
         ]
-        with torch.no_grad():
-            wrapper(*everything, view_ids=torch.cat(ids) if scenario.num_views > 1 else None)
+        wrapper.update(*everything, view_ids=torch.cat(ids) if scenario.num_views > 1 else None)
         if scenario.way == "gathered":
             # PML multiplies the loss by the number of ranks to make up for the mean that is taken
             # over them; of the proxies each rank has the whole gradient all the same

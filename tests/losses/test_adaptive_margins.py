@@ -171,7 +171,7 @@ def test_running_scope_takes_the_similarities_of_the_statistics():
     positive, negative = reference.rescale(within, 0.2), reference.rescale(between, 0.2)
     same = LABELS[:, None] == LABELS
     offsets = torch.where(same, positive[LABELS][:, None], -negative[LABELS][:, LABELS]).float()
-    value = wrapper.eval()(e, LABELS)
+    value = wrapper(e, LABELS)
     loss.distance = Shifted(loss.distance, offsets)
     torch.testing.assert_close(value, loss(e, LABELS), rtol=1e-4, atol=1e-6)
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 from pytorch_metric_learning import losses, reducers
 
+from pml_ahsml import AdaptiveNoiseAwareLoss, PoincareDistance
 from pml_ahsml.losses import wrapped_loss
 from pml_ahsml.losses.batch import Batch
 
@@ -72,3 +73,78 @@ def test_zero_reaches_every_trained_parameter():
     assert (embeddings.grad == 0).all()
     assert (loss.losses[0].proxies.grad == 0).all()
     assert frozen.grad is None
+
+
+class Own(losses.BaseMetricLossFunction):
+    """A loss of a user's own, with the arguments that PML's trainers give."""
+
+    def forward(self, embeddings, labels, indices_tuple=None):
+        return (embeddings.sum(1) * labels).mean()
+
+
+class OfAnything(Own):
+    def forward(self, *args):
+        return super().forward(*args[:3])
+
+
+def test_a_loss_with_three_arguments_is_called_with_three():
+    rng = torch.Generator().manual_seed(0)
+    batch = Batch(torch.randn(4, 4, generator=rng), LABELS)
+    expected = (batch.embeddings.sum(1) * LABELS).mean()
+    assert torch.equal(wrapped_loss.call(Own(), batch), expected)
+    for loss in (Own(), losses.MultipleLosses([Own()])):
+        wrapper = AdaptiveNoiseAwareLoss(loss, 2, 4)
+        assert torch.equal(wrapper(batch.embeddings, LABELS), expected)
+        assert torch.equal(wrapper.eval()(batch.embeddings, LABELS), expected)
+
+
+def test_references_are_for_losses_that_take_them():
+    for loss in (losses.ContrastiveLoss(), losses.ProxyAnchorLoss(2, 4), OfAnything()):
+        wrapped_loss.check_takes_references(loss)
+    for loss in (Own(), losses.CrossBatchMemory(losses.ContrastiveLoss(), 4)):
+        with pytest.raises(ValueError, match=f"ref_emb must be None where {type(loss).__name__}"):
+            wrapped_loss.check_takes_references(loss)
+
+
+def test_another_loss_may_take_the_place_of_the_first():
+    wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), 2, 4)
+    assert wrapper.margins is not None
+    e = torch.randn(4, 4)
+    wrapper.loss = losses.CrossBatchMemory(losses.ContrastiveLoss(), 4)
+    assert wrapper.margins is None
+    assert wrapper(e, LABELS).isfinite()
+    wrapper.loss = losses.SupConLoss()
+    assert wrapper.margins is not None
+    assert wrapper(e, LABELS).isfinite()
+
+
+@pytest.mark.parametrize(
+    ("loss", "error", "message"),
+    [
+        (torch.nn.MSELoss(), TypeError, "loss must be a loss of pytorch-metric-learning"),
+        (losses.VICRegLoss(), ValueError, "must be one that takes labels"),
+        (AdaptiveNoiseAwareLoss(losses.NCALoss(), 2, 4), ValueError, "not be wrapped already"),
+        (
+            losses.ContrastiveLoss(distance=PoincareDistance()),
+            ValueError,
+            "loss must have the PoincareDistance of the loss before it",
+        ),
+    ],
+)
+def test_a_loss_that_does_not_fit_takes_no_place(loss, error, message):
+    wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), 2, 4)
+    before, margins = wrapper.loss, wrapper.margins
+    with pytest.raises(error, match=message):
+        wrapper.loss = loss
+    assert wrapper.loss is before
+    assert wrapper.margins is margins
+
+
+def test_pairs_without_labels_are_for_the_plain_loss():
+    loss, e = losses.ContrastiveLoss(), torch.randn(4, 4)
+    mined = (torch.tensor([0]), torch.tensor([1]), torch.tensor([0]), torch.tensor([2]))
+    assert loss(e, indices_tuple=mined).isfinite()
+    wrapper = AdaptiveNoiseAwareLoss(loss, 2, 4, margins=None)
+    with pytest.raises(ValueError, match="without labels use the loss without the wrapper"):
+        wrapper(e, indices_tuple=mined)
+    assert torch.equal(wrapper.eval()(e, indices_tuple=mined), loss(e, indices_tuple=mined))
