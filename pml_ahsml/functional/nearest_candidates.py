@@ -168,7 +168,8 @@ def are_enough(
     # roundings of the sums, and three of each factor and product
     roundings = min(columns, _DEVIATIONS * columns**0.5) + 3
     off = roundings * float32.eps / 2 * size + 3 * columns * float32.tiny * unit
-    return (kth == 0) | (p_last - off > p_kth)
+    enough: Tensor = (kth == 0) | (p_last - off > p_kth)
+    return enough
 
 
 def _query_scale(x: Polar, scale: float) -> Tensor:

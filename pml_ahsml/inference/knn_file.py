@@ -53,7 +53,7 @@ def write(
             "geometry": built.geometry,
             "scale": built.scale,
             # faiss may crash on an index in which a byte is wrong
-            "checksum": zlib.crc32(content),
+            "checksum": zlib.crc32(content.tobytes()),
         }
     torch.save(state, filename)
 
@@ -95,7 +95,9 @@ def read(filename: str | os.PathLike[str]) -> tuple[Tensor, BuiltIndex | None]:
     scale = state["scale"]
     if not _is_positive(scale):
         _refuse(filename, "scale", "a positive, finite float", repr(scale))
-    if state["checksum"] != zlib.crc32(content.numpy()) or isinstance(state["checksum"], bool):
+    if state["checksum"] != zlib.crc32(content.numpy().tobytes()) or isinstance(
+        state["checksum"], bool
+    ):
         _refuse(filename, "checksum", "that of the index", repr(state["checksum"]))
     if faiss is None:
         return references, None
