@@ -16,7 +16,7 @@ except ModuleNotFoundError:  # an extra of the package
 
 _INDEX_ENTRIES = {"index", "geometry", "scale", "checksum"}
 
-# Files of version 0.1 hold an index of other coordinates, which is built anew.
+# What was saved with an index of other coordinates, before the first release: it is built anew.
 _OLD_INDEX_ENTRIES = {"index", "geometry"}
 
 

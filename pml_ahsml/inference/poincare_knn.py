@@ -205,8 +205,8 @@ class PoincareKNN:
     def load(self, filename: str | os.PathLike[str]) -> None:
         """Read what :meth:`save` wrote, checked before anything changes here.
 
-        An index of other curvature or clipping is built anew, and so is one of version 0.1, whose
-        coordinates were others.
+        An index of other curvature or clipping is built anew from the references, and so is one of
+        before the first release, whose coordinates were others.
 
         Raises:
             ValueError: for a file of another kind, or a damaged one; all stays as it was then.
