@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from . import near_origin
+
 # Centroids looked at together in the search for the nearest: a block of products fits into a cache.
 _BLOCK = 1 << 14
 
@@ -59,7 +61,8 @@ def candidate_classes(
         Candidates(classes=tensor([[0, 1, 2, 1, 3]]), weights=tensor([[1., 1., 1., 0., 2.]]))
     """
     num_classes = len(means)
-    near, is_near = _nearest(points, labels, means, seen, min(nearest, num_classes - 1))
+    with torch.autocast(points.device.type, enabled=False):
+        near, is_near = _nearest(points, labels, means, seen, min(nearest, num_classes - 1))
     steps = torch.arange(sampled, device=labels.device) * (num_classes - 1) // sampled
     spaced = (labels[:, None] + 1 + steps) % num_classes
     in_sample = seen[spaced] & (spaced[:, :, None] != near[:, None]).all(2)
@@ -82,10 +85,15 @@ def _nearest(
     best = x.new_full((len(x), count), -torch.inf)
     found = labels.new_zeros(len(x), count)
     rows = torch.arange(len(x), device=labels.device)
+    central = near_origin.is_near(points).nonzero().squeeze(1)
+    closer = near_origin.Closeness(points[central]) if len(central) else None
     for start in range(0, len(means), _BLOCK):
         block, in_block = means[start : start + _BLOCK], seen[start : start + _BLOCK]
         squared = 2 * block[:, 0].square() - torch.linalg.vecdot(block, block)
-        closeness = (x @ block.T).mul_(torch.where(in_block, squared, 1.0).rsqrt_())
+        scale = torch.where(in_block, squared, 1.0).rsqrt_()
+        closeness = (x @ block.T).mul_(scale)
+        if closer is not None:
+            closeness[central] = closer(block[:, 1:] * scale[:, None])
         closeness += torch.where(in_block, 0.0, -torch.inf)
         own = (labels >= start) & (labels < start + len(block))
         closeness[rows[own], labels[own] - start] = -torch.inf

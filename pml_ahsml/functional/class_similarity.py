@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from .products import product
+
 
 def class_similarity(similarity: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     """Mean similarity within and between the classes of a batch.
@@ -32,8 +34,8 @@ def class_similarity(similarity: Tensor, labels: Tensor, num_classes: int) -> tu
     """
     member = torch.nn.functional.one_hot(labels, num_classes).to(similarity.dtype)
     counts = member.sum(0)
-    sums = member.T @ similarity @ member
-    self_sums = member.T @ similarity.diagonal()
+    sums = product(product(member.T, similarity), member)
+    self_sums = product(member.T, similarity.diagonal())
     ordered_pairs = counts * (counts - 1)
     within = torch.where(
         ordered_pairs > 0, (sums.diagonal() - self_sums) / ordered_pairs, torch.nan

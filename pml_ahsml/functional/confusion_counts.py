@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from .products import product
+
 
 def weight_of_distances(counts: Tensor, shares: Tensor) -> float:
     """For how many samples of a class the distances speak, beside those that have been counted.
@@ -42,7 +44,7 @@ def weight_of_distances(counts: Tensor, shares: Tensor) -> float:
     totals = counts.sum(1)
     spread = totals * (1 - shares.square().sum(1))
     excess = (counts - totals[:, None] * shares).square_().sum()
-    chance, most, found = torch.stack([spread.sum(), totals @ spread, excess]).tolist()
+    chance, most, found = torch.stack([spread.sum(), product(totals, spread), excess]).tolist()
     return max(0.0, most - found) / (found - chance) if found > chance else math.inf
 
 

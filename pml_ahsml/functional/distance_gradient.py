@@ -58,9 +58,11 @@ def matrix_gradient(
         >>> matrix_gradient(grad, e, f, 1.0, options, (True, False, False), found)[0]
         tensor([[-2.,  0.]])
     """
-    gradients: tuple[Tensor, Tensor, Tensor] = _MatrixGradient.apply(
-        grad, e, f, curvature, *options, *needed, *found
-    )
+    # backward() may be called under autocast
+    with torch.autocast(grad.device.type, enabled=False):
+        gradients: tuple[Tensor, Tensor, Tensor] = _MatrixGradient.apply(
+            grad, e, f, curvature, *options, *needed, *found
+        )
     return gradients
 
 

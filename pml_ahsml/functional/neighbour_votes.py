@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+from . import near_origin
+from .products import product
+
 # Agreement is kept from 0 and 1, where there is nothing left to compare.
 _LOWEST, _HIGHEST = 0.01, 0.99
 
@@ -12,6 +15,8 @@ _BLOCK = 4096
 
 def nearest_rows(points: Tensor, others: Tensor, count: int) -> Tensor:
     """The nearest of other points of the hyperboloid: the largest Minkowski inner products.
+
+    For points near the origin, by products that keep their digits there (``near_origin``).
 
     Args:
         points: (N, D + 1) points of the unit hyperboloid, time coordinate first.
@@ -32,8 +37,16 @@ def nearest_rows(points: Tensor, others: Tensor, count: int) -> Tensor:
     """
     # the inner product, with the sign of the time coordinate
     signed = torch.cat([-points[:, :1], points[:, 1:]], dim=1)
-    rows = [(block @ others.T).topk(count, dim=1).indices for block in signed.split(_BLOCK)]
-    return torch.cat(rows)
+    found = torch.cat([_largest(block, others, count) for block in signed.split(_BLOCK)])
+    near = near_origin.is_near(points)
+    if bool(near.any()):
+        found[near] = torch.cat(
+            [
+                near_origin.Closeness(block)(others[:, 1:]).topk(count, dim=1).indices
+                for block in points[near].split(_BLOCK)
+            ]
+        )
+    return found
 
 
 def rank_weights(agreement: Tensor) -> Tensor:
@@ -136,6 +149,10 @@ def weight_gradient(posterior: Tensor, likelihood: Tensor, votes: Tensor, weight
     # summed in float64, so that the order of the rows does not matter
     surprise = (posterior - likelihood).mul_(votes).sum(dtype=torch.float64)
     return weight * float(surprise) / len(votes)
+
+
+def _largest(points: Tensor, others: Tensor, count: int) -> Tensor:
+    return product(points, others.T).topk(count, dim=1).indices
 
 
 def _farther(agreement: Tensor) -> Tensor:

@@ -10,8 +10,9 @@ import math
 import torch
 from torch import Tensor
 
-from . import distance_kernel, plain_distance
+from . import distance_kernel, near_origin, plain_distance
 from .polar import exact_dtype
+from .products import product
 
 # Below this squared argument sinh(a)/a and tanh(a)/a are their Taylor polynomials: the first
 # term left out is smaller than 1e-10, so the switch is invisible in float32 and in tests.
@@ -160,7 +161,8 @@ def hyperboloid_unlift(points: Tensor, curvature: float | Tensor) -> Tensor:
     """
     time, space = points[..., :1], points[..., 1:]
     norm = torch.linalg.vector_norm(space, dim=-1, keepdim=True)
-    radius = 0.5 * (torch.log(time + norm) - torch.log(time - norm))
+    # artanh(norm/time), with all its digits near the origin
+    radius = 0.5 * torch.log1p(2 * norm / (time - norm))
     root = torch.as_tensor(curvature, dtype=points.dtype, device=points.device).sqrt()
     return space * (radius / (2 * root * torch.where(norm > 0, norm, 1.0)))
 
@@ -192,6 +194,7 @@ def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | 
 
     For class centroids, which live on the hyperboloid: one product in float64, which resolves
     distances down to some 1e-7 of the radius; no gradient. Overflows to inf where √c·d is over 44.
+    Near the origin the product is that of the space coordinates (``near_origin``).
 
     Args:
         points: (…, N, D + 1) points, time coordinate first. In float32 they are off the hyperboloid
@@ -213,11 +216,16 @@ def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | 
     """
     wide = exact_dtype(points)
     x, y = points.detach().to(wide, copy=True), ref_points.detach().to(wide)
+    near_x, near_y = near_origin.is_near(x), near_origin.is_near(y)
     x[..., 0].neg_()
     # P = cosh(√c·d) − 1, small or large, fits into float32
-    p = (-1 - x @ y.mT).float().clamp_min_(0)
+    p = (-1 - product(x, y.mT)).float().clamp_min_(0)
     # arcosh(1 + P) by a logarithm: arcosh itself is ten times slower
-    return (p + 2).mul_(p).sqrt_().add_(p).log1p_().div_(float(curvature) ** 0.5)
+    lengths = (p + 2).mul_(p).sqrt_().add_(p).log1p_().div_(float(curvature) ** 0.5)
+    if bool(near_x.any() | near_y.any()):
+        exact = near_origin.distances(x, y, float(curvature)).float()
+        lengths = torch.where(near_x[..., :, None] | near_y[..., None, :], exact, lengths)
+    return lengths
 
 
 def distance_matrix(

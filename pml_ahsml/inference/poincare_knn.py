@@ -1,5 +1,6 @@
 """k nearest neighbours in the Poincaré ball."""
 
+import math
 import os
 import warnings
 from collections.abc import Callable
@@ -10,19 +11,25 @@ from torch import Tensor
 
 from ..checks import check_count
 from ..distances import PoincareDistance
+from ..functional import nearest_candidates as nc
 from ..functional.candidate_distances import candidate_distances
 from ..functional.polar import Polar, polar_coordinates, row_norms
+from . import knn_file
 
 try:
     import faiss
 except ModuleNotFoundError:  # an extra of the package
     faiss = None  # type: ignore[assignment]
 
-# Floats in one block of the score matrix without faiss: 64 MB in float32.
-_BLOCK_ELEMENTS = 1 << 24
-
 # Candidates found at once, over all queries.
 _CANDIDATES = 1 << 20
+
+# An index is built anew for references that are farther out than its own by more than this: their
+# coordinates would not fit into float32.
+_MOST_GROWTH = 2.0**30
+
+# From farther out than so many times the references, points in the ball are in the same order.
+_FAR_OUT = 2.0**10
 
 # Norms this near to 1 are what normalising leaves, in half precision too.
 _NORMALISED = 2e-3
@@ -32,9 +39,12 @@ class PoincareKNN:
     """Exact k nearest neighbours by geodesic distance, with the interface of PML's ``FaissKNN``.
 
     On the hyperboloid the distance grows with −⟨x, y⟩ = x₀y₀ − Σ xᵢyᵢ, so the largest inner
-    products with (−x₀, x₁, …) are the nearest points: ``faiss.IndexFlatIP`` finds ``k + rerank``
-    candidates in float32, and their distances in float64 decide. Without faiss the candidates come
-    from matrix products in blocks, and the answers are the same.
+    products with (−x₀, x₁, …) are the nearest points, and with y₀ − 1 in the place of y₀ they are
+    so near the origin too (``functional/nearest_candidates``): ``faiss.IndexFlatIP`` finds
+    ``k + rerank`` candidates in float32, and their distances in float64 decide. Where the rounding
+    of float32 might hide a nearer neighbour from them, the query is searched again with products
+    in float64. Without faiss the candidates come from matrix products in blocks, and the answers
+    are the same.
 
     Goes where PML takes a ``knn_func``: AccuracyCalculator (and so every tester) and
     InferenceModel. Both normalise embeddings by default, which throws away the norm that this
@@ -44,12 +54,12 @@ class PoincareKNN:
     Args:
         distance: the PoincareDistance of training; a default one if left out. Its curvature is
             read at every search.
-        rerank: candidates beyond k that float64 looks at, at least 0. 16 made all neighbours those
-            of a float64 brute force in the eight settings of tests/inference, clusters of 1 % of
-            the distance between them included. More are needed where more points than that lie
-            within some 1e-3 of each other's distance, in tighter or larger clusters.
+        rerank: candidates beyond k that float64 looks at, at least 0. With 16 the second search is
+            hardly ever needed; more save it in tight clusters, where more points than that lie
+            within some 1e-3 of each other's distance. With 0 there is none: float32 decides which
+            are the neighbours, and float64 only their order.
         index_init_fn: makes an empty faiss index from the number of dimensions, D + 1;
-            ``faiss.IndexFlatIP`` if left out. An approximate one finds what it finds, which float64
+            ``faiss.IndexFlatIP`` if left out. One of your own finds what it finds, which float64
             then puts in order. An index for inner products gets points of the hyperboloid, one for
             L2 points of the ball, whose small Euclidean neighbourhoods are hyperbolic ones: take
             L2 for HNSW and IVF, whose recall with inner products is poor where norms differ
@@ -78,6 +88,7 @@ class PoincareKNN:
     references: Tensor | None
     index: Any
     _geometry: tuple[float, float, bool] | None
+    _scale: float  # of the coordinates in the index
     _rows: Tensor  # the references as the distance sees them
     _polar: Polar | None
 
@@ -104,6 +115,7 @@ class PoincareKNN:
         self.reset()
 
     @torch.no_grad()
+    @torch.autocast("cpu", enabled=False)
     def __call__(
         self,
         query: Tensor,
@@ -115,18 +127,20 @@ class PoincareKNN:
 
         Args:
             query: (N, D) embeddings.
-            k: neighbours wanted for each query, at least 1.
+            k: neighbours wanted for each query, at least 0. AccuracyCalculator wants 0 where it
+                counts "max_bin_count" and no class has two samples.
             reference: (M, D) embeddings, added to those that are there.
             ref_includes_query: whether row i of the references is query i, which is then left
                 out of its own neighbours.
 
         Returns:
-            distances: (N, k) geodesic lengths, ascending; of equal ones the first row first.
+            distances: (N, k) geodesic lengths, ascending; of candidates at one distance the first
+                row first.
             indices: (N, k) rows of the references.
 
         Raises:
             ValueError: without references, with fewer than k of them, for embeddings of another
-                shape, or where an approximate index finds fewer than k.
+                shape or with nan or inf, or where an approximate index finds fewer than k.
         """
         dtype = torch.as_tensor(query).dtype
         query = _check_rows("query", query, None)
@@ -142,7 +156,7 @@ class PoincareKNN:
                 f"reference must include the {len(query)} queries where ref_includes_query is "
                 f"True, got {available} rows"
             )
-        check_count("k", k, minimum=1)
+        check_count("k", k, minimum=0)
         if k > available - ref_includes_query:
             raise ValueError(
                 f"k must be at most {available - ref_includes_query}, the number of references "
@@ -154,20 +168,12 @@ class PoincareKNN:
             self.add(added)
         self._prepare()
         warn_if_normalised(self.distance, query, self.references)
-        wanted = min(k + ref_includes_query + self.rerank, available)
-        step = max(1, _CANDIDATES // wanted)
-        found = [
-            self._search(query[start : start + step].cpu(), start, k, wanted, ref_includes_query)
-            for start in range(0, max(1, len(query)), step)
-        ]
+        distances, indices = self._nearest(query.cpu(), k, ref_includes_query)
         if self.reset_after:
             self.reset()
-        distances, indices = (
-            torch.cat(columns).to(query.device) for columns in zip(*found, strict=True)
-        )
         if self.distance.power != 1:
             distances = distances**self.distance.power
-        return distances.to(dtype), indices
+        return distances.to(query.device, dtype), indices.to(query.device)
 
     def train(self, embeddings: Tensor) -> None:
         """Start anew with these references, (M, D)."""
@@ -189,25 +195,33 @@ class PoincareKNN:
         """
         if self.references is None:
             raise ValueError("references must be added before they are saved, got None")
-        state: dict[str, Any] = {"references": self.references}
+        built = None
         if self.index_init_fn is not None:
             self._prepare()
-            state["index"] = torch.from_numpy(faiss.serialize_index(self.index))
-            state["geometry"] = self._geometry
-        torch.save(state, filename)
+            assert self._geometry is not None
+            built = knn_file.BuiltIndex(self.index, self._geometry, self._scale)
+        knn_file.write(filename, self.references, built)
 
     def load(self, filename: str | os.PathLike[str]) -> None:
-        """Read what :meth:`save` wrote. An index of other curvature or clipping is built anew."""
-        state = torch.load(filename, weights_only=True)
+        """Read what :meth:`save` wrote, checked before anything changes here.
+
+        An index of other curvature or clipping is built anew from the references, and so is one of
+        before the first release, whose coordinates were others.
+
+        Raises:
+            ValueError: for a file of another kind, or a damaged one; all stays as it was then.
+            OSError: where there is no such file, or none that can be read.
+        """
+        references, built = knn_file.read(filename)
         self.reset()
-        self.references = state["references"]
-        if "index" in state and faiss is not None and self.index_init_fn is not None:
-            self.index = faiss.deserialize_index(state["index"].numpy())
-            self._geometry = tuple(state["geometry"])
+        self.references = references
+        if built is not None and self.index_init_fn is not None:
+            self.index, self._geometry, self._scale = built
 
     def reset(self) -> None:
         """Forget all references."""
         self.references = self.index = self._geometry = self._polar = None
+        self._scale = 1.0
         self._rows = torch.empty(0)
 
     def _prepare(self) -> None:
@@ -224,6 +238,11 @@ class PoincareKNN:
         if self._polar is None or len(self._rows) != len(self.references):
             self._rows = distance.maybe_normalize(self.references)
             self._polar = polar_coordinates(row_norms(self._rows), *geometry)
+        largest = nc.largest_sinh(self._polar)
+        if largest > _MOST_GROWTH * self._scale:
+            self.index = None
+        if self.index is None:
+            self._scale = largest
         if faiss is None:
             return
         if self.index is None:
@@ -237,46 +256,94 @@ class PoincareKNN:
             self.index = index
         start, end = self.index.ntotal, len(self._rows)
         if start < end:
-            new = self._to_index(self._rows[start:], self._polar.take(slice(start, end)), 1)
+            rows, polar = self._rows[start:], self._polar.take(slice(start, end))
+            if self.index.metric_type == faiss.METRIC_L2:
+                new = nc.ball_points(rows, polar, self._scale)
+            else:
+                new = nc.reference_columns(rows, polar, self._scale, torch.float32)
             if not self.index.is_trained:
-                self.index.train(new)
-            self.index.add(new)
+                self.index.train(new.numpy())
+            self.index.add(new.numpy())
 
-    def _to_index(self, rows: Tensor, polar: Polar, sign: int) -> Any:
-        """What the index is given for some rows: numpy, (N, D + 1)."""
-        if self.index.metric_type == faiss.METRIC_L2:
-            return _to_ball(rows, polar).numpy()
-        return _lift(rows, polar, sign).numpy()
-
-    def _search(
-        self, query: Tensor, start: int, k: int, wanted: int, leave_out: bool
-    ) -> tuple[Tensor, Tensor]:
-        """Neighbours of some queries, the first of which is row ``start`` of all."""
-        assert self._polar is not None
+    def _nearest(self, query: Tensor, k: int, leave_out: bool) -> tuple[Tensor, Tensor]:
+        """(N, k) distances in float64, and rows; row i is left out for query i, or none."""
         assert self._geometry is not None
+        assert self._polar is not None
         query = self.distance.maybe_normalize(query)
         polar = polar_coordinates(row_norms(query), *self._geometry)
-        if self.index is not None:
-            points = self._to_index(query, polar, -1)
-            candidates = torch.from_numpy(self.index.search(points, wanted)[1])
-        else:
-            references = _lift(self._rows, self._polar, 1)
-            candidates = _best_products(_lift(query, polar, -1), references, wanted)
+        distances = torch.empty(len(query), k, dtype=torch.float64)
+        indices = torch.empty(len(query), k, dtype=torch.long)
+        if k == 0:
+            return distances, indices
+        wanted = min(k + leave_out + self.rerank, len(self._rows))
+        # an index of the user's, and float32 alone, find what they find
+        is_exact = self.index_init_fn is None and self.rerank > 0 and wanted < len(self._rows)
+        largest, root = self._polar.radius.max(), self._geometry[0] ** 0.5
+        rows = torch.arange(len(query))
+        # in float32, and what that leaves in doubt in float64
+        for dtype in (torch.float32, torch.float64):
+            find = self._finder(wanted, dtype)
+            in_doubt = [rows[:0]]
+            for part in rows.split(max(1, _CANDIDATES // wanted)):
+                e, x = query[part], polar.take(part)
+                products, candidates = find(e, x)
+                near, order = self._rank(e, x, candidates, k, part if leave_out else None)
+                distances[part], indices[part] = near, order
+                if is_exact:
+                    kth, last = near[:, -1] * root, products[:, -1]
+                    enough = nc.are_enough(x, kth, last, self._scale, largest, e.shape[1] + 1)
+                    in_doubt.append(part[~enough])
+            rows = torch.cat(in_doubt)
+            if len(rows) == 0:
+                break
+        return distances, indices
+
+    def _finder(
+        self, wanted: int, dtype: torch.dtype
+    ) -> Callable[[Tensor, Polar], tuple[Tensor, Tensor]]:
+        """Finds (N, wanted) products and rows of candidates; the index, if any, is of float32."""
+        assert self._polar is not None
+        if self.index is None or dtype == torch.float64:
+            columns = nc.reference_columns(self._rows, self._polar, self._scale, dtype)
+
+            def find(query: Tensor, x: Polar) -> tuple[Tensor, Tensor]:
+                points = nc.query_columns(query, x, self._scale, dtype)
+                return nc.largest_products(points, columns, wanted)
+
+            return find
+        is_ball = self.index.metric_type == faiss.METRIC_L2
+        most = _FAR_OUT * nc.largest_sinh(self._polar)
+
+        def ask(query: Tensor, x: Polar) -> tuple[Tensor, Tensor]:
+            if is_ball:
+                points = nc.ball_points(query, x, self._scale, most)
+            else:
+                points = nc.query_columns(query, x, self._scale, dtype)
+            products, rows = self.index.search(points.numpy(), wanted)
+            return torch.from_numpy(products), torch.from_numpy(rows)
+
+        return ask
+
+    def _rank(
+        self, query: Tensor, x: Polar, candidates: Tensor, k: int, skipped: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """(N, k) distances and rows of the nearest candidates, but for the (N,) skipped ones."""
+        assert self._polar is not None
+        assert self._geometry is not None
         # in the order of rows, by which the stable sort then breaks ties
         candidates = candidates.sort(dim=1).values
         missing = candidates < 0
-        if leave_out:
-            missing |= candidates == torch.arange(start, start + len(query))[:, None]
+        if skipped is not None:
+            missing |= candidates == skipped[:, None]
         distances = candidate_distances(
-            query, self._rows, polar, self._polar, candidates.clamp_min(0), self._geometry[0]
+            query, self._rows, x, self._polar, candidates.clamp_min(0), self._geometry[0]
         ).masked_fill_(missing, torch.inf)
         distances, order = distances.sort(dim=1, stable=True)
         short = ~distances[:, :k].isfinite().all(1)
         if bool(short.any()):
             raise ValueError(
                 f"the index must find {k} neighbours of every query, got fewer for "
-                f"{int(short.sum())}: let it look at more (nprobe, efSearch), and check the "
-                "embeddings for nan"
+                f"{int(short.sum())}: let it look at more (nprobe, efSearch)"
             )
         return distances[:, :k], candidates.gather(1, order[:, :k])
 
@@ -304,29 +371,15 @@ def warn_if_normalised(distance: PoincareDistance, *embeddings: Tensor | None) -
 
 
 def _check_rows(name: str, embeddings: Any, columns: int | None) -> Tensor:
-    """Embeddings as a tensor of float32 or float64."""
+    """Finite embeddings as a tensor of float32 or float64."""
     rows = torch.as_tensor(embeddings).detach()
     if rows.ndim != 2 or (columns is not None and rows.shape[1] != columns):
         shape = f"(N, {'D' if columns is None else columns})"
         raise ValueError(f"{name} must be of shape {shape}, got {tuple(rows.shape)}")
     if not rows.is_floating_point():
         raise TypeError(f"{name} must be of a floating point dtype, got {rows.dtype}")
+    # a sum is cheaper than a mask, and finite unless one of its terms is not or it overflows
+    if not math.isfinite(rows.sum()) and not rows.isfinite().all():
+        bad = int((~rows.isfinite().all(1)).sum())
+        raise ValueError(f"{name} must be finite, got nan or inf in {bad} of {len(rows)} rows")
     return rows.to(torch.promote_types(rows.dtype, torch.float32))
-
-
-def _lift(rows: Tensor, polar: Polar, sign: int) -> Tensor:
-    """Points (±cosh A, sinh A·û) of the hyperboloid in float32, (N, D + 1)."""
-    stretched = rows * polar.stretch[:, None].to(rows)
-    return torch.cat([sign * polar.cosh[:, None].to(rows), stretched], 1).float()
-
-
-def _to_ball(rows: Tensor, polar: Polar) -> Tensor:
-    """Points (0, tanh(A/2)·û) of the unit ball in float32, (N, D + 1)."""
-    scale = (polar.radius / 2).tanh() / polar.norm
-    return torch.nn.functional.pad((rows * scale[:, None].to(rows)).float(), (1, 0))
-
-
-def _best_products(query: Tensor, references: Tensor, wanted: int) -> Tensor:
-    """What the flat index finds, by matrix products in blocks."""
-    rows = max(1, _BLOCK_ELEMENTS // len(references))
-    return torch.cat([(part @ references.T).topk(wanted).indices for part in query.split(rows)])

@@ -11,6 +11,7 @@ from ..functional import confusion_prior as cp
 from ..functional import poincare
 from ..functional.candidate_classes import candidate_classes
 from ..functional.polar import exact_dtype
+from ..functional.products import product
 from .evidence import Evidence, mean_over_views
 from .module_with_tables import ModuleWithTables
 
@@ -379,7 +380,10 @@ class ClassStatistics(ModuleWithTables):
         return poincare.hyperboloid_unlift(torch.cat([time, means[:, 1:]], 1), self._curvature())
 
     def mean_similarity(self, classes: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean Minkowski similarity ⟨m_a, m_b⟩ within and between classes.
+        """Mean Minkowski similarity ⟨m_a, m_b⟩ within and between classes, in float32.
+
+        Near the origin all are −1 but for what the distances are squared, which float32 has no
+        digits of where √c·‖u‖ is below some 1e-3.
 
         Args:
             classes: (C,) the classes wanted.
@@ -390,7 +394,7 @@ class ClassStatistics(ModuleWithTables):
             between: (C, C) ⟨m_a, m_b⟩, nan on the diagonal. Both are nan for classes never seen.
         """
         means = self.means[classes]
-        similarity = means[:, 1:] @ means[:, 1:].T - means[:, :1] @ means[:, :1].T
+        similarity = product(means[:, 1:], means[:, 1:].T) - product(means[:, :1], means[:, :1].T)
         seen = self.seen[classes]
         similarity = similarity.masked_fill(~(seen[:, None] & seen), torch.nan)
         return similarity.diagonal().clone(), similarity.fill_diagonal_(torch.nan)

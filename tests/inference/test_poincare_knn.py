@@ -6,9 +6,10 @@ import torch
 from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.testers import GlobalEmbeddingSpaceTester
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
+from pytorch_metric_learning.utils.inference import FaissKNN
 
 from pml_ahsml import PoincareDistance, PoincareKNN
-from pml_ahsml.functional import poincare
+from pml_ahsml.functional import nearest_candidates, poincare
 from pml_ahsml.inference import poincare_knn
 from tests import reference
 
@@ -63,7 +64,7 @@ def test_float32_alone_reorders_tight_clusters():
 
 @pytest.mark.parametrize("space", ["tangent", "ball"])
 def test_finds_the_nearest_in_order(monkeypatch, space, with_faiss):
-    monkeypatch.setattr(poincare_knn, "_BLOCK_ELEMENTS", 100)  # several blocks
+    monkeypatch.setattr(nearest_candidates, "_BLOCK_ELEMENTS", 100)  # several blocks
     monkeypatch.setattr(poincare_knn, "_CANDIDATES", 90)
     query, refs = torch.randn(11, 4), torch.randn(30, 4)
     expected = reference.distance_matrix(query, refs, 1.0)
@@ -103,6 +104,157 @@ def test_equal_references_come_in_order_and_push_out_no_query(with_faiss):
     _, indices = PoincareKNN(rerank=2)(e, 5, e, ref_includes_query=True)
     assert not (indices == torch.arange(30)[:, None]).any()
     assert (indices.diff(dim=1) > 0).all()
+
+
+NORMS = {
+    "1e-20": [1e-20],
+    "1e-6": [1e-6],
+    "1e-4": [1e-4],
+    "1e-3": [1e-3],
+    "1e-2": [1e-2],
+    "1": [1.0],
+    "clipped": [9.0],
+    "mixed": [1e-20, 1e-6, 1e-4, 1e-3, 1e-2, 1.0, 9.0],
+}
+
+
+def exact_distances(
+    c: float, query: torch.Tensor, refs: torch.Tensor, clip: float = 2.3
+) -> torch.Tensor:
+    """All pairs in float64, from differences."""
+    (a, u), (b, v) = (
+        (2 * c**0.5 * norm.clamp_max(clip), rows / norm[:, None])
+        for rows in (query.double(), refs.double())
+        for norm in [rows.norm(dim=1)]
+    )
+    gap = torch.stack([(row - v).square().sum(1) for row in u])
+    p = 2 * ((a[:, None] - b) / 2).sinh().square() + a.sinh().outer(b.sinh()) * gap / 2
+    return torch.log1p(p + (p * (p + 2)).sqrt()) / c**0.5
+
+
+def assert_nearest(
+    c: float, query: torch.Tensor, refs: torch.Tensor, k: int, *, has_ties: bool = False
+) -> None:
+    distances, indices = PoincareKNN(PoincareDistance(c))(query, k, refs)
+    exact = exact_distances(c, query, refs)
+    expected, rows = (x[:, :k] for x in exact.sort(dim=1, stable=True))
+    if has_ties:
+        # what float64 tells apart is in order
+        torch.testing.assert_close(exact.gather(1, indices), expected, rtol=1e-13, atol=0)
+    else:
+        assert torch.equal(indices, rows)
+    # float32 has no more digits of what is below its range
+    torch.testing.assert_close(distances, expected.float(), rtol=1e-6, atol=1e-44)
+
+
+@pytest.mark.parametrize("spread", [None, 0.01, 1e-4], ids=["gaussian", "clusters", "tight"])
+@pytest.mark.parametrize("c", [1e-8, 1e-3, 0.1, 1.0, 10.0])
+@pytest.mark.parametrize("d", [2, 16, 128])
+def test_is_exact_at_every_scale(d, c, spread, with_faiss):
+    directions = torch.randn(210, d, dtype=torch.float64)
+    if spread is not None:
+        centres = directions[:4]
+        directions = centres[torch.arange(210) % 4] + spread * directions
+    for name, norms in NORMS.items():
+        # members of a cluster are at one radius, but for what differs between them
+        lengths = torch.tensor(norms, dtype=torch.float64)[torch.arange(210) // 4 % len(norms)]
+        e = (directions * lengths[:, None] / d**0.5).float()
+        # beside a norm of 1 one of 1e-20 is none
+        assert_nearest(c, e[:10], e[10:], 10, has_ties=name == "mixed")
+
+
+def test_is_exact_among_many_near_the_origin(with_faiss):
+    e = torch.nn.functional.normalize(torch.randn(2050, 16))
+    for c, norm in ((0.1, 1e-3), (0.1, 1e-4), (1e-8, 1.1)):
+        assert_nearest(c, norm * e[:50], norm * e[50:], 10)
+
+
+def test_is_exact_where_float32_cannot_tell(with_faiss):
+    # from next to the origin all references, at one radius, are equally far in seven digits
+    query, refs = 1e-6 * torch.randn(20, 16), 9 * torch.randn(2000, 16)
+    assert_nearest(0.1, query, refs, 10)
+    # more neighbours within rounding than are looked at twice
+    refs = torch.randn(1, 64) / 8 + 1e-5 * torch.randn(2000, 64)
+    assert_nearest(0.1, refs[:20], refs, 10)
+
+
+def test_is_exact_where_curvature_is_strong(with_faiss):
+    # cosh A is beyond float32
+    e = torch.nn.functional.normalize(torch.randn(400, 4)) * torch.linspace(50, 60, 400)[:, None]
+    knn = PoincareKNN(PoincareDistance(1.0, clip_radius=70.0))
+    distances, indices = knn(e[:20], 5, e[20:])
+    exact = exact_distances(1.0, e[:20], e[20:], clip=70.0).sort(1)
+    assert torch.equal(indices, exact.indices[:, :5])
+    torch.testing.assert_close(distances, exact.values[:, :5].float(), rtol=1e-6, atol=0)
+
+
+def test_is_exact_under_autocast_and_any_precision_of_products(with_faiss):
+    e = embeddings("tight", 2000, 64)
+    expected = PoincareKNN()(e[:100], 10, e[100:])
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = PoincareKNN()(e[:100], 10, e[100:])
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert torch.equal(found[1], expected[1])
+    assert torch.equal(found[0], expected[0])
+
+
+def test_is_exact_after_references_far_larger_than_the_first(with_faiss):
+    small, large = 1e-18 * torch.randn(200, 8), torch.randn(200, 8)
+    knn = PoincareKNN(reset_before=False, reset_after=False)
+    knn.train(small)
+    knn(small[:3], 5)
+    knn.add(large)
+    refs = torch.cat([small, large])
+    for query in (small[:20], large[:20]):
+        exact = exact_distances(0.1, query, refs)
+        found = exact.gather(1, knn(query, 5)[1])
+        # from afar the first ones are all in one place
+        torch.testing.assert_close(found, exact.sort(1).values[:, :5], rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize("norm", [1e-20, 1e-6, 1.0])
+@pytest.mark.parametrize("c", [1e-8, 0.1])
+def test_an_index_of_points_of_the_ball_works_at_every_scale(c, norm):
+    e = norm * embeddings("clusters", 3000, 16) / 2.3
+    query, refs = e[:200], e[200:]
+    knn = PoincareKNN(PoincareDistance(c), index_init_fn=hnsw)
+    expected = exact_distances(c, query, refs).argsort(1)[:, :10]
+    recall = (knn(query, 10, refs)[1][:, :, None] == expected[:, None]).any(2).float().mean()
+    assert recall > 0.9
+
+
+def test_no_neighbours_wanted_are_none(with_faiss):
+    query, refs = torch.randn(5, 4, dtype=torch.float64), torch.randn(30, 4)
+    for found, dtype in zip(PoincareKNN()(query, 0, refs), (query.dtype, torch.long), strict=True):
+        assert found.shape == (5, 0)
+        assert found.dtype == dtype
+    # the one reference is the query itself
+    assert PoincareKNN()(query[:1], 0, query[:1], True)[1].shape == (1, 0)
+
+
+def test_a_tester_takes_classes_of_one_sample(with_faiss):
+    data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.arange(12))
+
+    def accuracies(knn):
+        calculator = AccuracyCalculator(
+            include=("precision_at_1", "r_precision", "mean_average_precision_at_r"),
+            k="max_bin_count",
+            knn_func=knn,
+        )
+        tester = GlobalEmbeddingSpaceTester(
+            dataloader_num_workers=0, accuracy_calculator=calculator, normalize_embeddings=False
+        )
+        return tester.test({"test": data}, 0, torch.nn.Identity())["test"]
+
+    ours, theirs = accuracies(PoincareKNN()), accuracies(FaissKNN())
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        assert ours[name] == pytest.approx(value, nan_ok=True)
+    assert math.isnan(ours["precision_at_1_level0"])  # no class can be found again
 
 
 @pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
@@ -224,7 +376,7 @@ def test_bad_arguments_are_refused(monkeypatch):
     with pytest.raises(ValueError, match="rerank must be at least 0, got -1"):
         PoincareKNN(rerank=-1)
     knn, refs = PoincareKNN(), torch.randn(5, 2)
-    for k, message in ((5, "k must be at most 4, .* got 5"), (0, "k must be at least 1, got 0")):
+    for k, message in ((5, "k must be at most 4, .* got 5"), (-1, "k must be at least 0, got -1")):
         with pytest.raises(ValueError, match=message):
             knn(refs, k, refs, ref_includes_query=True)
     with pytest.raises(ValueError, match="must include the 5 queries"):
@@ -233,6 +385,12 @@ def test_bad_arguments_are_refused(monkeypatch):
         knn(refs, 1, torch.randn(5, 3))
     with pytest.raises(TypeError, match="must be of a floating point dtype, got torch.int64"):
         knn(torch.arange(6).reshape(3, 2), 1, refs)
+    for bad in (torch.nan, torch.inf):
+        rows = torch.tensor([[0.0, bad], [0.0, 1.0]])
+        with pytest.raises(ValueError, match="query must be finite, got nan or inf in 1 of 2 rows"):
+            knn(rows, 1, refs)
+        with pytest.raises(ValueError, match="reference must be finite, got nan or inf in 1 of 2"):
+            knn(refs, 1, rows)
     with pytest.raises(ValueError, match="must make an index for inner products or L2, got"):
         PoincareKNN(index_init_fn=lambda d: faiss.IndexFlat(d, faiss.METRIC_L1))(refs, 1, refs)
     few = torch.randn(200, 2)
