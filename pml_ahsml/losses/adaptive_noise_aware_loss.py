@@ -16,7 +16,7 @@ from ..distances import PoincareDistance
 from ..functional import class_means as cm
 from ..functional import label_posterior as lp
 from ..statistics import Belief, ClassStatistics, LabelNoiseModel, NeighbourMemory
-from ..statistics.gather import gather_batch
+from ..statistics.gather import AllRanks, by_rank
 from ..statistics.neighbour_memory import SHORTEST_MEMORY
 from . import view_pairs, wrapped_loss
 from .adaptive_margins import AdaptiveMargins, choose_margins
@@ -244,19 +244,21 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         Returns:
             What the reducer of the wrapped loss returns.
         """
-        batch = self._checked_batch(
-            embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask, view_ids
-        )
-        self.reset_stats()
-        # by centroids and parameters that have not seen these samples yet
-        belief = self._believe(batch.embeddings, batch.labels, batch.view_ids)
-        judgement = self._judge(belief)
-        output = self._wrapped(batch, belief, judgement)
-        if self.collect_stats:
-            self._record(batch, judgement)
-        # last, so that a batch that the wrapped loss refuses has taught nothing
-        if self.training:
-            self._learn(batch, belief, judgement)
+        with AllRanks(self.sync and self.training, embeddings) as ranks:
+            batch = self._checked_batch(
+                embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask, view_ids
+            )
+            ranks.announce(batch.num_queries, has_view_ids=batch.view_ids is not None)
+            self.reset_stats()
+            # by centroids and parameters that have not seen these samples yet
+            belief = self._believe(batch.embeddings, batch.labels, batch.view_ids)
+            judgement = self._judge(belief)
+            output = self._wrapped(batch, belief, judgement)
+            if self.collect_stats:
+                self._record(batch, judgement)
+            # last, so that a batch that the wrapped loss refuses has taught nothing
+            if self.training:
+                self._learn(batch, belief, judgement, ranks)
         return output
 
     @torch.no_grad()
@@ -433,15 +435,15 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         return (embeddings.to(batch.embeddings), labels) if len(labels) else None
 
     @torch.no_grad()
-    def _learn(self, batch: Batch, belief: Belief, judgement: Judgement) -> None:
+    def _learn(self, batch: Batch, belief: Belief, judgement: Judgement, ranks: AllRanks) -> None:
         embeddings, labels, view_ids = batch.embeddings.detach(), batch.labels, batch.view_ids
         if batch.enqueue_mask is not None:
             queries = ~batch.enqueue_mask
             embeddings, labels = embeddings[queries], labels[queries]
             view_ids = None if view_ids is None else view_ids[queries]
             belief, judgement = belief.select(queries), judgement.select(queries)
-        if self.sync:
-            embeddings, labels, view_ids = gather_batch(embeddings, labels, view_ids)
+        if ranks.is_needed:
+            embeddings, labels, view_ids = ranks.gather(embeddings, labels, view_ids)
             belief = self._believe(embeddings, labels, view_ids)
             judgement = self._judge(belief)
         if len(embeddings) == 0:
@@ -449,6 +451,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         if self.memory is not None and self.noise_model.is_warm:
             # relabelled samples stay out: a wrong guess would be confirmed by its own echo
             rows = judgement.takes_part & (judgement.labels == labels)
+            if not ranks.is_needed:
+                # the newest stand in for what is left out: on all ranks they must be the same
+                rows = by_rank(rows)
             self.memory.on(labels.device).push(embeddings[rows], labels[rows])
         self.noise_model.learn(belief)
         points = belief.evidence.points
