@@ -188,7 +188,7 @@ def _raise_for(has_failed: list[bool]) -> None:
     failed = [rank for rank, failed in enumerate(has_failed) if failed]
     if failed:
         raise RuntimeError(
-            f"rank {_enumerated(failed)} raised an error, so that no rank has learnt from this batch"
+            f"rank {_enumerated(failed)} raised an error, so no rank has learnt from this batch"
         )
 
 

@@ -67,7 +67,12 @@ def grown() -> dict[str, dict[str, Any]]:
             for parameter in net.parameters():
                 parameter -= _LEARNING_RATE * parameter.grad
                 parameter.grad = None
-    return {"network": net.state_dict(), "wrapper": loss.state_dict()}
+    return {
+        "network": net.state_dict(),
+        "wrapper": loss.state_dict(),
+        "class_statistics": loss.class_statistics.state_dict(),
+        "noise_model": loss.noise_model.state_dict(),
+    }
 
 
 class AtWork:

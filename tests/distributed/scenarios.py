@@ -185,7 +185,7 @@ def _on_rank(
     for step in range(scenario.num_steps):
         inputs, labels = scenario.batch(rank, world_size, step)
         embeddings = model(inputs)
-        judged.append(_judged(wrapper, embeddings, labels))
+        judged.append(_judged(scenario, wrapper, embeddings, labels))
         mined = None if mine is None else mine(embeddings, labels)
         loss(embeddings, labels, mined).backward()
         gradients.append(_take_step(parameters))
@@ -210,7 +210,9 @@ def by_one_process(scenario: Scenario, world_size: int, start: dict[str, Any]) -
         embeddings = [network(inputs) for inputs, _ in batches]
         labels = [part for _, part in batches]
         everything = torch.cat(embeddings), torch.cat(labels)
-        judged.append([_judged(wrapper, e, y) for e, y in zip(embeddings, labels, strict=True)])
+        judged.append(
+            [_judged(scenario, wrapper, e, y) for e, y in zip(embeddings, labels, strict=True)]
+        )
         if scenario.way == "gathered":
             mined = None if miner is None else miner(*everything)
             wrapper(*everything, mined).backward()
@@ -240,10 +242,14 @@ def by_one_process(scenario: Scenario, world_size: int, start: dict[str, Any]) -
     return {"gradients": gradients, "judged": judged, "state": wrapper.state_dict()}
 
 
-def _judged(wrapper: AdaptiveNoiseAwareLoss, embeddings: Tensor, labels: Tensor) -> Tensor:
-    """(N, 2) whether each label is believed, and the likeliest class."""
-    trust, posterior = wrapper.trust(embeddings, labels), wrapper.posterior(embeddings, labels)
-    return torch.stack([(trust > 0.5).long(), posterior.argmax(1)], 1)
+def _judged(
+    scenario: Scenario, wrapper: AdaptiveNoiseAwareLoss, embeddings: Tensor, labels: Tensor
+) -> Tensor:
+    """(N, 2) whether each label is believed and, of a grown model, the likeliest class."""
+    trusted = (wrapper.trust(embeddings, labels) > 0.5).long()
+    if not scenario.is_grown:
+        return torch.stack([trusted, labels], 1)
+    return torch.stack([trusted, wrapper.posterior(embeddings, labels).argmax(1)], 1)
 
 
 def _efficient(
