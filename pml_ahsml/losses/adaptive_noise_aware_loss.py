@@ -100,7 +100,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             classes has a hundred. With more than a tenth as many classes nobody is asked.
         sync: under plain DistributedDataParallel, learn from the samples of all ranks, so that all
             ranks hold the same statistics. Not inside a DistributedLossWrapper, which hands over
-            all samples by itself, unless that has efficient=True, with which it does not.
+            all samples by itself, unless that has efficient=True, with which it does not. Ranks may
+            have batches of different lengths, and none; all of them must take each step.
         **kwargs: of ``BaseMetricLossFunction``: collect_stats, with which noise rate, share
             trusted, share relabelled, τ and σ are attributes ``stat_…`` that record-keeper logs.
             Distance, reducer and regularizers belong to the wrapped loss.
@@ -119,6 +120,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         TypeError: for something that is no PML loss, or an unknown option.
         ValueError: for an option outside its range, a loss that cannot be wrapped, and in
             ``forward`` for bad shapes, labels outside [0, K), nan or inf; the state is as before.
+        RuntimeError: with ``sync``, if another rank has raised an error; the state is as before.
 
     Source:
         This project. That it wraps any pair-based loss, and judges by class-wise divergence in
