@@ -86,7 +86,9 @@ def trusted_labels(trust: Tensor) -> Tensor:
         tensor([ True,  True,  True, False, False])
     """
     likely = trust > 0.5
-    above, total = torch.stack([trust[likely].sum(), trust.sum()]).tolist()
+    # in float64, so that the order of the rows (the rank that gathered) does not matter
+    sums = [trust[likely].sum(dtype=torch.float64), trust.sum(dtype=torch.float64)]
+    above, total = torch.stack(sums).tolist()
     if total <= 2 * above or total < 1:
         return likely
     # by value, so that equals (views of one sample) are treated alike

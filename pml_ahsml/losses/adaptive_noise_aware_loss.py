@@ -16,7 +16,7 @@ from ..distances import PoincareDistance
 from ..functional import class_means as cm
 from ..functional import label_posterior as lp
 from ..statistics import Belief, ClassStatistics, LabelNoiseModel, NeighbourMemory
-from ..statistics.gather import gather_batch
+from ..statistics.gather import AllRanks, by_rank
 from ..statistics.label_recurrence import LabelRecurrence
 from ..statistics.neighbour_memory import SHORTEST_MEMORY
 from . import view_pairs, wrapped_loss
@@ -101,7 +101,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             classes has a hundred. With more than a tenth as many classes nobody is asked.
         sync: under plain DistributedDataParallel, learn from the samples of all ranks, so that all
             ranks hold the same statistics. Not inside a DistributedLossWrapper, which hands over
-            all samples by itself, unless that has efficient=True, with which it does not.
+            all samples by itself, unless that has efficient=True, with which it does not. Ranks may
+            have batches of different lengths, and none; all of them must take each step.
         **kwargs: of ``BaseMetricLossFunction``: collect_stats, with which noise rate, share
             trusted, share relabelled, τ and σ are attributes ``stat_…`` that record-keeper logs.
             Distance, reducer and regularizers belong to the wrapped loss.
@@ -120,6 +121,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         TypeError: for something that is no PML loss, or an unknown option.
         ValueError: for an option outside its range, a loss that cannot be wrapped, and in
             ``forward`` for bad shapes, labels outside [0, K), nan or inf; the state is as before.
+        RuntimeError: with ``sync``, if another rank has raised an error; the state is as before.
 
     Source:
         This project. That it wraps any pair-based loss, and judges by class-wise divergence in
@@ -260,20 +262,22 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             return wrapped_loss.evaluate(
                 self.loss, embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask
             )
-        _check_not_transformed(embeddings)
-        batch = self._checked_batch(
-            embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask, view_ids
-        )
-        self.reset_stats()
-        # by centroids and parameters that have not seen these samples yet
-        belief = self._believe(batch.embeddings, batch.labels, batch.view_ids)
-        judgement = self._judge(belief)
-        with wrapped_loss.undone(self.loss, len(batch.labels), only_on_error=True):
-            output = self._wrapped(batch, belief, judgement)
-        if self.collect_stats:
-            self._record(batch, judgement)
-        # last, so that a batch that the wrapped loss refuses has taught nothing
-        self._learn(batch, belief, judgement)
+        with AllRanks(self.sync, embeddings) as ranks:
+            _check_not_transformed(embeddings)
+            batch = self._checked_batch(
+                embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask, view_ids
+            )
+            ranks.announce(batch.num_queries, has_view_ids=batch.view_ids is not None)
+            self.reset_stats()
+            # by centroids and parameters that have not seen these samples yet
+            belief = self._believe(batch.embeddings, batch.labels, batch.view_ids)
+            judgement = self._judge(belief)
+            with wrapped_loss.undone(self.loss, len(batch.labels), only_on_error=True):
+                output = self._wrapped(batch, belief, judgement)
+                if self.collect_stats:
+                    self._record(batch, judgement)
+                # last, so that a batch that the wrapped loss refuses has taught nothing
+                self._learn(batch, belief, judgement, ranks)
         return output
 
     @torch.no_grad()
@@ -296,9 +300,11 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             >>> 0 < loss.noise_rate < 1
             True
         """
-        batch = self._checked_batch(embeddings, labels, None, None, None, None, view_ids)
-        belief = self._believe(batch.embeddings, batch.labels, batch.view_ids)
-        self._learn(batch, belief, self._judge(belief))
+        with AllRanks(self.sync, embeddings) as ranks:
+            batch = self._checked_batch(embeddings, labels, None, None, None, None, view_ids)
+            ranks.announce(batch.num_queries, has_view_ids=batch.view_ids is not None)
+            belief = self._believe(batch.embeddings, batch.labels, batch.view_ids)
+            self._learn(batch, belief, self._judge(belief), ranks)
 
     @torch.no_grad()
     def trust(self, embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -474,15 +480,15 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         return (embeddings.to(batch.embeddings), labels) if len(labels) else None
 
     @torch.no_grad()
-    def _learn(self, batch: Batch, belief: Belief, judgement: Judgement) -> None:
+    def _learn(self, batch: Batch, belief: Belief, judgement: Judgement, ranks: AllRanks) -> None:
         embeddings, labels, view_ids = batch.embeddings.detach(), batch.labels, batch.view_ids
         if batch.enqueue_mask is not None:
             queries = ~batch.enqueue_mask
             embeddings, labels = embeddings[queries], labels[queries]
             view_ids = None if view_ids is None else view_ids[queries]
             belief, judgement = belief.select(queries), judgement.select(queries)
-        if self.sync:
-            embeddings, labels, view_ids = gather_batch(embeddings, labels, view_ids)
+        if ranks.is_needed:
+            embeddings, labels, view_ids = ranks.gather(embeddings, labels, view_ids)
             belief = self._believe(embeddings, labels, view_ids)
             judgement = self._judge(belief)
         if len(embeddings) == 0:
@@ -490,6 +496,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         if self.memory is not None and self.noise_model.is_warm:
             # relabelled samples stay out: a wrong guess would be confirmed by its own echo
             rows = judgement.takes_part & (judgement.labels == labels)
+            if not ranks.is_needed:
+                # the newest stand in for what is left out: on all ranks they must be the same
+                rows = by_rank(rows)
             self.memory.on(labels.device).push(embeddings[rows], labels[rows])
         was_warm = self.noise_model.is_warm
         self.noise_model.learn(belief)

@@ -65,6 +65,13 @@ class Batch:
         )
 
     @property
+    def num_queries(self) -> int:
+        """How many rows are not merely enqueued: those that are learnt from."""
+        if self.enqueue_mask is None:
+            return len(self.labels)
+        return int((~self.enqueue_mask).sum())
+
+    @property
     def has_empty_tuple(self) -> bool:
         """Whether a miner found nothing. PML's weighting losses then take everything instead."""
         mined = self.indices_tuple

@@ -8,6 +8,7 @@ from torch import Tensor
 from ..checks import check_count
 from ..functional import confusion_counts as cc
 from ..functional import confusion_prior as cp
+from ..functional.polar import exact_dtype
 from .module_with_tables import ModuleWithTables
 
 # Confusions are counted over some fifty batches, as the features they are judged by change.
@@ -71,7 +72,9 @@ class ConfusionCounts(ModuleWithTables):
             spread: σ > 0, in units of the distance.
         """
         self.counts *= _DECAY
-        self.counts.index_add_(1, labels, posterior.T)
+        # summed in float64, so that the order of the rows (the rank that gathered) does not matter
+        latest = torch.zeros_like(self.counts, dtype=exact_dtype(posterior))
+        self.counts += latest.index_add_(1, labels, posterior.T.to(latest)).to(self.counts)
         self.counts.fill_diagonal_(0)
         if int(self.batches) % _BATCHES_PER_ESTIMATE == 0:
             shares = cp.confusion_shares(divergence, spread)

@@ -1,71 +1,196 @@
-"""Rows of all ranks, in the same order on every rank."""
+"""Rows of all ranks, in the same order on every rank, or an error on every rank."""
+
+from types import TracebackType
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+# What a rank announces in place of a number of rows where it has raised an error.
+_FAILED = -1
 
-def gather_rows(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Concatenate the batches of all ranks, which may differ in length.
+
+class AllRanks:
+    """A step in which the ranks learn from the rows of all, or in which none learns anything.
+
+    A rank that raises an error does not come where the others wait for it. Within ``with`` it does
+    come, says so, and its error goes on; the others raise a RuntimeError that names it. Each rank
+
+    1. calls :meth:`announce` once its batch has been checked, before any state changes,
+    2. computes its loss, which may fail on some of the ranks, too,
+    3. calls :meth:`gather`, and learns.
+
+    That takes one short collective operation beside the two that bring the rows.
 
     Args:
-        embeddings: (N, D), this rank's; no gradient flows through.
-        labels: (N,), this rank's.
+        is_needed: whether this step learns from the rows of all ranks; the same on all of them.
+            Where nothing is distributed it is not needed, whatever is said here.
+        embeddings: this rank's, not checked yet: they lie where the ranks talk.
 
-    Returns:
-        (ΣN, D) and (ΣN,), by rank; the arguments themselves where nothing is distributed.
+    Raises:
+        RuntimeError: in :meth:`announce` and :meth:`gather`, if another rank has raised an error.
+        ValueError: in :meth:`announce`, if some ranks have view ids and others have none.
 
     Source:
         This project.
 
     Example:
-        >>> embeddings, labels = gather_rows(torch.zeros(4, 2), torch.zeros(4))
-        >>> embeddings.shape  # a single process has only its own rows
-        torch.Size([4, 2])
+        >>> embeddings, labels = torch.zeros(4, 2), torch.zeros(4, dtype=torch.long)
+        >>> with AllRanks(True, embeddings) as ranks:  # a single process has only its own rows
+        ...     ranks.announce(4, has_view_ids=False)
+        ...     ranks.is_needed
+        False
     """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return embeddings, labels
-    world_size = dist.get_world_size()
-    length = torch.tensor([len(labels)], device=embeddings.device)
-    lengths = [torch.zeros_like(length) for _ in range(world_size)]
-    dist.all_gather(lengths, length)
-    longest = max(int(n) for n in lengths)
-    gathered = []
-    for rows in (embeddings, labels):
-        # all_gather wants equal shapes on all ranks: pad, then cut
-        padded = rows.new_zeros(longest, *rows.shape[1:])
-        padded[: len(rows)] = rows
-        parts = [torch.empty_like(padded) for _ in range(world_size)]
-        dist.all_gather(parts, padded)
-        gathered.append(torch.cat([p[: int(n)] for p, n in zip(parts, lengths, strict=True)]))
-    return gathered[0], gathered[1]
+
+    def __init__(self, is_needed: bool, embeddings: Any) -> None:
+        self.is_needed = is_needed and is_distributed()
+        self._device = _device(embeddings) if self.is_needed else None
+        self._lengths: list[int] = []
+        # whether the others wait for this rank later in this step
+        self._is_awaited = self.is_needed
+
+    def __enter__(self) -> "AllRanks":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not (self._is_awaited and isinstance(error, Exception)):
+            return
+        self._is_awaited = False
+        if not self._lengths:
+            self._tell(_FAILED, 0)
+        else:
+            self._exchange(self._columns([], has_failed=True))
+
+    def announce(self, num_rows: int, has_view_ids: bool) -> None:
+        """Say that all is well so far, and how many rows this rank is going to bring.
+
+        Args:
+            num_rows: N ≥ 0.
+            has_view_ids: whether :meth:`gather` will be given view ids.
+        """
+        if not self.is_needed:
+            return
+        self._is_awaited = False
+        told = self._tell(num_rows, int(has_view_ids))
+        _raise_for([length == _FAILED for length, _ in told])
+        without = [rank for rank, (_, has_ids) in enumerate(told) if not has_ids]
+        if 0 < len(without) < len(told):
+            raise ValueError(
+                "view_ids must be given on all ranks or on none, got none on rank "
+                f"{_enumerated(without)}"
+            )
+        self._lengths = [length for length, _ in told]
+        self._is_awaited = True
+
+    def gather(
+        self, embeddings: Tensor, labels: Tensor, view_ids: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The batches of all ranks, which may use the same view ids for different samples.
+
+        Args:
+            embeddings: (N, D), this rank's, as many as announced; no gradient flows through.
+            labels: (N,), this rank's.
+            view_ids: (N,), this rank's, or None on all ranks.
+
+        Returns:
+            (ΣN, D) in float32, which is all that is learnt from, (ΣN,) and (ΣN,) or None, by rank;
+            ids are shared within a rank only.
+        """
+        self._is_awaited = False
+        ids = [] if view_ids is None else [view_ids]
+        columns = self._exchange(self._columns([labels, *ids], has_failed=False))
+        _raise_for([bool(failed) for failed in torch.stack([part[0, 0] for part in columns])])
+        table = self._rows([part[1:] for part in columns])
+        rows = embeddings.new_zeros(max(self._lengths), embeddings.shape[1], dtype=torch.float32)
+        rows[: len(embeddings)] = embeddings
+        gathered = self._rows(self._exchange(rows))
+        if view_ids is None:
+            return gathered, table[:, 0], None
+        of_rank = torch.arange(len(self._lengths), device=labels.device).repeat_interleave(
+            torch.tensor(self._lengths, device=labels.device)
+        )
+        pairs = torch.stack([of_rank, table[:, 1]], 1)
+        return gathered, table[:, 0], pairs.unique(dim=0, return_inverse=True)[1]
+
+    def _tell(self, *numbers: int) -> list[list[int]]:
+        """The numbers of each rank."""
+        told = self._exchange(torch.tensor(numbers, device=self._device))
+        return [[int(number) for number in of_rank] for of_rank in torch.stack(told).tolist()]
+
+    def _columns(self, columns: list[Tensor], has_failed: bool) -> Tensor:
+        """Labels and view ids, of one shape on all ranks; the row above them is the state."""
+        table = torch.zeros(1 + max(self._lengths), 2, dtype=torch.long, device=self._device)
+        table[0] = int(has_failed)
+        for number, column in enumerate(columns):
+            table[1 : 1 + len(column), number] = column
+        return table
+
+    def _exchange(self, values: Tensor) -> list[Tensor]:
+        """What each rank has; of one shape on all of them."""
+        parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+        if values.numel():
+            dist.all_gather(parts, values)
+        return parts
+
+    def _rows(self, parts: list[Tensor]) -> Tensor:
+        """The rows of all ranks, without what was added to give them one length."""
+        return torch.cat([part[:n] for part, n in zip(parts, self._lengths, strict=True)])
 
 
-def gather_batch(
-    embeddings: Tensor, labels: Tensor, view_ids: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The batches of all ranks, which may use the same view ids for different samples.
+def is_distributed() -> bool:
+    """Whether there are other ranks."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def by_rank(rows: Tensor) -> Tensor:
+    """Rows of a batch that PML has gathered, in the order of the ranks.
+
+    PML's DistributedLossWrapper puts a rank's own rows before those of the others, so each rank
+    has an order of its own.
 
     Args:
-        embeddings: (N, D), this rank's; no gradient flows through.
-        labels: (N,), this rank's.
-        view_ids: (N,), this rank's, or None on all ranks.
+        rows: (N,) bool, the rows wanted.
 
     Returns:
-        (ΣN, D), (ΣN,) and (ΣN,) or None, by rank; ids are shared within a rank only.
+        (M,) where they are, by rank; of one process the mask itself.
 
     Source:
         This project.
 
     Example:
-        >>> _, _, ids = gather_batch(torch.zeros(2, 1), torch.zeros(2).long(), torch.tensor([7, 7]))
-        >>> ids
-        tensor([0, 0])
+        >>> by_rank(torch.tensor([True, False]))
+        tensor([ True, False])
     """
-    if view_ids is None:
-        return *gather_rows(embeddings, labels), None
-    rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
-    columns = torch.stack([labels, view_ids.to(labels), torch.full_like(labels, rank)], 1)
-    embeddings, columns = gather_rows(embeddings, columns)
-    ids = columns[:, 1:].unique(dim=0, return_inverse=True)[1]
-    return embeddings, columns[:, 0], ids
+    if not is_distributed() or len(rows) % dist.get_world_size():
+        return rows
+    rank, size = dist.get_rank(), len(rows) // dist.get_world_size()
+    own, others = torch.arange(len(rows), device=rows.device).tensor_split([size])
+    order = torch.cat([others[: rank * size], own, others[rank * size :]])
+    return order[rows[order]]
+
+
+def _device(embeddings: Any) -> torch.device:
+    """Where the ranks talk: beside the embeddings, or where the backend does without any."""
+    if isinstance(embeddings, Tensor) and embeddings.device.type != "meta":
+        return embeddings.device
+    is_nccl = dist.get_backend() == "nccl"
+    return torch.device("cuda", torch.cuda.current_device()) if is_nccl else torch.device("cpu")
+
+
+def _raise_for(has_failed: list[bool]) -> None:
+    """Raise if a rank has said that it failed."""
+    failed = [rank for rank, failed in enumerate(has_failed) if failed]
+    if failed:
+        raise RuntimeError(
+            f"rank {_enumerated(failed)} raised an error, so no rank has learnt from this batch"
+        )
+
+
+def _enumerated(ranks: list[int]) -> str:
+    return ", ".join(map(str, ranks))

@@ -128,7 +128,7 @@ class NeighbourMemory(RecentSamples):
             self._learn_agreement((neighbours == labels[:, None]).to(self.agreement).mean(0))
         # in an order of their own: which rows are forgotten must not depend on the rank that
         # gathered them
-        order = points[:, -1].argsort()
+        order = _own_order(points, labels)
         self.push(points[order], labels[order])
 
     def _learn_agreement(self, shares: Tensor) -> None:
@@ -142,3 +142,16 @@ class NeighbourMemory(RecentSamples):
             self.length //= 2
             # of other rows from here on, and perhaps of fewer ranks
             self.agreement.zero_()
+
+
+def _own_order(points: Tensor, labels: Tensor) -> Tensor:
+    """(N,) an order of the rows that does not depend on the one they come in.
+
+    By the last coordinate and, where that is the same (a dead unit), by a mixture of all and by the
+    label.
+    """
+    mixture = (points * torch.arange(1.0, 1 + points.shape[1]).to(points).sqrt()).sum(1)
+    order = labels.argsort(stable=True)
+    for key in (mixture, points[:, -1]):
+        order = order[key[order].argsort(stable=True)]
+    return order

@@ -1,5 +1,6 @@
 """Training steps on several ranks, and the same by one process on the global batch."""
 
+import copy
 import datetime
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,13 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from pml_ahsml import AdaptiveNoiseAwareLoss, HierarchicalSimilarityMiner
+from tests.distributed import grown
+from tests.distributed.faults import all_faults
+from tests.distributed.grown import WARMUP, AtWork, D, K
 
-K, D, SIZE, STEPS, WARMUP = 4, 6, 12, 7, 3
+SIZE, STEPS = 12, 7
+# one rank has no rows in this step of grown scenarios
+_GROWN_SIZE, _GROWN_STEPS, _EMPTY = 22, 5, 2
 TIMEOUT = datetime.timedelta(seconds=40)
 _CENTRES = 3 * torch.eye(K, 8, dtype=torch.float64)
 
@@ -36,6 +42,7 @@ class Scenario:
         has_miner: whether our miner selects the pairs.
         has_margins: whether the wrapped loss gets margins.
         num_views: views of each sample, stacked in the batch of a rank.
+        is_grown: whether it starts where all parts of the label model are at work.
     """
 
     way: str
@@ -44,21 +51,39 @@ class Scenario:
     has_miner: bool = False
     has_margins: bool = False
     num_views: int = 1
+    is_grown: bool = False
 
     def __str__(self) -> str:
         parts = [self.way, self.data, "proxies" * self.has_proxies, "miner" * self.has_miner]
         parts += ["margins" * self.has_margins, "views" * (self.num_views > 1)]
+        parts += ["grown" * self.is_grown]
         return "-".join(part for part in parts if part)
 
-    def network(self) -> torch.nn.Linear:
-        torch.manual_seed(0)
-        return torch.nn.Linear(8, D).double()
+    @property
+    def num_steps(self) -> int:
+        return _GROWN_STEPS if self.is_grown else STEPS
 
-    def loss(self, sync: bool) -> AdaptiveNoiseAwareLoss:
+    @property
+    def size(self) -> int:
+        """The most rows of a rank."""
+        return _GROWN_SIZE if self.is_grown else SIZE
+
+    def network(self, start: dict[str, Any]) -> torch.nn.Linear:
+        network = grown.network()
+        if self.is_grown:
+            network.load_state_dict(start["network"])
+        return network
+
+    def loss(self, sync: bool, start: dict[str, Any]) -> AdaptiveNoiseAwareLoss:
         torch.manual_seed(1)
         wrapped = (
             losses.ProxyAnchorLoss(K, D).double() if self.has_proxies else losses.ContrastiveLoss()
         )
+        if self.is_grown:
+            loss = grown.wrapper(wrapped, sync=sync, num_views=self.num_views)
+            # proxies are those of the start
+            loss.load_state_dict(loss.state_dict() | start["wrapper"])
+            return loss
         return AdaptiveNoiseAwareLoss(
             wrapped,
             K,
@@ -81,6 +106,12 @@ class Scenario:
         return torch.cat(views), labels.repeat(self.num_views)
 
     def _single_views(self, rank: int, world_size: int, step: int) -> tuple[Tensor, Tensor]:
+        if self.is_grown:
+            size = _GROWN_SIZE
+            if self.data == "uneven":
+                is_empty = step == _EMPTY and rank == world_size - 1
+                size = 0 if is_empty else size - 3 * rank
+            return grown.batch(100 * step + rank, size)
         generator = torch.Generator().manual_seed(100 * step + rank)
         size = SIZE
         if self.data == "uneven":
@@ -108,11 +139,15 @@ SCENARIOS = (
     Scenario("gathered", "distrusted", has_proxies=True),
     *(Scenario(way, has_miner=True) for way in ("gathered", "efficient")),
     *(Scenario(way, has_margins=True) for way in ("gathered", "efficient")),
+    Scenario("plain", "uneven", is_grown=True),
+    Scenario("plain", "uneven", has_proxies=True, is_grown=True),
+    Scenario("plain", "uneven", num_views=2, is_grown=True),
+    *(Scenario(way, is_grown=True) for way in ("gathered", "efficient")),
 )
 
 
 def run_rank(rank: int, world_size: int, folder: str) -> None:
-    """All scenarios on one rank; gradients, kept rows and final state go to a file."""
+    """All scenarios and faults on one rank; what came of them goes to a file."""
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo",
@@ -121,15 +156,22 @@ def run_rank(rank: int, world_size: int, folder: str) -> None:
         world_size=world_size,
         timeout=TIMEOUT,
     )
-    results = {str(scenario): _on_rank(scenario, rank, world_size) for scenario in SCENARIOS}
+    start = torch.load(f"{folder}/grown.pt", weights_only=True)
+    results: dict[str, Any] = {
+        str(scenario): _on_rank(scenario, rank, world_size, start) for scenario in SCENARIOS
+    }
+    results["faults"] = all_faults(rank, world_size, start["wrapper"])
     torch.save(results, f"{folder}/{rank}.pt")
     dist.barrier()
     dist.destroy_process_group()
 
 
-def _on_rank(scenario: Scenario, rank: int, world_size: int) -> dict[str, Any]:
-    network, miner = scenario.network(), scenario.miner()
-    wrapper = scenario.loss(sync=scenario.way != "gathered")
+def _on_rank(
+    scenario: Scenario, rank: int, world_size: int, start: dict[str, Any]
+) -> dict[str, Any]:
+    network, miner = scenario.network(start), scenario.miner()
+    wrapper = scenario.loss(sync=scenario.way != "gathered", start=start)
+    at_work = AtWork(wrapper) if scenario.is_grown else None
     efficient = scenario.way == "efficient"
     loss: torch.nn.Module = wrapper
     if scenario.way != "plain":
@@ -139,56 +181,75 @@ def _on_rank(scenario: Scenario, rank: int, world_size: int) -> dict[str, Any]:
     mine = None if miner is None else DistributedMinerWrapper(miner, efficient=efficient)
     model = DistributedDataParallel(network)
     parameters = [*network.parameters(), *wrapper.parameters()]
-    gradients = []
-    for step in range(STEPS):
+    gradients, judged = [], []
+    for step in range(scenario.num_steps):
         inputs, labels = scenario.batch(rank, world_size, step)
         embeddings = model(inputs)
+        judged.append(_judged(scenario, wrapper, embeddings, labels))
         mined = None if mine is None else mine(embeddings, labels)
         loss(embeddings, labels, mined).backward()
         gradients.append(_take_step(parameters))
-    return {"gradients": gradients, "state": wrapper.state_dict()}
+        if at_work and len(labels):
+            at_work.look()
+    return {
+        "gradients": gradients,
+        "judged": judged,
+        "state": wrapper.state_dict(),
+        "at_work": at_work.report() if at_work else {},
+    }
 
 
-def by_one_process(scenario: Scenario, world_size: int) -> dict[str, Any]:
+def by_one_process(scenario: Scenario, world_size: int, start: dict[str, Any]) -> dict[str, Any]:
     """What the ranks should come to."""
-    network, wrapper, miner = scenario.network(), scenario.loss(sync=False), scenario.miner()
+    network, miner = scenario.network(start), scenario.miner()
+    wrapper = scenario.loss(sync=False, start=start)
     parameters = [*network.parameters(), *wrapper.parameters()]
-    gradients, trusted = [], []
-    for step in range(STEPS):
+    gradients, judged = [], []
+    for step in range(scenario.num_steps):
         batches = [scenario.batch(rank, world_size, step) for rank in range(world_size)]
         embeddings = [network(inputs) for inputs, _ in batches]
         labels = [part for _, part in batches]
         everything = torch.cat(embeddings), torch.cat(labels)
-        trusted.append(
-            [(wrapper.trust(e, y) > 0.5) for e, y in zip(embeddings, labels, strict=True)]
+        judged.append(
+            [_judged(scenario, wrapper, e, y) for e, y in zip(embeddings, labels, strict=True)]
         )
-        # the value of each rank by what all knew before
-        wrapper._learn = lambda *_: None
         if scenario.way == "gathered":
             mined = None if miner is None else miner(*everything)
-            value = wrapper(*everything, mined)
-        elif scenario.way == "plain":
-            parts = [wrapper(e, y) for e, y in zip(embeddings, labels, strict=True)]
-            value = torch.stack(parts).mean()
+            wrapper(*everything, mined).backward()
         else:
-            value = sum(
-                _efficient(wrapper, miner, embeddings, labels, rank) for rank in range(world_size)
-            )
-        value.backward()
-        del wrapper._learn
-        sizes = [len(part) // scenario.num_views for part in labels]
-        ids = [
-            (rank * SIZE + torch.arange(size)).repeat(scenario.num_views)
-            for rank, size in enumerate(sizes)
-        ]
-        wrapper.update(*everything, view_ids=torch.cat(ids) if scenario.num_views > 1 else None)
+            # each rank by what all have learnt so far
+            before = copy.deepcopy(wrapper.state_dict())
+            for rank in range(world_size):
+                if scenario.way == "plain":
+                    value = wrapper(embeddings[rank], labels[rank]) / world_size
+                else:
+                    value = _efficient(wrapper, miner, embeddings, labels, rank)
+                value.backward()
+                wrapper.load_state_dict(before)
+            sizes = [len(part) // scenario.num_views for part in labels]
+            ids = [
+                (rank * scenario.size + torch.arange(size)).repeat(scenario.num_views)
+                for rank, size in enumerate(sizes)
+            ]
+            view_ids = torch.cat(ids) if scenario.num_views > 1 else None
+            wrapper(everything[0].detach(), everything[1], view_ids=view_ids)
         if scenario.way == "gathered":
             # PML multiplies the loss by the number of ranks to make up for the mean that is taken
             # over them; of the proxies each rank has the whole gradient all the same
             for parameter in wrapper.parameters():
                 parameter.grad *= world_size
         gradients.append(_take_step(parameters))
-    return {"gradients": gradients, "state": wrapper.state_dict(), "trusted": trusted}
+    return {"gradients": gradients, "judged": judged, "state": wrapper.state_dict()}
+
+
+def _judged(
+    scenario: Scenario, wrapper: AdaptiveNoiseAwareLoss, embeddings: Tensor, labels: Tensor
+) -> Tensor:
+    """(N, 2) whether each label is believed and, of a grown model, the likeliest class."""
+    trusted = (wrapper.trust(embeddings, labels) > 0.5).long()
+    if not scenario.is_grown:
+        return torch.stack([trusted, labels], 1)
+    return torch.stack([trusted, wrapper.posterior(embeddings, labels).argmax(1)], 1)
 
 
 def _efficient(

@@ -31,6 +31,11 @@ def test_selects_everything_that_has_rows():
     assert [rows.tolist() for rows in alone.indices_tuple] == [[0], [1], [1]]
 
 
+def test_rows_that_are_merely_enqueued_are_no_queries():
+    assert Batch(EMBEDDINGS, LABELS).num_queries == 4
+    assert Batch(EMBEDDINGS, LABELS, enqueue_mask=ROWS).num_queries == 1
+
+
 def test_tells_an_empty_tuple_from_none():
     empty = torch.tensor([], dtype=torch.long)
     assert Batch(EMBEDDINGS, LABELS, (empty,) * 3).has_empty_tuple
