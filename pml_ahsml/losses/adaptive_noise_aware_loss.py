@@ -1,6 +1,6 @@
 """Wrap any PML loss so that wrong labels stop hurting it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, Literal
@@ -17,13 +17,12 @@ from ..functional import class_means as cm
 from ..functional import label_posterior as lp
 from ..statistics import Belief, ClassStatistics, LabelNoiseModel, NeighbourMemory
 from ..statistics.gather import gather_batch
-from ..statistics.module_with_tables import ModuleWithTables
 from ..statistics.neighbour_memory import SHORTEST_MEMORY
-from ..statistics.saved_state import Rule
-from . import queue_positions, view_pairs, wrapped_loss
+from . import view_pairs, wrapped_loss
 from .adaptive_margins import AdaptiveMargins, choose_margins
 from .batch import Batch
 from .judgement import Judgement
+from .queue_positions import WithQueues
 from .relabelling import Relabelling
 from .replay_memory import ReplayMemory
 from .row_selection import IndicesTuple, RowSelection
@@ -47,13 +46,10 @@ _STATS = (
     "stat_spread",
 )
 
-# The entry of a state that says where the queues of a CrossBatchMemory stand.
-_QUEUES = "queues"
-
 _OF_THE_WRAPPED_LOSS = ("distance", "reducer", "embedding_regularizer", "embedding_reg_weight")
 
 
-class AdaptiveNoiseAwareLoss(ModuleWithTables, pml_losses.BaseMetricLossFunction):
+class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
     """Gives the wrapped loss the samples whose labels are plausible, and learns which these are.
 
     A small generative model of the noisy label (``LabelNoiseModel``) is learnt beside the network,
@@ -468,32 +464,6 @@ class AdaptiveNoiseAwareLoss(ModuleWithTables, pml_losses.BaseMetricLossFunction
         weights = cm.robust_weights(points, classes, weights)
         self.class_statistics.learn(points, classes, weights)
         self.class_statistics.recentre(embeddings)
-
-    # a copy that is averaged takes over what a CrossBatchMemory holds, too
-    _taken_over = ("loss",)
-
-    def _saved_tables(self) -> dict[str, Tensor]:
-        tables, rows = super()._saved_tables(), queue_positions.positions(self.loss)
-        return tables | {_QUEUES: rows} if len(rows) else tables
-
-    def _rule_of(self, name: str) -> Rule:
-        return Rule(lowest=0) if name == _QUEUES else super()._rule_of(name)
-
-    def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
-        queue_positions.check_queues(
-            self.loss, self.num_classes, state, prefix + "loss.", prefix + _QUEUES
-        )
-
-    def _set_tables(self, values: dict[str, Tensor]) -> None:
-        rows = values.pop(_QUEUES, None)
-        if rows is not None:
-            queue_positions.set_positions(self.loss, rows)
-        super()._set_tables(values)
-
-    def _copy_from(self, other: ModuleWithTables) -> None:
-        super()._copy_from(other)
-        assert isinstance(other, AdaptiveNoiseAwareLoss)  # what it was copied from
-        queue_positions.copy_queues(self.loss, other.loss)
 
     def _checked_batch(
         self,

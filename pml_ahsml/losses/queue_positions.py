@@ -7,7 +7,58 @@ import torch
 from pytorch_metric_learning.losses import CrossBatchMemory
 from torch import Tensor
 
+from ..statistics.module_with_tables import ModuleWithTables
 from ..statistics.saved_state import Entry, Rule, check_entry
+
+# The entry of a state that says where the queues stand.
+_QUEUES = "queues"
+
+
+class WithQueues(ModuleWithTables):
+    """Saves, loads and takes over where the queues in the loss that it wraps stand.
+
+    With a CrossBatchMemory in it the state has an entry ``queues``; without, there is none.
+    """
+
+    loss: torch.nn.Module
+    num_classes: int
+
+    # a copy that is averaged takes over what the queues hold before they are used
+    _taken_over = ("loss",)
+
+    @property
+    def queues(self) -> Tensor:
+        """(Q, 2) where each CrossBatchMemory stands: the next row, and 1 if all are filled."""
+        return positions(self.loss)
+
+    @property
+    def _wrapped_loss(self) -> torch.nn.Module:
+        # without taking anything over, which is not for a state that is about to be loaded
+        loss = self._modules["loss"]
+        assert loss is not None
+        return loss
+
+    def _saved_tables(self) -> dict[str, Tensor]:
+        rows, tables = positions(self._wrapped_loss), super()._saved_tables()
+        return tables | {_QUEUES: rows} if len(rows) else tables
+
+    def _rule_of(self, name: str) -> Rule:
+        return Rule(lowest=0) if name == _QUEUES else super()._rule_of(name)
+
+    def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
+        key = prefix + _QUEUES
+        check_queues(self._wrapped_loss, self.num_classes, state, prefix + "loss.", key)
+
+    def _set_tables(self, values: dict[str, Tensor]) -> None:
+        rows = values.pop(_QUEUES, None)
+        if rows is not None:
+            set_positions(self._wrapped_loss, rows)
+        super()._set_tables(values)
+
+    def _copy_from(self, other: ModuleWithTables) -> None:
+        super()._copy_from(other)
+        assert isinstance(other, WithQueues)  # what it was copied from
+        copy_queues(self._wrapped_loss, other._wrapped_loss)
 
 
 def queues_in(loss: torch.nn.Module) -> dict[str, CrossBatchMemory]:

@@ -74,10 +74,10 @@ class ModuleWithTables(torch.nn.Module):
         self._origin: _Origin | None = None
         self._num_changes = 0
         # in float64, in which an average that differs by next to nothing still differs
-        self.register_table(
-            _CHANGES, torch.zeros((), dtype=torch.float64), Rule(lowest=0, is_whole=True)
-        )
-        self.register_buffer(_PROBE, torch.zeros((), dtype=torch.float64), persistent=False)
+        none = _writable(torch.zeros((), dtype=torch.float64))
+        self.register_table(_CHANGES, none, Rule(lowest=0, is_whole=True))
+        self.register_buffer(_PROBE, none.clone(), persistent=False)
+        self._note_version()
 
     def register_table(self, name: str, value: Tensor, rule: Rule) -> None:
         """Add a table.
@@ -140,6 +140,8 @@ class ModuleWithTables(torch.nn.Module):
         origin = self._origin
         if origin is not None:
             is_written |= float(self._buffers[_PROBE]) != self._num_changes  # type: ignore[arg-type]
+            # averages of equal numbers may be equal, and inf − inf beside them nan
+            is_written |= changes._version != self._version_of_changes
         if not is_written:
             return
         if origin is None or origin.module is None:
@@ -163,6 +165,11 @@ class ModuleWithTables(torch.nn.Module):
         self._num_changes = number
         getattr(self._tables, _CHANGES).fill_(number)
         self._buffers[_PROBE].fill_(number)  # type: ignore[union-attr]
+        self._note_version()
+
+    def _note_version(self) -> None:
+        """From here on torch's own count of writes tells those from outside."""
+        self._version_of_changes: int = getattr(self._tables, _CHANGES)._version
 
     def _contents(self, prefix: str) -> Contents:
         """All that a state holds of this module and its parts."""
@@ -217,6 +224,7 @@ class ModuleWithTables(torch.nn.Module):
             changes: Tensor = getattr(self._tables, _CHANGES)
             self._num_changes = 0 if changes.is_meta else int(changes)
             self._buffers[_PROBE] = _own(changes, changes.device, changes.dtype)
+            self._note_version()
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
@@ -231,6 +239,7 @@ class ModuleWithTables(torch.nn.Module):
             kind = exact_dtype(tables[_CHANGES])
             # by their value: fn may be one that makes empty tensors
             changes = getattr(self._tables, _CHANGES)
+            is_written = changes._version != self._version_of_changes
             number = torch.tensor(float(self._num_changes), dtype=torch.float64, device="cpu")
             for name, old in ((_CHANGES, changes), (_PROBE, probe)):
                 tables[name] = _own(number if old.is_meta else old, device, kind)
@@ -239,6 +248,8 @@ class ModuleWithTables(torch.nn.Module):
         self._buffers[_PROBE] = tables.pop(_PROBE)
         for name, table in tables.items():
             setattr(self._tables, name, table)
+        if not is_written:
+            self._note_version()
         return self
 
     def __getattr__(self, name: str) -> Any:
@@ -262,6 +273,10 @@ class ModuleWithTables(torch.nn.Module):
         self._take_over_if_written()
         origin = None if self._origin is None else _Origin(None)
         return {**self.__dict__, "_origin": origin}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._note_version()
 
     def __deepcopy__(self: Module, memo: dict[int, Any]) -> Module:
         other = type(self).__new__(type(self))

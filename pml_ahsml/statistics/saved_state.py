@@ -98,9 +98,7 @@ def check_entry(entry: Entry, value: Any) -> None:
     # torch takes one number in a list for a number, as old versions saved it
     is_number = tensor.ndim == 0 and value.shape == (1,) and rule is None
     if not torch.nn.parameter.is_lazy(tensor) and value.shape != tensor.shape and not is_number:
-        raise ValueError(
-            f"{key} must be of shape {tuple(tensor.shape)}, got {tuple(value.shape)}"
-        )
+        raise ValueError(f"{key} must be of shape {tuple(tensor.shape)}, got {tuple(value.shape)}")
     if rule is None:
         return
     if value.layout != torch.strided or value.is_quantized:

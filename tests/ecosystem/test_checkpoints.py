@@ -1,7 +1,6 @@
 """Checkpoints of other libraries: train, save, load, continue, as if nothing had happened."""
 
 import copy
-import importlib
 import io
 
 import pytest
@@ -10,6 +9,7 @@ from pytorch_metric_learning import losses
 
 from pml_ahsml import AdaptiveNoiseAwareLoss
 from tests.ecosystem.grown_up import INNER, Trained, is_at_work, is_same, optimizer_of, train
+from tests.ecosystem.with_lightning import BATCHES, QUIET_LIGHTNING, parts
 from tests.noisy_batches import D, K, batch, state_of
 
 CUT, END = 6, 12
@@ -114,68 +114,23 @@ def test_accelerate(inner, is_prepared, tmp_path):
         GradientState._reset_state()
 
 
-def lightning_parts(inner: str, fresh: bool, folder, last_epoch: int, callbacks=()):
-    """A LightningModule with the loss as an attribute, a loader, and a trainer of few words."""
-    lightning = importlib.import_module("lightning.pytorch")
-
-    class Module(lightning.LightningModule):
-        def __init__(self) -> None:
-            super().__init__()
-            self.trained = Trained(inner, fresh)
-            self.values: list[torch.Tensor] = []
-
-        def training_step(self, rows_and_labels, number):
-            rows, labels = (part[0] for part in rows_and_labels)
-            value = self.trained(rows, labels)
-            self.values.append(value.detach())
-            return value
-
-        def validation_step(self, rows_and_labels, number):
-            rows, labels = (part[0] for part in rows_and_labels)
-            self.trained.loss.trust(self.trained.network(rows), labels)
-
-        def configure_optimizers(self):
-            return optimizer_of(self)
-
-    rows, labels = zip(*(batch(100 + number)[:2] for number in range(CUT)), strict=True)
-    dataset = torch.utils.data.TensorDataset(torch.stack(rows), torch.stack(labels))
-    loader = torch.utils.data.DataLoader(dataset)
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        max_epochs=last_epoch,
-        default_root_dir=folder,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=list(callbacks),
-    )
-    return Module(), loader, trainer
-
-
-# what Lightning says to every user of so small a data set
-QUIET = pytest.mark.filterwarnings(
-    "ignore:.*does not have many workers:UserWarning",
-    "ignore:.*:lightning.pytorch.utilities.rank_zero.PossibleUserWarning",
-)
-
-
-@QUIET
+@pytest.mark.filterwarnings(*QUIET_LIGHTNING)
 def test_lightning(inner, tmp_path):
     package("lightning.pytorch")
-    whole, loader, trainer = lightning_parts(inner, False, tmp_path, 2)
+    whole, loader, trainer = parts(inner, False, tmp_path, 2)
     trainer.fit(whole, loader, loader)
-    first, loader, trainer = lightning_parts(inner, False, tmp_path, 1)
+    first, loader, trainer = parts(inner, False, tmp_path, 1)
     trainer.fit(first, loader, loader)
     trainer.save_checkpoint(tmp_path / "last.ckpt")
-    second, loader, trainer = lightning_parts(inner, True, tmp_path, 2)
+    second, loader, trainer = parts(inner, True, tmp_path, 2)
     trainer.fit(second, loader, loader, ckpt_path=str(tmp_path / "last.ckpt"), weights_only=True)
     assert is_at_work(whole.trained)
-    assert len(first.values) == len(second.values) == CUT
+    assert len(first.values) == len(second.values) == BATCHES
     assert torch.equal(torch.stack(first.values + second.values), torch.stack(whole.values))
     assert is_same(second, whole)
 
 
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
 def test_distributed_checkpoint(inner, tmp_path):
     from torch.distributed import checkpoint as dcp
     from torch.distributed.checkpoint import state_dict as helpers
@@ -227,7 +182,9 @@ def test_made_on_the_meta_device(inner, way):
     assert torch.equal(second(rows, labels), whole.loss(rows, labels))
     assert is_same(second, whole.loss)
     tables = [name for name in state if not name.startswith("loss.")]
-    assert all(torch.equal(state[name], before[name]) for name in tables), "a state is not learnt in"
+    assert all(torch.equal(state[name], before[name]) for name in tables), (
+        "a state is not learnt in"
+    )
 
 
 def test_onto_the_meta_device_it_must_be_assigned():
