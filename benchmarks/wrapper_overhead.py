@@ -249,7 +249,7 @@ def many_classes(num_classes: int, sizes: Sizes, device: torch.device) -> dict[s
         seconds_of(wrapper, *embeddings_of(centres, number)) for number in range(sizes.rounds + 1)
     ][1:]
     batch = embeddings_of(centres, sizes.rounds + 1)
-    state = (wrapper.class_statistics.get_extra_state(), wrapper.noise_model.get_extra_state())
+    state = (wrapper.class_statistics.state_dict(), wrapper.noise_model.state_dict())
     row = {
         "classes": num_classes,
         "ms": 1e3 * statistics.median(seconds),

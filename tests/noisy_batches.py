@@ -40,7 +40,8 @@ def warmed(loss, **options) -> AdaptiveNoiseAwareLoss:
     """
     wrapper = AdaptiveNoiseAwareLoss(loss, K, D, **{"margins": None, "relabel": None, **options})
     statistics, noise_model = warm_state(wrapper.class_statistics.keeps_norm)
-    wrapper.class_statistics.load_state_dict(statistics, strict=False)  # less the curvature
+    own = wrapper.class_statistics.state_dict()  # with a curvature, if there is one
+    wrapper.class_statistics.load_state_dict({**own, **statistics})
     wrapper.noise_model.load_state_dict(noise_model)
     return wrapper
 

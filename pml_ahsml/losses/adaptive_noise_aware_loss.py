@@ -23,6 +23,7 @@ from . import view_pairs, wrapped_loss
 from .adaptive_margins import AdaptiveMargins, choose_margins
 from .batch import Batch
 from .judgement import Judgement
+from .queue_positions import WithQueues
 from .relabelling import Relabelling
 from .replay_memory import ReplayMemory
 from .row_selection import IndicesTuple, RowSelection
@@ -49,7 +50,7 @@ _STATS = (
 _OF_THE_WRAPPED_LOSS = ("distance", "reducer", "embedding_regularizer", "embedding_reg_weight")
 
 
-class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
+class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
     """Gives the wrapped loss the samples whose labels are plausible, and learns which these are.
 
     A small generative model of the noisy label (``LabelNoiseModel``) is learnt beside the network,
@@ -192,7 +193,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         self.relabel = relabel
         self.num_views = num_views
         memory_size = relabel.memory_size if relabel is not None else 0
-        self.memory = ReplayMemory(memory_size, embedding_size) if memory_size else None
+        self.memory = (
+            ReplayMemory(memory_size, embedding_size, num_classes) if memory_size else None
+        )
         self.sync = sync
         self.class_statistics = class_statistics
         self.noise_model = noise_model
@@ -491,6 +494,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             embeddings, labels, view_ids = ranks.gather(embeddings, labels, view_ids)
             belief = self._believe(embeddings, labels, view_ids)
             judgement = self._judge(belief)
+        # a CrossBatchMemory may have been given rows of which none is learnt from
+        if len(embeddings) or len(batch.labels):
+            self.count_change()
         if len(embeddings) == 0:
             return
         if self.memory is not None and self.noise_model.is_warm:

@@ -23,6 +23,7 @@ class ReplayMemory(RecentSamples):
         size: embeddings remembered, ≥ 1. Eight batches are old enough to hold several samples of
             a class and young enough to fit the present network.
         embedding_size: D.
+        num_classes: K of the labels, which a state to be loaded must keep to; None for any.
 
     Raises:
         ValueError: for an option outside its range.
@@ -39,9 +40,9 @@ class ReplayMemory(RecentSamples):
                 [1.]]), tensor([0, 0]))
     """
 
-    def __init__(self, size: int, embedding_size: int) -> None:
+    def __init__(self, size: int, embedding_size: int, num_classes: int | None = None) -> None:
         check_count("embedding_size", embedding_size, minimum=1)
-        super().__init__(size, embedding_size)
+        super().__init__(size, embedding_size, num_classes)
 
     @torch.no_grad()
     def newest(self, wanted: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,8 @@
 """Streaming hyperbolic class centroids and the divergence between classes."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from pytorch_metric_learning.distances import BaseDistance
 from torch import Tensor
@@ -14,6 +17,7 @@ from ..functional.polar import exact_dtype
 from ..functional.products import product
 from .evidence import Evidence, mean_over_views
 from .module_with_tables import ModuleWithTables
+from .saved_state import Rule, check_on_hyperboloid
 
 # With more classes than fit: the nearest of each class, and evenly spaced others for the rest.
 _NEAREST, _SAMPLED = 16, 16
@@ -120,22 +124,24 @@ class ClassStatistics(ModuleWithTables):
         self.compares_all = num_classes <= max_compared_classes
         self.keeps_norm = isinstance(distance, PoincareDistance)
         self.distance = distance if isinstance(distance, PoincareDistance) else PoincareDistance()
-        self.register_table("means", torch.zeros(num_classes, embedding_size + 1))
-        self.register_table("visits", torch.zeros(num_classes))
+        self.register_table("means", torch.zeros(num_classes, embedding_size + 1), Rule())
+        self.register_table("visits", torch.zeros(num_classes), Rule(lowest=0, is_whole=True))
         self.centred = centred
         # zeros before the first batch, which is centred by its own mean
-        self.register_table("centre", torch.zeros(embedding_size))
+        # a mean of directions; the rest is rounding
+        self.register_table("centre", torch.zeros(embedding_size), Rule(-1.001, 1.001))
         # mean squared distance of a visit from the running mean of its class, and what of it
         # comes from the visit's being a sample; both smoothed alike from 0 on
-        self.register_table("innovation", torch.zeros(2))
+        self.register_table("innovation", torch.zeros(2), Rule(lowest=0))
         # distances of each class to others: to all, or to those on its list
+        lengths = Rule(lowest=0, may_be_inf=True)
         if self.is_exact:
             nothing = torch.full((num_classes, num_classes), torch.inf)
-            self.register_table("neighbour_distances", nothing)
+            self.register_table("neighbour_distances", nothing, lengths)
         else:
             shape = (num_classes, min(_NEAREST, num_classes - 1) + _SAMPLED)
-            self.register_table("neighbour_distances", torch.zeros(shape))
-            self.register_table("neighbour_weights", torch.zeros(shape))
+            self.register_table("neighbour_distances", torch.zeros(shape), lengths)
+            self.register_table("neighbour_weights", torch.zeros(shape), Rule(lowest=0))
 
     @property
     def seen(self) -> Tensor:
@@ -181,6 +187,7 @@ class ClassStatistics(ModuleWithTables):
             mean = _mean(torch.nn.functional.normalize(embeddings.float(), dim=1))
             old = torch.where(self.centre.any(), self.centre, mean)
             self.centre.copy_(old.lerp(mean, _CENTRE_STEP))
+            self.count_change()
 
     @torch.no_grad()
     def update(self, embeddings: Tensor, labels: Tensor, weights: Tensor | None = None) -> None:
@@ -253,6 +260,12 @@ class ClassStatistics(ModuleWithTables):
             self._measure_neighbours(classes)
         else:
             self._list_neighbours(classes)
+        self.count_change()
+
+    def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
+        check_on_hyperboloid(
+            prefix + "means", state[prefix + "means"], state[prefix + "visits"] > 0
+        )
 
     def _measure_neighbours(self, classes: Tensor) -> None:
         centroids = poincare.hyperboloid_normalise(self.means)

@@ -1,6 +1,8 @@
 """Streaming counts of which class is labelled as which."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +12,7 @@ from ..functional import confusion_counts as cc
 from ..functional import confusion_prior as cp
 from ..functional.polar import exact_dtype
 from .module_with_tables import ModuleWithTables
+from .saved_state import Rule
 
 # Confusions are counted over some fifty batches, as the features they are judged by change.
 _DECAY = 0.98
@@ -56,9 +59,11 @@ class ConfusionCounts(ModuleWithTables):
     def __init__(self, num_classes: int) -> None:
         check_count("num_classes", num_classes, minimum=2)
         super().__init__()
-        self.register_table("counts", torch.zeros(num_classes, num_classes))
-        self.register_table("batches", torch.zeros(()))
-        self.register_table("strength", torch.tensor(torch.inf))
+        counts = torch.zeros(num_classes, num_classes)
+        self.register_table("counts", counts, Rule(lowest=0))
+        self.register_table("batches", torch.zeros(()), Rule(lowest=0, is_whole=True))
+        strengths = Rule(lowest=_LEAST_STRENGTH, may_be_inf=True)
+        self.register_table("strength", torch.tensor(torch.inf), strengths)
 
     @torch.no_grad()
     def learn(self, posterior: Tensor, labels: Tensor, divergence: Tensor, spread: float) -> None:
@@ -81,6 +86,7 @@ class ConfusionCounts(ModuleWithTables):
             strength = cc.weight_of_distances(self.counts, shares)
             self.strength.fill_(max(strength, _LEAST_STRENGTH))
         self.batches += 1
+        self.count_change()
 
     @torch.no_grad()
     def log_prior(
@@ -101,3 +107,10 @@ class ConfusionCounts(ModuleWithTables):
         if strength == math.inf:
             return None
         return cc.counted_log_prior(log_prior, labels, noise_rate, self.counts, posterior, strength)
+
+    def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
+        own = state[prefix + "counts"].diagonal()
+        if not own.is_meta and own.any():
+            raise ValueError(
+                f"{prefix}counts must be 0 on the diagonal, got values up to {float(own.max())}"
+            )

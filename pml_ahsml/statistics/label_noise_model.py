@@ -1,6 +1,8 @@
 """How wrong are the labels? The learnt part of the label model."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +18,7 @@ from .confusion_counts import ConfusionCounts
 from .evidence import Evidence, mean_over_views
 from .module_with_tables import ModuleWithTables
 from .neighbour_memory import NeighbourMemory
+from .saved_state import Rule
 
 # Start and range of ε, τ, σ and β (a share; geodesic lengths; per vote). The ranges are wide enough
 # for every data set tried and keep the softmaxes away from overflow while the network is young.
@@ -132,21 +135,24 @@ class LabelNoiseModel(ModuleWithTables):
         # without neighbours there is no β
         num_parameters = 3 if neighbours is None else 4
         values = (v[:num_parameters] for v in (_START, _LOWEST, _HIGHEST))
-        start, *self._range = map(_to_unconstrained, values)
+        start, *ends = (_to_unconstrained(v) for v in values)
+        # numbers and no tensors, which would have to be on the device that the tables are on
+        self._range = tuple(ends)
         counts = torch.zeros(num_classes)
         if class_counts is not None:
             counts = _check_class_counts(class_counts, num_classes)
-        self.register_table("log_parameters", start)
-        self.register_table("adam_mean", torch.zeros(num_parameters))
-        self.register_table("adam_square", torch.zeros(num_parameters))
-        self.register_table("adam_steps", torch.zeros(()))
-        self.register_table("label_counts", counts)
+        self.register_table("log_parameters", torch.tensor(start), Rule())
+        self.register_table("adam_mean", torch.zeros(num_parameters), Rule())
+        self.register_table("adam_square", torch.zeros(num_parameters), Rule(lowest=0))
+        self.register_table("adam_steps", torch.zeros(()), Rule(lowest=0, is_whole=True))
+        self.register_table("label_counts", counts, Rule(lowest=0))
         # sum of the smoothing weights, of the weighted ε, and of the weighted shares not trusted
-        self.register_table("smoothed", torch.zeros(3))
+        self.register_table("smoothed", torch.zeros(3), Rule(lowest=0, highest=1))
         # sum of the smoothing weights, and of the weighted S, P and B
-        self.register_table("far_labels", torch.zeros(4))
+        self.register_table("far_labels", torch.zeros(4), Rule(lowest=0))
         # ε after each of the last batches, newest first; inf for batches that have not been
-        self.register_table("recent", torch.full((_WINDOW,), torch.inf))
+        rates = Rule(lowest=0, may_be_inf=True)
+        self.register_table("recent", torch.full((_WINDOW,), torch.inf), rates)
         self.neighbours = neighbours
         is_counted = num_classes <= max_counted_classes
         self.confusion_counts = ConfusionCounts(num_classes) if is_counted else None
@@ -296,6 +302,16 @@ class LabelNoiseModel(ModuleWithTables):
             distrusted = (~lp.trusted_labels(belief.trust)).to(rate).mean()
             latest = torch.stack([torch.ones_like(rate), rate, distrusted])
             self.smoothed.lerp_(latest, 1 - _SMOOTHING)
+        self.count_change()
+
+    def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
+        key = prefix + "log_parameters"
+        if state[key].is_meta:
+            return
+        for value, lowest, highest in zip(state[key].tolist(), *self._range, strict=True):
+            # the rest is rounding
+            if not lowest - 1e-5 <= value <= highest + 1e-5:
+                raise ValueError(f"{key} must lie in [{lowest:.4g}, {highest:.4g}], got {value:g}")
 
     def _numbers(self) -> tuple[float, float, float]:
         """ε, τ and σ."""
@@ -358,7 +374,7 @@ class LabelNoiseModel(ModuleWithTables):
             eps=1e-8,
             maximize=False,
         )
-        self.log_parameters.clamp_(*(end.to(self.log_parameters) for end in self._range))
+        self.log_parameters.clamp_(*map(self.log_parameters.new_tensor, self._range))
 
     def _vote_gradient(self, belief: Belief) -> Tensor:
         slope = 0.0
@@ -396,10 +412,10 @@ class LabelNoiseModel(ModuleWithTables):
             counts.learn(belief.without_counts, belief.labels, divergence, self.spread)
 
 
-def _to_unconstrained(values: tuple[float, ...]) -> Tensor:
+def _to_unconstrained(values: tuple[float, ...]) -> list[float]:
     """(logit ε, log τ, log σ) and, where there is one, log β."""
     noise_rate, *others = values
-    return torch.tensor([_logit(noise_rate), *map(math.log, others)])
+    return [_logit(noise_rate), *map(math.log, others)]
 
 
 def _logit(share: float) -> float:

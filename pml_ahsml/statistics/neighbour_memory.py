@@ -1,11 +1,15 @@
 """Recent samples with the labels they came with, to look for neighbours among."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from ..checks import check_count
 from ..functional import neighbour_votes as nv
 from .recent_samples import RecentSamples
+from .saved_state import Rule, check_on_hyperboloid
 
 # Ten votes tell which class prevails with half of the labels wrong. Fewer vote where classes have
 # fewer than twice as many remembered samples: the farthest would be of other classes.
@@ -64,13 +68,15 @@ class NeighbourMemory(RecentSamples):
         check_count("num_classes", num_classes, minimum=2)
         check_count("embedding_size", embedding_size, minimum=1)
         check_count("size", size, minimum=SHORTEST_MEMORY)
-        super().__init__(size, embedding_size + 1)  # points of the hyperboloid
+        super().__init__(size, embedding_size + 1, num_classes)  # points of the hyperboloid
         self.num_classes = num_classes
         # of the rows so many, the newest, are looked at
-        self.register_table("length", torch.tensor(size))
+        lengths = Rule(lowest=SHORTEST_MEMORY, highest=size)
+        self.register_table("length", torch.tensor(size), lengths)
         # sum of the smoothing weights, and of the weighted shares of samples whose r-th nearest
         # row has their label
-        self.register_table("agreement", torch.zeros(1 + _MOST_NEIGHBOURS))
+        shares = torch.zeros(1 + _MOST_NEIGHBOURS)
+        self.register_table("agreement", shares, Rule(lowest=0, highest=1))
 
     @property
     def num_neighbours(self) -> int:
@@ -130,6 +136,12 @@ class NeighbourMemory(RecentSamples):
         # gathered them
         order = _own_order(points, labels)
         self.push(points[order], labels[order])
+
+    def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
+        super()._check_together(state, prefix)
+        check_on_hyperboloid(
+            prefix + "vectors", state[prefix + "vectors"], state[prefix + "labels"] >= 0
+        )
 
     def _learn_agreement(self, shares: Tensor) -> None:
         count = len(shares)

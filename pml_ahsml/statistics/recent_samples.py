@@ -1,5 +1,6 @@
 """The samples seen last, whatever they are remembered for."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from ..checks import check_count
 from .module_with_tables import ModuleWithTables
+from .saved_state import Rule
 
 _RINGS = ("vectors", "labels")
 
@@ -17,6 +19,7 @@ class RecentSamples(ModuleWithTables):
     Args:
         size: samples remembered, ≥ 1.
         width: numbers that stand for a sample, ≥ 1.
+        num_classes: K of the labels, which a state to be loaded must keep to; None for any.
 
     Raises:
         ValueError: for an option outside its range.
@@ -37,13 +40,15 @@ class RecentSamples(ModuleWithTables):
     vectors: Tensor
     labels: Tensor
 
-    def __init__(self, size: int, width: int) -> None:
+    def __init__(self, size: int, width: int, num_classes: int | None = None) -> None:
         check_count("size", size, minimum=1)
         check_count("width", width, minimum=1)
         super().__init__()
-        self.register_table("vectors", torch.zeros(size, width))
+        self.register_table("vectors", torch.zeros(size, width), Rule())
         # −1 where nothing has been remembered yet
-        self.register_table("labels", torch.full((size,), -1, dtype=torch.long))
+        highest = torch.inf if num_classes is None else num_classes - 1
+        labels = torch.full((size,), -1, dtype=torch.long)
+        self.register_table("labels", labels, Rule(lowest=-1, highest=highest))
         # the tables are rings, so that remembering moves nothing: newest first from here on
         self._newest = 0
 
@@ -66,6 +71,7 @@ class RecentSamples(ModuleWithTables):
         rows = self._rows(torch.arange(count, device=self.labels.device))
         self.vectors[rows] = vectors[:count].to(self.vectors)
         self.labels[rows] = labels[:count].to(self.labels)
+        self.count_change()
 
     def of_age(self, ages: Tensor) -> tuple[Tensor, Tensor]:
         """Remembered samples, by how many are newer.
@@ -79,15 +85,27 @@ class RecentSamples(ModuleWithTables):
         rows = self._rows(ages)
         return self.vectors.index_select(0, rows), self.labels[rows]
 
-    def get_extra_state(self) -> dict[str, Tensor]:
+    def _saved_tables(self) -> dict[str, Tensor]:
         """The tables, newest first."""
-        state = super().get_extra_state()
-        return state | {name: state[name].roll(-self._newest, 0) for name in _RINGS}
+        tables = super()._saved_tables()
+        return tables | {name: tables[name].roll(-self._newest, 0) for name in _RINGS}
 
-    def set_extra_state(self, state: Any) -> None:
-        """Load tables saved by :meth:`get_extra_state`."""
-        super().set_extra_state(state)
+    def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
+        empty = state[prefix + "labels"] < 0
+        if not empty.is_meta and (empty[:-1] & ~empty[1:]).any():
+            raise ValueError(
+                f"{prefix}labels must be -1 only behind all others, got it among the first "
+                f"{int((~empty).nonzero()[-1])}"
+            )
+
+    def _set_tables(self, values: dict[str, Tensor]) -> None:
+        super()._set_tables(values)
         self._newest = 0
+
+    def _copy_from(self, other: ModuleWithTables) -> None:
+        super()._copy_from(other)
+        assert isinstance(other, RecentSamples)  # what it was copied from
+        self._newest = other._newest
 
     def _rows(self, ages: Tensor) -> Tensor:
         return (ages + self._newest) % len(self.labels)

@@ -476,8 +476,8 @@ def test_resumes_bit_for_bit():
     assert second.noise_rate == whole.noise_rate
     assert whole.confusions.any()
     for one, other in ((whole, second), (whole.confusion_counts, second.confusion_counts)):
-        for name, value in one.get_extra_state().items():
-            assert torch.equal(value, other.get_extra_state()[name]), name
+        for name, value in one.state_dict().items():
+            assert torch.equal(value, other.state_dict()[name]), name
 
 
 @pytest.mark.parametrize(

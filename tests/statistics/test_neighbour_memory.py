@@ -120,7 +120,7 @@ def test_state_goes_with_state_dict():
     assert first is not None
     assert second is not None
     assert torch.equal(first, second)
-    with pytest.raises(ValueError, match="vectors of NeighbourMemory must be of shape"):
+    with pytest.raises(ValueError, match="vectors must be of shape"):
         NeighbourMemory(4, 4, size=512).load_state_dict(memory.state_dict())
 
 
