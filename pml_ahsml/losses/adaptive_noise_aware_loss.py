@@ -118,7 +118,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     Raises:
         TypeError: for something that is no PML loss, or an unknown option.
         ValueError: for an option outside its range, a loss that cannot be wrapped, and in
-            ``forward`` for bad shapes, labels outside [0, K), nan or inf; the state is as before.
+            ``forward`` for bad shapes, labels outside [0, K), nan or inf, and rows whose norm
+            float32 cannot hold; the state is as before.
 
     Source:
         This project. That it wraps any pair-based loss, and judges by class-wise divergence in

@@ -367,7 +367,8 @@ class ClassStatistics(ModuleWithTables):
         divergence = self._lengths(centroids, centroids)
         divergence.masked_fill_(classes[:, None] == classes, 0)
         unseen = torch.where(self.seen[classes], 0.0, torch.nan)
-        return divergence + unseen + unseen[:, None]
+        # in place, as two numbers make a tensor of the default dtype
+        return divergence.add_(unseen).add_(unseen[:, None])
 
     @torch.no_grad()
     def centroids(self, classes: Tensor | None = None) -> Tensor:

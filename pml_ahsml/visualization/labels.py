@@ -49,6 +49,8 @@ def check_trust(name: str, trust: Any, num_rows: int | None = None) -> NDArray[n
 
 def check_names(name: str, names: Sequence[str], minimum: int) -> None:
     """Raise unless there is a name for each of ``minimum`` classes."""
+    if isinstance(names, str):
+        raise TypeError(f"{name} must be a sequence of names, got {names!r}")
     if len(names) < minimum:
         raise ValueError(f"{name} must have at least {minimum} entries, got {len(names)}")
 
@@ -80,4 +82,5 @@ def fill_legend(legend: Legend, names: Sequence[str]) -> None:
 
 def shortened(name: str, length: int = 24) -> str:
     """A name that fits beside a picture."""
+    name = str(name)  # a number is a name, too
     return name if len(name) <= length else name[: length - 1] + "…"
