@@ -317,3 +317,19 @@ def test_every_flag_is_a_bool(make, name):
 def test_none_is_no_number_of_classes(make, name):
     with pytest.raises(TypeError, match=f"{name} must be an integer, got NoneType"):
         make(**{name: None})
+
+
+def test_neighbours_are_searched_among_values():
+    rows = torch.rand(4, 2)
+    for name, arguments in (
+        ("query", (rows.to("meta"), 1, rows)),
+        ("reference", (rows, 1, rows.to("meta"))),
+    ):
+        with pytest.raises(ValueError, match=f"{name} must be a tensor with values, got one"):
+            PoincareKNN()(*arguments)
+    with pytest.raises(TypeError, match="query must be a dense tensor"):
+        PoincareKNN()(rows.to_sparse(), 1, rows)
+    expected = PoincareKNN()(rows, 2, ref_includes_query=True, reference=rows)
+    with torch.device("meta"):  # nothing of the search is made where the default says
+        found = PoincareKNN()(rows, 2, ref_includes_query=True, reference=rows)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))

@@ -401,8 +401,7 @@ def test_labels_of_every_integer_type_are_indices(dtype):
     assert torch.equal(wrapper.trust(embeddings, labels.to(dtype)), twin.trust(embeddings, labels))
 
 
-@pytest.mark.parametrize("hyperbolic", [False, True])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("hyperbolic", "dtype"), [(False, torch.float32), (True, torch.float64)])
 def test_decisions_and_state_are_the_same_whatever_the_default_dtype(hyperbolic, dtype):
     def train():
         loss = losses.TripletMarginLoss(distance=PoincareDistance() if hyperbolic else None)
