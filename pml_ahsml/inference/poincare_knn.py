@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import check_count
+from ..checks import check_count, check_flag, check_tensor
 from ..distances import PoincareDistance
 from ..functional import nearest_candidates as nc
 from ..functional.candidate_distances import candidate_distances
@@ -104,14 +104,14 @@ class PoincareKNN:
         distance = PoincareDistance() if distance is None else distance
         if not isinstance(distance, PoincareDistance):
             raise TypeError(f"distance must be a PoincareDistance, got {type(distance).__name__}")
-        check_count("rerank", rerank, minimum=0)
+        rerank = check_count("rerank", rerank, minimum=0)
         if index_init_fn is not None and faiss is None:
             raise ValueError("index_init_fn must be None where faiss is not installed, got one")
         self.distance = distance
         self.rerank = rerank
         self.index_init_fn = index_init_fn
-        self.reset_before = reset_before
-        self.reset_after = reset_after
+        self.reset_before = check_flag("reset_before", reset_before)
+        self.reset_after = check_flag("reset_after", reset_after)
         self.reset()
 
     @torch.no_grad()
@@ -156,7 +156,7 @@ class PoincareKNN:
                 f"reference must include the {len(query)} queries where ref_includes_query is "
                 f"True, got {available} rows"
             )
-        check_count("k", k, minimum=0)
+        k = check_count("k", k, minimum=0)
         if k > available - ref_includes_query:
             raise ValueError(
                 f"k must be at most {available - ref_includes_query}, the number of references "
@@ -372,6 +372,8 @@ def warn_if_normalised(distance: PoincareDistance, *embeddings: Tensor | None) -
 
 def _check_rows(name: str, embeddings: Any, columns: int | None) -> Tensor:
     """Finite embeddings as a tensor of float32 or float64."""
+    if isinstance(embeddings, Tensor):
+        check_tensor(name, embeddings)
     rows = torch.as_tensor(embeddings).detach()
     if rows.ndim != 2 or (columns is not None and rows.shape[1] != columns):
         shape = f"(N, {'D' if columns is None else columns})"

@@ -41,7 +41,7 @@ class ReplayMemory(RecentSamples):
     """
 
     def __init__(self, size: int, embedding_size: int, num_classes: int | None = None) -> None:
-        check_count("embedding_size", embedding_size, minimum=1)
+        embedding_size = check_count("embedding_size", embedding_size, minimum=1)
         super().__init__(size, embedding_size, num_classes)
 
     @torch.no_grad()

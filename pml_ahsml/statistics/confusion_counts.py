@@ -57,13 +57,14 @@ class ConfusionCounts(ModuleWithTables):
     strength: Tensor
 
     def __init__(self, num_classes: int) -> None:
-        check_count("num_classes", num_classes, minimum=2)
+        num_classes = check_count("num_classes", num_classes, minimum=2)
         super().__init__()
-        counts = torch.zeros(num_classes, num_classes)
+        counts = torch.zeros(num_classes, num_classes, dtype=torch.float32)
         self.register_table("counts", counts, Rule(lowest=0))
-        self.register_table("batches", torch.zeros(()), Rule(lowest=0, is_whole=True))
+        none = torch.zeros((), dtype=torch.float32)
+        self.register_table("batches", none, Rule(lowest=0, is_whole=True))
         strengths = Rule(lowest=_LEAST_STRENGTH, may_be_inf=True)
-        self.register_table("strength", torch.tensor(torch.inf), strengths)
+        self.register_table("strength", torch.full_like(none, torch.inf), strengths)
 
     @torch.no_grad()
     def learn(self, posterior: Tensor, labels: Tensor, divergence: Tensor, spread: float) -> None:

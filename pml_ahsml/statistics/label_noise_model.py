@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from ..checks import check_count, check_positive
+from ..checks import check_count, check_integers, check_positive, to_tensor
 from ..functional import confusion_prior as cp
 from ..functional import label_posterior as lp
 from ..functional import neighbour_votes as nv
@@ -123,10 +123,14 @@ class LabelNoiseModel(ModuleWithTables):
         neighbours: NeighbourMemory | None = None,
         max_counted_classes: int = 1000,
     ) -> None:
-        check_count("num_classes", num_classes, minimum=2)
-        check_count("warmup", warmup, minimum=0)
-        check_positive("lr", lr)
-        check_count("max_counted_classes", max_counted_classes, minimum=0)
+        num_classes = check_count("num_classes", num_classes, minimum=2)
+        warmup = check_count("warmup", warmup, minimum=0)
+        lr = check_positive("lr", lr)
+        max_counted_classes = check_count("max_counted_classes", max_counted_classes, minimum=0)
+        if neighbours is not None and not isinstance(neighbours, NeighbourMemory):
+            raise TypeError(
+                f"neighbours must be a NeighbourMemory, got {type(neighbours).__name__}"
+            )
         super().__init__()
         self.num_classes = num_classes
         self.warmup = warmup
@@ -138,21 +142,23 @@ class LabelNoiseModel(ModuleWithTables):
         start, *ends = (_to_unconstrained(v) for v in values)
         # numbers and no tensors, which would have to be on the device that the tables are on
         self._range = tuple(ends)
-        counts = torch.zeros(num_classes)
+        counts = torch.zeros(num_classes, dtype=torch.float32)
         if class_counts is not None:
-            counts = _check_class_counts(class_counts, num_classes)
-        self.register_table("log_parameters", torch.tensor(start), Rule())
-        self.register_table("adam_mean", torch.zeros(num_parameters), Rule())
-        self.register_table("adam_square", torch.zeros(num_parameters), Rule(lowest=0))
-        self.register_table("adam_steps", torch.zeros(()), Rule(lowest=0, is_whole=True))
+            # to where the other tables are
+            counts = _check_class_counts(class_counts, num_classes).to(counts)
+        parameters = torch.tensor(start, dtype=torch.float32)
+        self.register_table("log_parameters", parameters, Rule())
+        self.register_table("adam_mean", torch.zeros_like(parameters), Rule())
+        self.register_table("adam_square", torch.zeros_like(parameters), Rule(lowest=0))
+        self.register_table("adam_steps", counts.new_zeros(()), Rule(lowest=0, is_whole=True))
         self.register_table("label_counts", counts, Rule(lowest=0))
         # sum of the smoothing weights, of the weighted ε, and of the weighted shares not trusted
-        self.register_table("smoothed", torch.zeros(3), Rule(lowest=0, highest=1))
+        self.register_table("smoothed", counts.new_zeros(3), Rule(lowest=0, highest=1))
         # sum of the smoothing weights, and of the weighted S, P and B
-        self.register_table("far_labels", torch.zeros(4), Rule(lowest=0))
+        self.register_table("far_labels", counts.new_zeros(4), Rule(lowest=0))
         # ε after each of the last batches, newest first; inf for batches that have not been
         rates = Rule(lowest=0, may_be_inf=True)
-        self.register_table("recent", torch.full((_WINDOW,), torch.inf), rates)
+        self.register_table("recent", counts.new_full((_WINDOW,), torch.inf), rates)
         self.neighbours = neighbours
         is_counted = num_classes <= max_counted_classes
         self.confusion_counts = ConfusionCounts(num_classes) if is_counted else None
@@ -225,6 +231,7 @@ class LabelNoiseModel(ModuleWithTables):
         Returns:
             The posterior, and what :meth:`learn` needs beside it.
         """
+        labels = check_integers("labels", labels)
         noise_rate, temperature, spread = self._numbers()
         columns = evidence.own_columns(labels)
         neighbours, votes = self._ask_neighbours(evidence, labels)
@@ -263,7 +270,9 @@ class LabelNoiseModel(ModuleWithTables):
         Returns:
             (N, K), rows sum to 1; one-hot at the label where that class is still unseen.
         """
-        posterior = evidence.for_all_classes(self.believe(evidence, labels).posterior)
+        belief = self.believe(evidence, labels)
+        labels = belief.labels
+        posterior = evidence.for_all_classes(belief.posterior)
         return lp.taken_at_their_word(posterior, labels, ~evidence.seen[labels])
 
     def update(self, evidence: Evidence, labels: Tensor) -> None:
@@ -423,11 +432,14 @@ def _logit(share: float) -> float:
 
 
 def _check_class_counts(class_counts: Tensor, num_classes: int) -> Tensor:
-    counts = torch.as_tensor(class_counts, dtype=torch.float32)
+    given = to_tensor("class_counts", class_counts)
+    if given.dtype == torch.bool or given.is_complex():
+        raise TypeError(f"class_counts must be of a real dtype, got {given.dtype}")
+    counts = given.float()
     if counts.shape != (num_classes,):
         raise ValueError(
             f"class_counts must be of shape ({num_classes},), got {tuple(counts.shape)}"
         )
     if not (counts.isfinite().all() and (counts >= 0).all() and counts.sum() > 0):
         raise ValueError(f"class_counts must be at least 0 and not all 0, got {counts.tolist()}")
-    return counts.clone()
+    return counts

@@ -9,6 +9,7 @@ from ..functional import label_recurrence as lr
 from ..functional.class_means import Groups
 from .belief import Belief
 from .module_with_tables import ModuleWithTables
+from .saved_state import Rule
 
 # Batches that are looked at: each says it with an error of some .1.
 _BATCHES = 50
@@ -42,7 +43,7 @@ class LabelRecurrence(ModuleWithTables):
     def __init__(self) -> None:
         super().__init__()
         # batches looked at, ΣW and ΣF
-        self.register_table("sums", torch.zeros(3))
+        self.register_table("sums", torch.zeros(3, dtype=torch.float32), Rule(lowest=0))
 
     @property
     def is_decided(self) -> bool:
@@ -76,6 +77,7 @@ class LabelRecurrence(ModuleWithTables):
             evidence.distances, evidence.column_weights(), evidence.own_columns(labels)
         )
         self.sums += self.sums.new_tensor([1.0, within, float(nearer.mean())])
+        self.count_change()
         if self.is_decided and self.seems_positional:
             warnings.warn(
                 "labels seem to be positions in a batch: samples of a label are alike in a batch "

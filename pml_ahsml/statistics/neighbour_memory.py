@@ -65,9 +65,9 @@ class NeighbourMemory(RecentSamples):
     agreement: Tensor
 
     def __init__(self, num_classes: int, embedding_size: int, size: int = 1024) -> None:
-        check_count("num_classes", num_classes, minimum=2)
-        check_count("embedding_size", embedding_size, minimum=1)
-        check_count("size", size, minimum=SHORTEST_MEMORY)
+        num_classes = check_count("num_classes", num_classes, minimum=2)
+        embedding_size = check_count("embedding_size", embedding_size, minimum=1)
+        size = check_count("size", size, minimum=SHORTEST_MEMORY)
         super().__init__(size, embedding_size + 1, num_classes)  # points of the hyperboloid
         self.num_classes = num_classes
         # of the rows so many, the newest, are looked at
@@ -75,7 +75,7 @@ class NeighbourMemory(RecentSamples):
         self.register_table("length", torch.tensor(size), lengths)
         # sum of the smoothing weights, and of the weighted shares of samples whose r-th nearest
         # row has their label
-        shares = torch.zeros(1 + _MOST_NEIGHBOURS)
+        shares = torch.zeros(1 + _MOST_NEIGHBOURS, dtype=torch.float32)
         self.register_table("agreement", shares, Rule(lowest=0, highest=1))
 
     @property
@@ -113,7 +113,7 @@ class NeighbourMemory(RecentSamples):
         Returns:
             (N, K) in [0, k].
         """
-        weights = torch.ones(neighbours.shape[1], device=labels.device)
+        weights = self.agreement.new_ones(neighbours.shape[1], device=labels.device)
         weight, shares = self.agreement[0], self.agreement[1 : 1 + neighbours.shape[1]]
         if weight > 0:
             weights = nv.rank_weights(shares / weight)

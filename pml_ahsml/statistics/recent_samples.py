@@ -41,10 +41,10 @@ class RecentSamples(ModuleWithTables):
     labels: Tensor
 
     def __init__(self, size: int, width: int, num_classes: int | None = None) -> None:
-        check_count("size", size, minimum=1)
-        check_count("width", width, minimum=1)
+        size = check_count("size", size, minimum=1)
+        width = check_count("width", width, minimum=1)
         super().__init__()
-        self.register_table("vectors", torch.zeros(size, width), Rule())
+        self.register_table("vectors", torch.zeros(size, width, dtype=torch.float32), Rule())
         # −1 where nothing has been remembered yet
         highest = torch.inf if num_classes is None else num_classes - 1
         labels = torch.full((size,), -1, dtype=torch.long)
