@@ -162,7 +162,8 @@ def _own_order(points: Tensor, labels: Tensor) -> Tensor:
     By the last coordinate and, where that is the same (a dead unit), by a mixture of all and by the
     label.
     """
-    mixture = (points * torch.arange(1.0, 1 + points.shape[1]).to(points).sqrt()).sum(1)
+    numbers = torch.arange(1, 1 + points.shape[1], dtype=points.dtype, device=points.device)
+    mixture = (points * numbers.sqrt()).sum(1)
     order = labels.argsort(stable=True)
     for key in (mixture, points[:, -1]):
         order = order[key[order].argsort(stable=True)]
