@@ -54,7 +54,7 @@ class BatchGetter:
                 raise ValueError(
                     f"labels must be a tensor or (labels, indices), got {_describe(labels)}"
                 )
-            labels, indices = (torch.as_tensor(part) for part in labels)
+            labels, indices = (_to_tensor(part) for part in labels)
         num_views = 1
         if isinstance(data, tuple | list):
             num_views = len(data)
@@ -63,10 +63,15 @@ class BatchGetter:
                     "views must be of one shape, got " + _join(tuple(view.shape) for view in data)
                 )
             data = torch.cat(list(data))
-            labels = torch.cat([torch.as_tensor(labels)] * num_views)
+            labels = torch.cat([_to_tensor(labels)] * num_views)
             indices = None if indices is None else indices.repeat(num_views)
         self.indices, self.num_views = indices, num_views
         return data, labels
+
+
+def _to_tensor(values: Any) -> Tensor:
+    """A tensor stays where it is, whatever torch's default device."""
+    return values if isinstance(values, Tensor) else torch.as_tensor(values)
 
 
 def _describe(value: Any) -> str:

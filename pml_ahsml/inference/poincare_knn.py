@@ -374,7 +374,9 @@ def _check_rows(name: str, embeddings: Any, columns: int | None) -> Tensor:
     """Finite embeddings as a tensor of float32 or float64."""
     if isinstance(embeddings, Tensor):
         check_tensor(name, embeddings)
-    rows = torch.as_tensor(embeddings).detach()
+        rows = embeddings.detach()  # as_tensor would move them to torch's default device
+    else:
+        rows = torch.as_tensor(embeddings)
     if rows.ndim != 2 or (columns is not None and rows.shape[1] != columns):
         shape = f"(N, {'D' if columns is None else columns})"
         raise ValueError(f"{name} must be of shape {shape}, got {tuple(rows.shape)}")

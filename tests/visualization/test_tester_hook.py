@@ -73,9 +73,9 @@ def test_the_name_of_a_split_is_shown_as_it_is(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
     hook = visualizer_hook(tmp_path)
-    hook(DiskProjection(), torch.randn(9, 3), torch.arange(9) % 3, "$x_{ $y$", "key", 1)
+    hook(DiskProjection(), torch.randn(9, 3), torch.arange(9) % 3, "$x_{$", "key", 1)
     drawn[0].canvas.draw()  # mathematics that is none ends the drawing
-    assert drawn[0].axes[0].get_title().startswith("$x_{ $y$, epoch 1")
+    assert drawn[0].axes[0].get_title().startswith("$x_{$, epoch 1")
 
 
 def test_dpi_is_a_positive_number(tmp_path):
