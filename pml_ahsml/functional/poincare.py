@@ -13,8 +13,8 @@ from torch import Tensor
 from . import distance_kernel, plain_distance
 from .polar import exact_dtype
 
-# Below this squared argument sinh(a)/a and tanh(a)/a are their Taylor polynomials: the first
-# term left out is smaller than 1e-10, so the switch is invisible in float32 and in tests.
+# Below this squared argument sinh(a)/a, tanh(a)/a and artanh(a)/a are their Taylor polynomials: the
+# first term left out is at most 1.2e-9, so the switch is invisible in float32.
 _SERIES_LIMIT = 1e-2
 
 # Enough to divide by, with a square that is still above 0 in float32.

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 import torch
 from pytorch_metric_learning import distances, losses, miners, reducers, regularizers
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from pml_ahsml import (
     AdaptiveMargins,
@@ -18,6 +17,7 @@ from pml_ahsml import (
     inject_label_noise,
 )
 from pml_ahsml.functional.class_means import Groups, robust_weights
+from tests.largest_tensor import LargestTensor
 from tests.noisy_batches import (
     CENTRES,
     B,
@@ -789,19 +789,6 @@ def test_its_numbers_are_recorded_the_way_of_pml():
     names = {name for name in vars(wrapper) if name.startswith("stat_")}
     assert names == set(wrapper._record_these_stats)
     assert not any(name.startswith("stat_") for name in vars(warmed(losses.ContrastiveLoss())))
-
-
-class LargestTensor(TorchDispatchMode):
-    """Notes how many elements the largest result of an operation has."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        results = func(*args, **(kwargs or {}))
-        for result in results if isinstance(results, tuple | list) else [results]:
-            if isinstance(result, torch.Tensor):
-                self.elements = max(self.elements, result.numel())
-        return results
 
 
 def test_with_very_many_classes_a_batch_is_compared_with_candidates():
