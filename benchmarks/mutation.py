@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module, util
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import pytest
@@ -113,6 +114,7 @@ def start(copy: Path, tests: list[str], timeout: int) -> int:
         os.dup2(log, 1), os.dup2(log, 2)
         os.chdir(copy)
         sys.dont_write_bytecode = True
+        sys.modules["__main__"] = ModuleType("__main__")  # processes of a test must not import this
         sys.path[:] = [str(copy), *(p for p in sys.path if p not in ("", str(ROOT)))]
         found = util.find_spec("pml_ahsml").origin
         if not Path(found).is_relative_to(copy):
@@ -203,7 +205,8 @@ def main() -> None:
                 shutil.copytree(ROOT / name, copy / name)
             shutil.copy(ROOT / "pyproject.toml", copy)
         for source in sorted({Path(m.path).parent for m in keys}):
-            pid = start(copies[0], [str(source), f"tests/{source.name}"], 3600)
+            of_all = [f for m in keys if Path(m.path).parent == source for f in tests_of(m.path)]
+            pid = start(copies[0], sorted(set(of_all)), 3600)
             if outcome(pid, os.waitpid(pid, 0)[1], copies[0]) != "survived":
                 raise RuntimeError(f"fails without a fault: {(copies[0] / 'log').read_text()}")
         for number, (mutant, what) in enumerate(outcomes([*keys], copies, options.timeout), 1):

@@ -206,6 +206,7 @@ def test_a_class_without_weight_is_left_alone():
         ((torch.full((2, D), torch.nan), torch.tensor([0, 1])), "must be finite"),
         ((torch.randn(2, D), torch.tensor([0, 1]), torch.ones(3)), "weights must be of shape"),
         ((torch.randn(2, D), torch.tensor([0, 1]), torch.tensor([2.0, 0])), "weights must lie in"),
+        ((torch.randn(2, D), torch.tensor([0, 1]), torch.tensor([1, -0.1])), "weights must lie in"),
     ],
 )
 def test_a_refused_update_changes_nothing(arguments, message):

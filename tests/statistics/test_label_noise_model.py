@@ -417,6 +417,22 @@ def test_parameters_stay_in_their_ranges():
     assert 0.05 <= model.spread <= 50
 
 
+@pytest.mark.parametrize(
+    ("where", "ends"), [(20.0, (0.9, 2.0, 50.0, 3.0)), (-20.0, (0.007, 0.01, 0.05, 0.003))]
+)
+def test_parameters_that_are_outside_of_their_ranges_come_back_to_the_nearest_end(where, ends):
+    model, _, labels, evidence, _ = asked(64)
+    model.log_parameters.fill_(where)
+    model.update(evidence, labels)
+    found = (
+        float(model.log_parameters[0].sigmoid()),
+        model.temperature,
+        model.spread,
+        model.vote_weight,
+    )
+    assert found == pytest.approx(ends, rel=1e-5)
+
+
 def test_classes_are_expected_as_often_as_labels_have_been_seen_or_told():
     divergence, samples, _ = world(spread=1.5)
     counts = torch.arange(K) * 100
