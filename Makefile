@@ -8,7 +8,7 @@ DOCS_INSTALLED := $(VENV)/.installed-docs
 LOWEST := .venv-lowest
 LOWEST_INSTALLED := $(LOWEST)/.installed
 
-.PHONY: demo test test-lowest soak check wheel docs links format clean
+.PHONY: demo test test-lowest soak mutation check wheel docs links format clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/quickstart.py
@@ -23,6 +23,10 @@ test-lowest: $(LOWEST_INSTALLED)
 
 soak: $(INSTALLED)
 	$(BIN)/python -m pytest -m soak -s
+
+# A seeded sample of small faults, each of which a test should notice; an hour on two cores.
+mutation: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.mutation
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

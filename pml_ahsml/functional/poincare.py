@@ -14,8 +14,8 @@ from . import distance_kernel, near_origin, plain_distance
 from .polar import exact_dtype
 from .products import product
 
-# Below this squared argument sinh(a)/a and tanh(a)/a are their Taylor polynomials: the first
-# term left out is smaller than 1e-10, so the switch is invisible in float32 and in tests.
+# Below this squared argument sinh(a)/a, tanh(a)/a and artanh(a)/a are their Taylor polynomials: the
+# first term left out is at most 1.2e-9, so the switch is invisible in float32.
 _SERIES_LIMIT = 1e-2
 
 # Enough to divide by, with a square that is still above 0 in float32.

@@ -5,6 +5,7 @@ from pml_ahsml.functional import blocks
 from pml_ahsml.functional import candidate_distances as cd
 from pml_ahsml.functional.polar import polar_coordinates, row_norms
 from tests import reference
+from tests.largest_tensor import LargestTensor
 
 N, D, K, C = 6, 3, 4, 0.5
 
@@ -52,3 +53,13 @@ def test_distances_equal_the_loop(monkeypatch, block):
 def test_nothing_to_compare_is_no_error(rows, wanted):
     e, f, candidates = points()
     assert found(e[:rows], f, candidates[:rows, :wanted]).shape == (rows, wanted)
+
+
+def test_candidates_of_a_few_rows_at_a_time_are_gathered():
+    rows, wanted, d = 4000, 20, 32  # 20 MB in float64 if all were gathered at once
+    e, f = torch.randn(rows, d), torch.randn(50, d)
+    candidates = torch.randint(50, (rows, wanted))
+    x, y = (polar_coordinates(row_norms(t), C, 10.0, False) for t in (e, f))
+    with LargestTensor() as largest:
+        cd.candidate_distances(e, f, x, y, candidates, C)
+    assert rows * wanted <= largest.elements <= 1 << 19 < rows * wanted * d

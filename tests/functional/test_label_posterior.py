@@ -131,6 +131,14 @@ def test_trusted_are_the_likely_labels_and_enough_of_them(scale):
     assert trusted.any()
 
 
+def test_no_more_are_trusted_where_the_likely_labels_hold_half_of_the_right_ones():
+    trust = torch.tensor([0.75, 0.75, 0.5, 0.5, 0.5])
+    assert lp.trusted_labels(trust).tolist() == [True, True, False, False, False]
+    # with a little more below ½ three are expected to be right, and the third is worth as much
+    trust = torch.tensor([0.75, 0.75, 0.5, 0.5, 0.5, 0.125])
+    assert lp.trusted_labels(trust).tolist() == [True, True, True, True, True, False]
+
+
 def test_labels_that_are_trusted_equally_are_treated_alike():
     trust = torch.tensor([0.4, 0.3, 0.3, 0.3, 0.1])  # one is expected to be right
     assert lp.trusted_labels(trust).tolist() == [True, False, False, False, False]

@@ -50,6 +50,13 @@ def test_weights_are_the_share_of_agreeing_rows_that_are_no_copies(base):
     assert float(nv.expected_copies(agreement)) == pytest.approx(0.7, abs=0.02)
 
 
+def test_of_an_odd_number_of_rows_the_middle_one_may_be_a_copy():
+    agreement = torch.tensor([0.75, 0.75, 0.75, 0.5, 0.5])
+    # by the last two a row agrees in half of the cases, so that half of the first three are copies
+    assert nv.expected_copies(agreement) == 1.5
+    assert nv.rank_weights(agreement).tolist() == pytest.approx([1 / 3] * 3 + [1.0] * 2)
+
+
 def test_agreement_that_says_nothing_takes_no_votes_away():
     for share in (0.0, 0.5, 1.0):
         agreement = torch.full((5,), share)

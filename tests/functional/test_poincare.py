@@ -1,3 +1,5 @@
+import math
+
 import geoopt
 import pytest
 import torch
@@ -96,7 +98,10 @@ def test_equal_rows_are_at_distance_zero_with_zero_gradient(dtype):
     assert (matrix[~same] > 0).all()
     (gradient,) = torch.autograd.grad(matrix[same].sum(), u)
     assert (gradient == 0).all()
-    assert (poincare.pairwise_distance(u, u, 0.1) == 0).all()
+    pairs = poincare.pairwise_distance(u, u.detach().clone(), 0.1)
+    assert (pairs == 0).all()
+    (gradient,) = torch.autograd.grad(pairs.sum(), u)
+    assert (gradient == 0).all()
 
 
 def test_gradient_at_the_origin_is_the_slope_of_the_distance():
@@ -142,13 +147,27 @@ def test_clip_norm_shortens_long_rows_only():
 
 
 @pytest.mark.parametrize("max_norm", [float("inf"), 2.3])
-def test_maps_have_correct_gradients_down_to_the_origin(max_norm):
+def test_maps_have_correct_gradients_down_to_the_origin(max_norm, request):
     u = torch.cat([tangent(3, 3, 1.5), 1e-3 * tangent(2, 3), torch.zeros(1, 3).double()])
     u.requires_grad_()
+    # with which a nan on the way back, even one that is masked later, is an error
+    torch.autograd.set_detect_anomaly(True)
+    request.addfinalizer(lambda: torch.autograd.set_detect_anomaly(False))
     assert torch.autograd.gradcheck(lambda t: poincare.expmap0(t, 1.0), u)
     x = poincare.expmap0(u.detach(), 1.0).requires_grad_()
     assert torch.autograd.gradcheck(lambda t: poincare.logmap0(t, 1.0, max_norm), x)
     assert torch.autograd.gradcheck(lambda t: poincare.hyperboloid_lift(t, 1.0), u)
+
+
+@pytest.mark.parametrize("norm", [1e-3, 0.02, 0.0499, 0.0501, 0.0999, 0.1001, 0.3])
+def test_near_the_origin_series_keep_the_digits_up_to_where_they_end(norm):
+    u, v = torch.tensor([[norm, 0.0], [0.0, norm]], dtype=torch.float64).split(1)
+    # the first terms left out, at a squared norm of 1e-2: 62/2835·1e-8 and 1e-8/9 of the whole
+    assert float(poincare.expmap0(u, 1.0)[0, 0]) == pytest.approx(math.tanh(norm), rel=3e-10)
+    assert float(poincare.logmap0(u, 1.0)[0, 0]) == pytest.approx(math.atanh(norm), rel=2e-9)
+    # and 1e-8/9!
+    expected = reference.poincare_distance(u[0], v[0], 1.0)
+    assert float(poincare.pairwise_distance(u, v, 1.0)) == pytest.approx(expected, rel=1e-11)
 
 
 def test_logmap0_takes_the_rim_and_beyond_as_the_longest_vector():

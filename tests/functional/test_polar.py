@@ -67,3 +67,13 @@ def test_slope_and_drift_are_the_derivatives_of_the_radius():
         slope, drift = torch.func.jacrev(radius, argnums=(0, 1))(norm, c)
         torch.testing.assert_close(found.slope, slope.diagonal())
         torch.testing.assert_close(found.drift, drift)
+
+
+def test_rows_are_taken_by_any_slice_and_all_of_them_without_a_copy():
+    x = coordinates(rows(4))
+    assert x.take(slice(None)) is x
+    assert x.take(slice(0, 4)) is x
+    for start in range(4):
+        for stop in range(start, 5):
+            for column, taken in zip(x, x.take(slice(start, stop)), strict=True):
+                assert torch.equal(taken, column[start:stop])

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 import torch
 from pytorch_metric_learning import distances, losses, miners, reducers, regularizers
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from pml_ahsml import (
     AdaptiveMargins,
@@ -18,6 +17,7 @@ from pml_ahsml import (
     inject_label_noise,
 )
 from pml_ahsml.functional.class_means import Groups, robust_weights
+from tests.largest_tensor import LargestTensor
 from tests.noisy_batches import (
     CENTRES,
     B,
@@ -677,6 +677,41 @@ def test_the_statistics_do_not_follow_relabelled_rows():
     assert torch.equal(plain.class_statistics.means, relabelling.class_statistics.means)
 
 
+def test_a_distrusted_sample_counts_a_tenth_of_a_trusted_one_for_the_centroids():
+    wrapper = warmed(losses.ContrastiveLoss())
+    embeddings, labels, is_noisy = batch(100)
+    assert torch.equal(wrapper.trust(embeddings, labels) > 0.5, ~is_noisy)
+    means = []
+    for weight in (0.1, 0.0, 1.0):
+        statistics = copy.deepcopy(wrapper.class_statistics)
+        points = statistics.evidence(embeddings, labels).points
+        weights = torch.where(is_noisy, weight, torch.ones(B, dtype=torch.float64))
+        weights = robust_weights(points, Groups.by(labels), weights)
+        statistics.update(embeddings, labels, weights)
+        means.append(statistics.means)
+    wrapper(embeddings, labels)
+    torch.testing.assert_close(wrapper.class_statistics.means, means[0])
+    # which is far from nothing, and from all
+    for other in means[1:]:
+        assert (wrapper.class_statistics.means - other).abs().max() > 1e-3
+
+
+def test_a_class_whose_samples_are_all_distrusted_comes_back():
+    wrapper = warmed(losses.ContrastiveLoss())
+    elsewhere = CENTRES.clone()
+    elsewhere[0] = -CENTRES[1]  # where class 0 lies from now on
+
+    def moved(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return elsewhere[TRUTH] + 0.3 * torch.randn(B, D, generator=generator)
+
+    trust = wrapper.trust(moved(0), TRUTH)
+    assert (trust[TRUTH == 0] < 0.5).all()
+    for seed in range(4):  # twice as long if they did not count at all
+        wrapper(moved(seed), TRUTH)
+    assert (wrapper.trust(moved(4), TRUTH)[TRUTH == 0] > 0.5).all()
+
+
 def believed(wrapper, embeddings, labels):
     """Rows that take part, and the labels they are believed to have."""
     evidence = wrapper.class_statistics.evidence(embeddings, labels)
@@ -754,6 +789,21 @@ def test_remembered_samples_stand_in_for_those_left_out():
     assert torch.equal(value, expected)
     assert torch.equal(gradient[right], expected_gradient)
     assert (gradient[is_noisy] == 0).all()
+
+
+def test_what_is_remembered_has_been_trusted_as_labelled_and_was_not_relabelled():
+    wrapper = warmed(
+        losses.MultiSimilarityLoss(), relabel=Relabelling(memory_size=2 * B, trust_threshold=0.5)
+    )
+    embeddings, labels, _ = batch(100)
+    rows, labels_believed = believed(wrapper, embeddings, labels)
+    as_given = rows & (labels_believed == labels)
+    assert as_given.sum() < rows.sum() - 10
+    wrapper(embeddings, labels)
+    remembered, classes = wrapper.memory.of_age(torch.arange(int(as_given.sum())))
+    assert torch.equal(remembered, embeddings[as_given])
+    assert torch.equal(classes, labels[as_given])
+    assert (wrapper.memory.labels_by_age[len(classes) :] == -1).all()
 
 
 def test_remembered_samples_are_judged_again():
@@ -842,19 +892,6 @@ def test_its_numbers_are_recorded_the_way_of_pml():
     names = {name for name in vars(wrapper) if name.startswith("stat_")}
     assert names == set(wrapper._record_these_stats)
     assert not any(name.startswith("stat_") for name in vars(warmed(losses.ContrastiveLoss())))
-
-
-class LargestTensor(TorchDispatchMode):
-    """Notes how many elements the largest result of an operation has."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        results = func(*args, **(kwargs or {}))
-        for result in results if isinstance(results, tuple | list) else [results]:
-            if isinstance(result, torch.Tensor):
-                self.elements = max(self.elements, result.numel())
-        return results
 
 
 def test_with_very_many_classes_a_batch_is_compared_with_candidates():

@@ -214,6 +214,7 @@ def test_a_class_without_weight_is_left_alone():
             (torch.full((2, D), 1e300, dtype=torch.float64), torch.tensor([0, 1])),
             "embeddings must have rows whose norm float32 can hold, got 2 of 2",
         ),
+        ((torch.randn(2, D), torch.tensor([0, 1]), torch.tensor([1, -0.1])), "weights must lie in"),
     ],
 )
 def test_a_refused_update_changes_nothing(arguments, message):

@@ -255,6 +255,62 @@ def test_finds_which_class_is_labelled_as_which():
     assert right[model] > right[distances_only] + 0.005
 
 
+def counted(neighbours: bool):
+    """A model that has counted, goes on counting and judges otherwise for it, and a batch."""
+    model, divergence, labels, evidence, _ = asked(64)
+    if not neighbours:
+        model = LabelNoiseModel(K)
+    model.warmup = 0
+    model.log_parameters[:3] = 0  # ε = ½, τ = σ = 1, with which much is in doubt
+    model.recent.fill_(0.5)
+    assert model.has_settled
+    counts = model.confusion_counts
+    # each class is labelled as a next one, however far that lies
+    counts.counts += 8 * torch.eye(K).roll(1, 1) + torch.rand(K, K).fill_diagonal_(0)
+    counts.strength.fill_(5.0)
+    counts.batches += 1  # its strength is estimated at every tenth, not now
+    labels = torch.where(torch.arange(64) % 3 == 0, (labels + 1) % K, labels)
+    return model, divergence, labels, replace(evidence, label_distances=divergence[labels])
+
+
+@pytest.mark.parametrize("neighbours", [False, True])
+def test_what_has_been_counted_changes_what_is_judged_and_not_what_is_learnt(neighbours):
+    model, _, labels, evidence = counted(neighbours)
+    without = copy.deepcopy(model)
+    without.confusion_counts.strength.fill_(math.inf)
+    posteriors = [m.posterior(evidence, labels) for m in (model, without)]
+    assert (posteriors[0] - posteriors[1]).abs().max() > 0.1
+    start = model.log_parameters.clone()
+    model.update(evidence, labels)
+    without.update(evidence, labels)
+    # ε, τ, σ and β, and the counts themselves: none confirms itself
+    assert (model.log_parameters != start).all()
+    assert torch.equal(model.adam_mean, without.adam_mean)
+    assert torch.equal(model.log_parameters, without.log_parameters)
+    assert torch.equal(model.confusions, without.confusions)
+
+
+def test_a_sample_is_judged_by_distances_and_counts_without_its_own_part_of_these():
+    model, divergence, labels, evidence = counted(neighbours=False)
+    posterior = model.posterior(evidence, labels)
+    table = reference.transition(divergence, 0.5, 1.0)
+    counts = model.confusions.tolist()
+
+    def judged(p, label, own) -> list[float]:
+        column = reference.counted_transition(table, counts, own, label, 5.0)
+        joint = [a * b for a, b in zip(p, column, strict=True)]
+        return [x / sum(joint) for x in joint]
+
+    lifted = []
+    for i, label in enumerate(labels.tolist()):
+        p = reference.likelihood(evidence.distances[i].tolist(), 1.0, [1.0] * K)
+        own, _ = reference.posterior(p, table, label)
+        expected = judged(p, label, own)
+        assert posterior[i].tolist() == pytest.approx(expected, abs=1e-5)
+        lifted.append(expected[label] - judged(p, label, [0.0] * K)[label])
+    assert max(lifted) > 0.01
+
+
 def test_goes_without_counts_where_any_class_is_labelled_as_any():
     divergence, samples, generator = world()
     model = learnt(
@@ -360,6 +416,22 @@ def test_parameters_stay_in_their_ranges():
     assert model.log_parameters[0].sigmoid().item() == pytest.approx(0.007, rel=1e-3)
     assert 0.01 <= model.temperature <= 2
     assert 0.05 <= model.spread <= 50
+
+
+@pytest.mark.parametrize(
+    ("where", "ends"), [(20.0, (0.9, 2.0, 50.0, 3.0)), (-20.0, (0.007, 0.01, 0.05, 0.003))]
+)
+def test_parameters_that_are_outside_of_their_ranges_come_back_to_the_nearest_end(where, ends):
+    model, _, labels, evidence, _ = asked(64)
+    model.log_parameters.fill_(where)
+    model.update(evidence, labels)
+    found = (
+        float(model.log_parameters[0].sigmoid()),
+        model.temperature,
+        model.spread,
+        model.vote_weight,
+    )
+    assert found == pytest.approx(ends, rel=1e-5)
 
 
 def test_classes_are_expected_as_often_as_labels_have_been_seen_or_told():

@@ -1,0 +1,225 @@
+"""How many small faults the tests notice, on a seeded sample of faults.
+
+``python -m benchmarks.mutation`` puts one fault at a time into a copy of the project (``-`` for
+``+``, ``<=`` for ``<``, a number one higher, a condition negated, a decorator removed) and runs the
+tests beside it: the doctests of the file, the tests at its path, then those of the same folder,
+until one fails. The faults are those of cosmic-ray, less those that hardly anything lets pass: in
+annotations, and bits in place of arithmetic.
+
+It can be stopped at any time: what is known is read from ``--output``. A fault that was noticed is
+not tried again while its file is the same, any other not while no source and no test changes.
+"""
+
+import argparse
+import ast
+import difflib
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module, util
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import pytest
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator, operator_names
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ["functional", "statistics", "losses", "miners", "inference", "data"]
+# Imported once, before the forks. The project itself must not be: each fork imports its copy.
+WARM = ["faiss", "geoopt", "scipy.stats", "sklearn.metrics", "torch._dynamo",
+        "pytorch_metric_learning.losses", "pytorch_metric_learning.testers"]  # fmt: skip
+# Operators are replaced by others of their family.
+FAMILIES = ({"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"}, {"BitAnd", "BitOr", "BitXor"},
+            {"Eq", "NotEq", "Lt", "LtE", "Gt", "GtE"}, {"Is", "IsNot"})  # fmt: skip
+
+
+class Mutant(NamedTuple):
+    """A fault: which operator of cosmic-ray, at which of its places in a file."""
+
+    path: str
+    operator: str
+    occurrence: int
+
+    def code(self) -> str:
+        """The file with the fault."""
+        source = (ROOT / self.path).read_text()
+        return mutate_code(source, get_operator(self.operator)(), self.occurrence)
+
+    def diff(self) -> str:
+        """What the fault is."""
+        lines = (ROOT / self.path).read_text().splitlines(), self.code().splitlines()
+        return "\n".join(difflib.unified_diff(*lines, self.path, self.operator, n=1, lineterm=""))
+
+
+def is_tried(operator: str) -> bool:
+    """Whether an operator replaces like by like, if it replaces operators at all."""
+    kind, *replaced = operator.split("_")
+    replaces = kind.endswith(("BinaryOperator", "ComparisonOperator"))
+    like_by_like = any(set(replaced) <= family for family in FAMILIES)
+    return not get_operator(operator).arguments() and (like_by_like or not replaces)
+
+
+def mutants_by_place(path: str) -> list[list[Mutant]]:
+    """The faults that a file may have, by where in it they are."""
+    source, places = (ROOT / path).read_text(), {}
+    nodes = list(ast_nodes(get_ast(source)))
+    written = [vars(node) for node in ast.walk(ast.parse(source))]
+    annotations = [node[x] for node in written for x in ("annotation", "returns") if node.get(x)]
+    spans = [((a.lineno, a.col_offset), (a.end_lineno, a.end_col_offset)) for a in annotations]
+    for name in filter(is_tried, operator_names()):
+        positions = get_operator(name)().mutation_positions
+        found = (start for node in nodes for start, _ in positions(node))
+        for occurrence, start in enumerate(found):
+            if not any(first <= start < last for first, last in spans):
+                places.setdefault(start, []).append(Mutant(path, name, occurrence))
+    return [places[start] for start in sorted(places)]
+
+
+def sample(places: list[list[Mutant]], count: int, seed: int) -> list[Mutant]:
+    """One fault at each of ``count`` places, spread evenly over all of them."""
+    generator, count = random.Random(seed), min(count, len(places))
+    rows = [int((i + generator.random()) * len(places) / count) for i in range(count)]
+    return [generator.choice(places[row]) for row in rows]
+
+
+def tests_of(path: str) -> list[str]:
+    """The tests beside a file: its own first, then those that mention it, then the others."""
+    folder, stem = Path(path).parent.name, Path(path).stem
+    tests = list((ROOT / "tests" / folder).glob("test_*.py"))
+    tests.sort(key=lambda t: (t.stem != f"test_{stem}", stem not in t.read_text(), t.name))
+    return [path, *(str(test.relative_to(ROOT)) for test in tests)]
+
+
+def start(copy: Path, tests: list[str], timeout: int) -> int:
+    """Run tests in a copy, in a process of their own, whose id is returned."""
+    if pid := os.fork():
+        return pid
+    code = int(pytest.ExitCode.USAGE_ERROR)
+    try:
+        os.setsid()
+        signal.alarm(timeout)
+        log = os.open(copy / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(log, 1), os.dup2(log, 2)
+        os.chdir(copy)
+        sys.dont_write_bytecode = True
+        sys.modules["__main__"] = ModuleType("__main__")  # processes of a test must not import this
+        sys.path[:] = [str(copy), *(p for p in sys.path if p not in ("", str(ROOT)))]
+        found = util.find_spec("pml_ahsml").origin
+        if not Path(found).is_relative_to(copy):
+            raise ImportError(f"pml_ahsml must be imported from {copy}, got {found}")
+        code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def outcome(pid: int, status: int, copy: Path) -> str:
+    """What the exit status says; nothing that the process has started goes on."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    if os.WIFSIGNALED(status):
+        return "timed out" if os.WTERMSIG(status) == signal.SIGALRM else "killed"
+    code = os.waitstatus_to_exitcode(status)
+    if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise RuntimeError(f"tests do not run: {(copy / 'log').read_text()}")
+    return "survived" if code == 0 else "killed"
+
+
+def outcomes(mutants: list[Mutant], copies: list[Path], timeout: int) -> Iterator:
+    """Each fault with what became of it, tried in all copies at a time."""
+    waiting, running = list(mutants), {}
+    try:
+        while waiting or running:
+            if waiting and copies:
+                mutant, copy = waiting.pop(0), copies.pop()
+                source = (ROOT / mutant.path).read_text()
+                (copy / mutant.path).write_text(mutant.code())
+                running[start(copy, tests_of(mutant.path), timeout)] = mutant, copy, source
+                continue
+            pid, status = os.wait()
+            mutant, copy, source = running.pop(pid)
+            (copy / mutant.path).write_text(source)
+            copies.append(copy)
+            yield mutant, outcome(pid, status, copy)
+    finally:
+        for pid in running:
+            os.killpg(pid, signal.SIGKILL)
+
+
+def digest(*texts: str) -> str:
+    """A short hash."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
+def read(output: Path, tree: str) -> dict[str, str]:
+    """What earlier runs have found and still holds, by the hash of the file with the fault."""
+    rows = map(json.loads, output.read_text().splitlines() if output.exists() else [])
+    return {r["key"]: r["outcome"] for r in rows if r["outcome"] == "killed" or r["tree"] == tree}
+
+
+def main() -> None:
+    """Draw faults, try those of which nothing is known yet, and say which were not noticed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=int, default=240, help="faults to try")
+    parser.add_argument(
+        "--paths",
+        nargs="+",
+        default=[f"pml_ahsml/{x}" for x in FOLDERS],
+        help="files or folders to mutate",
+    )
+    parser.add_argument("--workers", type=int, default=2, help="tests that run side by side")
+    parser.add_argument("--timeout", type=int, default=300, help="seconds for the tests of a fault")
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmark_results/mutation.jsonl")
+    options = parser.parse_args()
+    files = [
+        f for path in options.paths for f in sorted((ROOT / path).glob("*.py")) or [ROOT / path]
+    ]
+    places = [place for f in files for place in mutants_by_place(str(f.relative_to(ROOT)))]
+    mutants = {digest(m.path, m.code()): m for m in sample(places, options.count, options.seed)}
+    everything = sorted([*ROOT.glob("pml_ahsml/**/*.py"), *ROOT.glob("tests/**/*.py")])
+    tree = digest(*(file.read_text() for file in everything))
+    known = read(options.output, tree)
+    keys = {m: key for key, m in mutants.items() if key not in known}
+    print(f"{len(mutants)} of {len(places)} places, {len(mutants) - len(keys)} known", flush=True)
+    for name in WARM:
+        import_module(name)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, options.output.open("a") as output:
+        copies = [Path(folder).resolve() / str(i) for i in range(options.workers)]
+        for copy in copies:
+            for name in ("pml_ahsml", "tests"):
+                shutil.copytree(ROOT / name, copy / name)
+            shutil.copy(ROOT / "pyproject.toml", copy)
+        for source in sorted({Path(m.path).parent for m in keys}):
+            of_all = [f for m in keys if Path(m.path).parent == source for f in tests_of(m.path)]
+            pid = start(copies[0], sorted(set(of_all)), 3600)
+            if outcome(pid, os.waitpid(pid, 0)[1], copies[0]) != "survived":
+                raise RuntimeError(f"fails without a fault: {(copies[0] / 'log').read_text()}")
+        for number, (mutant, what) in enumerate(outcomes([*keys], copies, options.timeout), 1):
+            known[keys[mutant]] = what
+            row = {"key": keys[mutant], "tree": tree, "outcome": what, "diff": mutant.diff()}
+            print(json.dumps(row), file=output, flush=True)
+            print(f"{number}/{len(keys)} {what} {mutant.path}", flush=True)
+    for key, mutant in mutants.items():
+        if known[key] != "killed":
+            print(f"\n{known[key]}\n{mutant.diff()}")
+    counts = Counter(known[key] for key in mutants)
+    print(f"{dict(counts)}: {100 - 100 * counts['survived'] / len(mutants):.1f} % noticed")
+
+
+if __name__ == "__main__":
+    main()
