@@ -37,7 +37,7 @@ from benchmarks.hyperbolic_baselines import (
 )
 from benchmarks.measuring import now, peak_bytes, table
 from pml_ahsml import PoincareDistance, PoincareKNN
-from pml_ahsml.functional import poincare
+from pml_ahsml.hyperbolic import poincare
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -10,7 +10,7 @@ import torch
 from pytorch_metric_learning.distances import BaseDistance
 from torch import Tensor
 
-from pml_ahsml.functional import poincare
+from pml_ahsml.hyperbolic import poincare
 
 Matrix = Callable[[Tensor], Tensor]
 

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from benchmarks.measuring import now, peak_bytes, table
 from pml_ahsml import AdaptiveNoiseAwareLoss, ClassStatistics, LabelNoiseModel
-from pml_ahsml.functional import confusion_prior as cp
-from pml_ahsml.functional import poincare
-from pml_ahsml.functional.class_means import Groups
+from pml_ahsml.classes.class_means import Groups
+from pml_ahsml.hyperbolic import poincare
+from pml_ahsml.labels import confusion_prior as cp
 
 BATCH_SIZE, PER_CLASS, INPUTS = 128, 4, 384
 LOSSES = ("MultiSimilarityLoss", "SupConLoss", "ContrastiveLoss")

@@ -1,11 +1,12 @@
 """Metric learning with wrong labels: a noise-aware, hyperbolic plugin for PML."""
 
+from .classes.class_statistics import ClassStatistics
 from .data import inject_label_noise
 from .distances import PoincareDistance
 from .inference import PoincareKNN
+from .labels.label_noise_model import LabelNoiseModel
 from .losses import AdaptiveMargins, AdaptiveNoiseAwareLoss, Relabelling
 from .miners import HierarchicalSimilarityMiner
-from .statistics import ClassStatistics, LabelNoiseModel
 
 __version__ = "0.1.0"
 

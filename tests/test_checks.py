@@ -17,10 +17,11 @@ from pml_ahsml import (
 )
 from pml_ahsml.data import NoiseList
 from pml_ahsml.inference import PoincareMatchFinder, inference_model
+from pml_ahsml.labels.witnesses.confusion_counts import ConfusionCounts
+from pml_ahsml.labels.witnesses.neighbour_memory import NeighbourMemory
 from pml_ahsml.losses import AdaptiveMargins, Relabelling
 from pml_ahsml.losses.replay_memory import ReplayMemory
-from pml_ahsml.statistics import ConfusionCounts, NeighbourMemory
-from pml_ahsml.statistics.recent_samples import RecentSamples
+from pml_ahsml.state.recent_samples import RecentSamples
 from pml_ahsml.visualization.colours import class_colours
 
 

@@ -8,8 +8,8 @@ from pytorch_metric_learning.distances import BaseDistance
 from torch import Tensor
 
 from ..checks import check_flag, check_in_interval, check_positive
-from ..functional import poincare
-from ..functional.polar import exact_dtype
+from ..hyperbolic import poincare
+from ..hyperbolic.polar import exact_dtype
 
 
 class PoincareDistance(BaseDistance):

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ..checks import check_count, check_flag, check_tensor
 from ..distances import PoincareDistance
-from ..functional import nearest_candidates as nc
-from ..functional.candidate_distances import candidate_distances
-from ..functional.polar import Polar, polar_coordinates, row_norms
+from ..hyperbolic import nearest_candidates as nc
+from ..hyperbolic.candidate_distances import candidate_distances
+from ..hyperbolic.polar import Polar, polar_coordinates, row_norms
 from . import knn_file
 
 try:

@@ -10,9 +10,9 @@ from pytorch_metric_learning import losses as pml_losses
 from torch import Tensor
 
 from ..checks import check_flag, check_in_interval
+from ..classes import class_similarity as cs
+from ..classes.class_statistics import ClassStatistics
 from ..distances import as_similarity, max_distance
-from ..functional import class_similarity as cs
-from ..statistics import ClassStatistics
 from .batch import Batch
 from .view_pairs import takes_pairs
 

@@ -12,13 +12,15 @@ from pytorch_metric_learning.reducers import BaseReducer
 from torch import Tensor
 
 from ..checks import check_count, check_embeddings, check_flag, check_labels, to_tensor
+from ..classes import class_means as cm
+from ..classes.class_statistics import ClassStatistics
 from ..distances import PoincareDistance
-from ..functional import class_means as cm
-from ..functional import label_posterior as lp
-from ..statistics import Belief, ClassStatistics, LabelNoiseModel, NeighbourMemory
-from ..statistics.gather import AllRanks, by_rank
-from ..statistics.label_recurrence import LabelRecurrence
-from ..statistics.neighbour_memory import SHORTEST_MEMORY
+from ..labels import posterior as lp
+from ..labels.belief import Belief
+from ..labels.label_noise_model import LabelNoiseModel
+from ..labels.label_recurrence import LabelRecurrence
+from ..labels.witnesses.neighbour_memory import SHORTEST_MEMORY, NeighbourMemory
+from ..state.gather import AllRanks, by_rank
 from . import view_pairs, wrapped_loss
 from .adaptive_margins import AdaptiveMargins, choose_margins
 from .batch import Batch

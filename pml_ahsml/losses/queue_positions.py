@@ -7,8 +7,8 @@ import torch
 from pytorch_metric_learning.losses import CrossBatchMemory
 from torch import Tensor
 
-from ..statistics.module_with_tables import ModuleWithTables
-from ..statistics.saved_state import Entry, Rule, check_entry
+from ..state.module_with_tables import ModuleWithTables
+from ..state.saved_state import Entry, Rule, check_entry
 
 # The entry of a state that says where the queues stand.
 _QUEUES = "queues"

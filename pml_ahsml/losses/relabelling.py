@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from ..checks import check_count, check_in_interval
-from ..functional.confusion_prior import class_spacing
-from ..functional.label_posterior import geodesic_gap
-from ..statistics import Belief
+from ..labels.belief import Belief
+from ..labels.confusion_prior import class_spacing
+from ..labels.posterior import geodesic_gap
 
 # Trust is 1 for classes that are not judged yet, and must exceed the threshold then.
 _HIGHEST_THRESHOLD = 0.9999

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ..checks import check_count
-from ..statistics.recent_samples import RecentSamples
+from ..state.recent_samples import RecentSamples
 
 # A class has at most so many times its samples after a batch has been filled up: what is wrong in
 # a batch that is nearly lost would otherwise be compared with all that is remembered.

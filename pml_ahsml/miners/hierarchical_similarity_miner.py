@@ -9,9 +9,9 @@ from pytorch_metric_learning.utils import loss_and_miner_utils as lmu
 from torch import Tensor
 
 from ..checks import check_flag, check_in_interval, check_labels, check_tensor
+from ..classes import class_similarity as cs
+from ..classes.class_statistics import ClassStatistics
 from ..distances import PoincareDistance, as_similarity
-from ..functional import class_similarity as cs
-from ..statistics import ClassStatistics
 
 
 class HierarchicalSimilarityMiner(BaseMiner):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..checks import check_count, to_tensor
 from ..distances import PoincareDistance
-from ..functional import poincare
+from ..hyperbolic import poincare
 from ..inference.poincare_knn import warn_if_normalised
 
 METHODS = ("pca", "tsne")

@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..classes.class_statistics import ClassStatistics
 from ..distances import PoincareDistance
-from ..statistics import ClassStatistics
 from .colours import LEGEND_LIMIT, class_colours
 from .disk_projection import DiskProjection, check_rows
 from .labels import check_groups, check_labels, check_names, check_trust, fill_legend, shortened

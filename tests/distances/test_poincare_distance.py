@@ -4,7 +4,7 @@ import torch
 from pytorch_metric_learning import losses, miners
 
 from pml_ahsml import PoincareDistance
-from pml_ahsml.functional import poincare
+from pml_ahsml.hyperbolic import poincare
 from tests import reference
 
 

@@ -9,7 +9,7 @@ from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import FaissKNN
 
 from pml_ahsml import PoincareDistance, PoincareKNN
-from pml_ahsml.functional import nearest_candidates, poincare
+from pml_ahsml.hyperbolic import nearest_candidates, poincare
 from pml_ahsml.inference import poincare_knn
 from tests import reference
 

@@ -16,7 +16,7 @@ from pml_ahsml import (
     Relabelling,
     inject_label_noise,
 )
-from pml_ahsml.functional.class_means import Groups, robust_weights
+from pml_ahsml.classes.class_means import Groups, robust_weights
 from tests.largest_tensor import LargestTensor
 from tests.noisy_batches import (
     CENTRES,

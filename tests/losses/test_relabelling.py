@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from pml_ahsml.functional import confusion_prior as cp
+from pml_ahsml.classes.evidence import Evidence
+from pml_ahsml.labels import confusion_prior as cp
+from pml_ahsml.labels.belief import Belief
 from pml_ahsml.losses.relabelling import Relabelling
-from pml_ahsml.statistics import Belief, Evidence
 from tests.neighbourhoods import all_neighbours
 
 DIVERGENCE = 2 * (1 - torch.eye(3))  # the spacing of the classes is 2

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from pml_ahsml import PoincareDistance
-from pml_ahsml.functional import poincare
+from pml_ahsml.hyperbolic import poincare
 from pml_ahsml.visualization import DiskProjection
 
 

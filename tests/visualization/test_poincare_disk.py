@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 
 from pml_ahsml import ClassStatistics, PoincareDistance
-from pml_ahsml.functional import poincare
+from pml_ahsml.hyperbolic import poincare
 from pml_ahsml.visualization import plot_poincare_disk
 from pml_ahsml.visualization.colours import class_colours
 

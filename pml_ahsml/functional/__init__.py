@@ -1,1 +1,0 @@
-"""Pure tensor mathematics: no state and no pytorch-metric-learning."""

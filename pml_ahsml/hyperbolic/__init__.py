@@ -1,0 +1,1 @@
+"""Geometry of the Poincaré ball: maps, distances and nearest rows."""

@@ -1,0 +1,242 @@
+"""The gradient of the matrix of geodesic distances, see ``distance_kernel``."""
+
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .blocks import blocks, pair_blocks, take_rows, wide_parts
+from .one_by_one import one_by_one
+from .plain_distance import plain_distance_matrix
+from .polar import Polar, direction_gap, exact_dtype, left_factor, right_factor
+
+# Kinds of rows; 0 is a row without near pairs.
+FEW_NEAR, MANY_NEAR = 1, 2
+
+# Elements of the matrix worked on at once. A row counts with four times its embedding: where N = D
+# the sums over pairs are as large as the matrix.
+_GRADIENT_ELEMENTS = 1 << 19
+
+
+def matrix_gradient(
+    grad: Tensor,
+    e: Tensor,
+    f: Tensor,
+    curvature: float | Tensor,
+    options: tuple[float, bool, bool],
+    needed: tuple[bool, bool, bool],
+    found: tuple[Tensor, ...],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradient of the distances, by what was found on the way to them.
+
+    Args:
+        grad: (N, M) ∂L/∂d.
+        e: (N, D) rows.
+        f: (M, D) rows.
+        curvature: c > 0.
+        options: the norm at which rows are clipped, whether they are points of the ball, and
+            whether e and f are the same rows.
+        needed: whether the gradients by e, f and c are wanted.
+        found: (N, M) √(P + P²/2), inf for equal rows and negative for pairs computed one by one;
+            (N,) the kinds of rows, 0, FEW_NEAR or MANY_NEAR; polar coordinates of e, and of f
+            unless they are the same.
+
+    Returns:
+        By e, by f and by c, without elements where not needed; by e alone for the same rows.
+
+    Source:
+        This project.
+
+    Example:
+        >>> from pml_ahsml.hyperbolic.polar import polar_coordinates, row_norms
+        >>> e, f = torch.tensor([[0.5, 0.0]]), torch.tensor([[1.0, 0.0]])
+        >>> x, y = (torch.stack(polar_coordinates(row_norms(u), 1.0, 9.0, False)) for u in (e, f))
+        >>> p = torch.tensor(1.0).cosh().sub(1).reshape(1, 1)
+        >>> found = (p.addcmul(p, p, value=0.5).sqrt(), torch.zeros(1, dtype=torch.uint8), x, y)
+        >>> grad, options = torch.ones(1, 1), (9.0, False, False)
+        >>> matrix_gradient(grad, e, f, 1.0, options, (True, False, False), found)[0]
+        tensor([[-2.,  0.]])
+    """
+    # backward() may be called under autocast
+    with torch.autocast(grad.device.type, enabled=False):
+        gradients: tuple[Tensor, Tensor, Tensor] = _MatrixGradient.apply(
+            grad, e, f, curvature, *options, *needed, *found
+        )
+    return gradients
+
+
+class _MatrixGradient(torch.autograd.Function):
+    """The gradient of the distances; its own gradient is that of the plain form."""
+
+    @staticmethod
+    def forward(
+        grad: Tensor,
+        e: Tensor,
+        f: Tensor,
+        curvature: float | Tensor,
+        max_norm: float,
+        on_ball: bool,
+        same: bool,
+        need_e: bool,
+        need_f: bool,
+        need_c: bool,
+        roots: Tensor,
+        kinds: Tensor,
+        x_polar: Tensor,
+        y_polar: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        c = float(curvature)
+        x = _Side(e, Polar(*x_polar), (2 * c) ** -0.5, 1, need_e or need_c)
+        polar = x.polar if same else Polar(*y_polar)
+        y = _Side(f, polar, (2 * c) ** -0.5, -1, not same and (need_f or need_c))
+        _accumulate(grad, roots, kinds, x, y, same)
+        by_curvature = e.new_empty(0)
+        if isinstance(curvature, Tensor) and need_c:
+            total = (x.by_radius * x.polar.drift).sum() + (y.by_radius * y.polar.drift).sum()
+            total -= _sum_of_products(grad, roots) * c**-1.5 / 2
+            by_curvature = total.to(curvature).reshape(curvature.shape)
+        return x.total(), y.total(), by_curvature
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        grad, e, f, curvature, *ctx.options = inputs[:7]
+        same, need_e, need_f, need_c = inputs[6:10]
+        ctx.used = (need_e, need_f and not same, need_c)
+        ctx.is_number = not isinstance(curvature, Tensor)
+        curvature = torch.as_tensor(curvature, dtype=e.dtype, device=e.device)
+        ctx.save_for_backward(grad, e, f, curvature)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        max_norm, on_ball, same = ctx.options
+
+        def used(values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            return tuple(v for v, is_used in zip(values, ctx.used, strict=True) if is_used)
+
+        def gradients(grad: Tensor, *of: Tensor) -> tuple[Tensor, ...]:
+            def distances(e: Tensor, f: Tensor, c: Tensor) -> Tensor:
+                return plain_distance_matrix(e, f, c, max_norm, on_ball)
+
+            by_e, by_f, by_c = torch.func.vjp(distances, *of)[1](grad)
+            return used((by_e + by_f if same else by_e, by_f, by_c))
+
+        back = torch.func.vjp(gradients, *ctx.saved_tensors)[1](used(grads))
+        return (*back[:3], None if ctx.is_number else back[3], *(None,) * 10)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> Any:
+        return one_by_one(_MatrixGradient.apply, info.batch_size, in_dims, arguments)
+
+
+class _Side:
+    """One side of the matrix: its rows, and the gradient that gathers there.
+
+    With w = ∂L/∂P for each pair, the gradient of a row needs V = Σ w·sinh B·v̂ and
+    h = Σ w·cosh B over the rows of the other side.
+    """
+
+    def __init__(self, e: Tensor, polar: Polar, scale: float, sign: int, needed: bool) -> None:
+        self.e, self.polar, self.scale, self.sign, self.needed = e, polar, scale, sign, needed
+        self.gradient = e.new_zeros(e.shape if needed else 0)
+        self.by_radius = torch.zeros_like(polar.radius)
+        self.along = torch.zeros_like(polar.radius)  # of pairs, in units of the row itself
+
+    def add_sums(self, rows: Any, spatial: Tensor, time: Tensor) -> None:
+        """Add what V (times the sign) and h (both without the scale) say about some rows."""
+        e, polar, scale = self.e[rows].to(spatial.dtype), self.polar.take(rows), self.scale
+        along = self.sign * torch.einsum("nd,nd->n", e, spatial) / polar.norm
+        by_radius = scale * (polar.sinh * time - polar.cosh * along)
+        radial = (scale * polar.stretch * along + polar.slope * by_radius) / polar.norm
+        across = -self.sign * scale * polar.stretch
+        self.by_radius[rows] += by_radius
+        gradient = self.gradient[rows].to(e.dtype)  # a view, where it can be
+        gradient.addcmul_(e, radial[:, None].to(e)).addcmul_(spatial, across[:, None].to(e))
+        self.gradient[rows] = gradient.to(self.gradient)
+
+    def total(self) -> Tensor:
+        """The whole gradient, of no rows where none is needed."""
+        if self.needed and bool(self.along.any()):
+            self.gradient.addcmul_(self.e, self.along[:, None].to(self.e))
+        return self.gradient
+
+    def add_pairs(
+        self, i: Tensor, by_radius: Tensor, gap: Tensor, half: Tensor, weight: Tensor
+    ) -> None:
+        """Add gradients of pairs: by the radius, and along û − v̂ without its part along û."""
+        norm = self.polar.norm[i]
+        # û·(û − v̂) = ‖û − v̂‖²/2, and the same for v̂ with the other sign
+        radial = (by_radius * self.polar.slope[i] - weight * half / norm) / norm
+        across = (self.sign * weight / norm)[:, None]
+        self.by_radius.index_add_(0, i, by_radius)
+        self.gradient.index_add_(0, i, gap.to(self.gradient).mul_(across.to(self.gradient)))
+        self.along = self.along.index_add(0, i, radial)
+
+
+def _accumulate(grad: Tensor, roots: Tensor, kinds: Tensor, x: _Side, y: _Side, same: bool) -> None:
+    """Gather the gradients of both sides, block of rows by block of rows.
+
+    Among the rows of one tensor pair (i, j) is pair (j, i), so that one side gathers it all.
+    """
+    dtype, exact = grad.dtype, exact_dtype(grad)
+    right = functools.cache(lambda wanted: right_factor(y.e, y.polar, wanted))
+    sums = {
+        wanted: torch.zeros(len(y.e), y.e.shape[1] + 2, dtype=wanted, device=grad.device)
+        for wanted in ((dtype, exact) if bool((kinds == MANY_NEAR).any()) else (dtype,))
+        if y.needed
+    }
+
+    def add(rows: Any, w: Tensor) -> None:
+        if x.needed:
+            both = w @ right(w.dtype)
+            x.add_sums(rows, both[:, :-2], both[:, -2])
+        if y.needed:
+            sums[w.dtype].addmm_(w.T, left_factor(x.e[rows], x.polar.take(rows), w.dtype))
+
+    for rows in blocks(len(grad), len(y.e) + 4 * y.e.shape[1], grad.device, _GRADIENT_ELEMENTS):
+        w = (grad[rows] + grad[:, rows].T).div_(roots[rows]) if same else grad[rows] / roots[rows]
+        kind = kinds[rows]
+        if bool(kind.any()):
+            _add_few(w, roots[rows], kind, rows.start, x, y)
+            many = (kind == MANY_NEAR).nonzero().squeeze(1)
+            for part in wide_parts(many, w):
+                add(part + rows.start, w[part].to(exact))
+            if len(many) == len(w):
+                continue
+            w[many] = 0
+        add(rows, w)
+    for total in sums.values():
+        y.add_sums(slice(None), total[:, :-2], total[:, -2] + total[:, -1])
+
+
+def _add_few(w: Tensor, roots: Tensor, kind: Tensor, start: int, x: _Side, y: _Side) -> None:
+    """Add the gradients of pairs computed one by one, and take them out of w."""
+    rows = (kind == FEW_NEAR).nonzero().squeeze(1)
+    i, j = (take_rows(roots, rows) < 0).nonzero().unbind(1)
+    i = rows[i]
+    weights = -x.scale * w[i, j].to(exact_dtype(w))
+    w[i, j] = 0
+    i = i + start
+    for pairs in pair_blocks(len(i), x.e.shape[1], w.device):
+        own, other, weight = i[pairs], j[pairs], weights[pairs]
+        gap, squared, reach = direction_gap(x.e, y.e, x.polar, y.polar, own, other)
+        radial = (x.polar.radius[own] - y.polar.radius[other]).sinh()
+        half = squared / 2
+        if x.needed:
+            by_x = weight * (radial + x.polar.cosh[own] * y.polar.sinh[other] * half)
+            x.add_pairs(own, by_x, gap, half, weight * reach)
+        if y.needed:
+            by_y = weight * (x.polar.sinh[own] * y.polar.cosh[other] * half - radial)
+            y.add_pairs(other, by_y, gap, half, weight * reach)
+
+
+def _sum_of_products(grad: Tensor, roots: Tensor) -> Tensor:
+    """Σ g·√c·d, with d from what was kept: √c·d = arsinh(√2·root)."""
+    total = torch.zeros((), dtype=exact_dtype(grad), device=grad.device)
+    for rows in blocks(len(grad), grad.shape[1], grad.device, _GRADIENT_ELEMENTS):
+        s = roots[rows].abs() * 2**0.5
+        # log(s + √(s² + 1)), without losing small s or overflowing with s²
+        lengths = (s + s * (s / (1 + torch.hypot(s, s.new_ones(()))))).log1p_()
+        lengths.masked_fill_(s.isinf(), 0.0)
+        total += (grad[rows] * lengths).sum(dtype=total.dtype)
+    return total

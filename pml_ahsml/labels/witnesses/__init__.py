@@ -1,0 +1,1 @@
+"""What speaks for a class: each witness in a file of its own."""

@@ -1,0 +1,170 @@
+"""Recent samples with the labels they came with, to look for neighbours among."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...checks import check_count
+from ...state.recent_samples import RecentSamples
+from ...state.saved_state import Rule, check_on_hyperboloid
+from . import neighbour_votes as nv
+
+# Ten votes tell which class prevails with half of the labels wrong. Fewer vote where classes have
+# fewer than twice as many remembered samples: the farthest would be of other classes.
+_MOST_NEIGHBOURS = 10
+
+# A memory that holds half an earlier visit of each sample is too long for its data set; it is not
+# cut to less than two batches of 128.
+_TOO_MANY_COPIES, SHORTEST_MEMORY = 0.5, 256
+
+# Agreement changes with the network; over some twenty batches chance averages out.
+_SMOOTHING = 0.95
+_ENOUGH = 1 - _SMOOTHING**20
+
+
+class NeighbourMemory(RecentSamples):
+    """Remembers samples as labelled, and lets the nearest ones vote on the class of a sample.
+
+    A centroid stands for a class that lies in one place. Of a class that lies in several (a digit
+    that is written in two ways) samples far from the centroid look wrongly labelled, are left out,
+    and are never brought nearer. Their neighbours know better: most right labels there are theirs.
+    The k = min(10, M/2K) nearest of the last M samples vote with their labels as given; with fewer
+    than two votes, that is for more than M/4 classes, nobody is asked.
+
+    A data set that is small beside M comes round while its samples are remembered, and an earlier
+    visit of a sample votes for its label, right or wrong. How often that happens shows in how much
+    more often the nearest row has the sample's label than farther ones (``rank_weights``): such
+    votes count less, and the memory is halved, down to 256, while it is expected to hold more than
+    half an earlier visit of each sample.
+
+    Args:
+        num_classes: K ≥ 2.
+        embedding_size: D.
+        size: M ≥ 256, samples remembered. With 1,024 ten classes have a hundred each.
+
+    Raises:
+        ValueError: for an option outside its range.
+
+    Source:
+        This project.
+
+    Example:
+        >>> memory = NeighbourMemory(num_classes=2, embedding_size=1, size=256)
+        >>> points = torch.tensor([[1.0, 0.0], [3.0, 8.0**0.5]]).repeat(64, 1)
+        >>> labels = torch.tensor([0, 1]).repeat(64)
+        >>> memory.neighbours(points) is None  # not before half of the rows are there
+        True
+        >>> memory.learn(points, labels, None)
+        >>> memory.votes(memory.neighbours(points[:1]), labels[:1])
+        tensor([[10.,  0.]])
+    """
+
+    length: Tensor
+    agreement: Tensor
+
+    def __init__(self, num_classes: int, embedding_size: int, size: int = 1024) -> None:
+        num_classes = check_count("num_classes", num_classes, minimum=2)
+        embedding_size = check_count("embedding_size", embedding_size, minimum=1)
+        size = check_count("size", size, minimum=SHORTEST_MEMORY)
+        super().__init__(size, embedding_size + 1, num_classes)  # points of the hyperboloid
+        self.num_classes = num_classes
+        # of the rows so many, the newest, are looked at
+        lengths = Rule(lowest=SHORTEST_MEMORY, highest=size)
+        self.register_table("length", torch.tensor(size), lengths)
+        # sum of the smoothing weights, and of the weighted shares of samples whose r-th nearest
+        # row has their label
+        shares = torch.zeros(1 + _MOST_NEIGHBOURS, dtype=torch.float32)
+        self.register_table("agreement", shares, Rule(lowest=0, highest=1))
+
+    @property
+    def num_neighbours(self) -> int:
+        """k, 0 if there are too many classes to ask anybody."""
+        count = min(_MOST_NEIGHBOURS, int(self.length) // (2 * self.num_classes))
+        return count if count > 1 else 0
+
+    def neighbours(self, points: Tensor) -> Tensor | None:
+        """The labels of the nearest remembered samples.
+
+        Args:
+            points: (N, D + 1) points of the hyperboloid.
+
+        Returns:
+            (N, k) labels as given, nearest first; None while less than half of the memory is
+            filled, or with too many classes.
+        """
+        length, count = int(self.length), self.num_neighbours
+        if count == 0:
+            return None
+        filled = int((self.labels_by_age[:length] >= 0).sum())
+        if filled < length // 2:
+            return None
+        others, labels = self.of_age(torch.arange(filled, device=points.device))
+        return labels[nv.nearest_rows(points.to(others), others, count)]
+
+    def votes(self, neighbours: Tensor, labels: Tensor) -> Tensor:
+        """Votes for each class, earlier visits of a sample discounted.
+
+        Args:
+            neighbours: (N, k) of :meth:`neighbours`.
+            labels: (N,) the samples' own labels.
+
+        Returns:
+            (N, K) in [0, k].
+        """
+        weights = self.agreement.new_ones(neighbours.shape[1], device=labels.device)
+        weight, shares = self.agreement[0], self.agreement[1 : 1 + neighbours.shape[1]]
+        if weight > 0:
+            weights = nv.rank_weights(shares / weight)
+        return nv.votes(neighbours, labels, weights, self.num_classes)
+
+    @torch.no_grad()
+    def learn(self, points: Tensor, labels: Tensor, neighbours: Tensor | None) -> None:
+        """Remember a batch, and how far its labels agree with those of its neighbours.
+
+        Args:
+            points: (N, D + 1) points of the hyperboloid.
+            labels: (N,) as given.
+            neighbours: (N, k) what :meth:`neighbours` said of them, or None.
+        """
+        if self.num_neighbours == 0:
+            return
+        if neighbours is not None and len(labels):
+            self._learn_agreement((neighbours == labels[:, None]).to(self.agreement).mean(0))
+        # in an order of their own: which rows are forgotten must not depend on the rank that
+        # gathered them
+        order = _own_order(points, labels)
+        self.push(points[order], labels[order])
+
+    def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
+        super()._check_together(state, prefix)
+        check_on_hyperboloid(
+            prefix + "vectors", state[prefix + "vectors"], state[prefix + "labels"] >= 0
+        )
+
+    def _learn_agreement(self, shares: Tensor) -> None:
+        count = len(shares)
+        latest = torch.cat([shares.new_ones(1), shares])
+        self.agreement[: 1 + count].lerp_(latest, 1 - _SMOOTHING)
+        weight = self.agreement[0]
+        if weight < _ENOUGH or self.length // 2 < SHORTEST_MEMORY:
+            return
+        if nv.expected_copies(self.agreement[1 : 1 + count] / weight) > _TOO_MANY_COPIES:
+            self.length //= 2
+            # of other rows from here on, and perhaps of fewer ranks
+            self.agreement.zero_()
+
+
+def _own_order(points: Tensor, labels: Tensor) -> Tensor:
+    """(N,) an order of the rows that does not depend on the one they come in.
+
+    By the last coordinate and, where that is the same (a dead unit), by a mixture of all and by the
+    label.
+    """
+    numbers = torch.arange(1, 1 + points.shape[1], dtype=points.dtype, device=points.device)
+    mixture = (points * numbers.sqrt()).sum(1)
+    order = labels.argsort(stable=True)
+    for key in (mixture, points[:, -1]):
+        order = order[key[order].argsort(stable=True)]
+    return order

@@ -1,0 +1,159 @@
+"""How the labels of the nearest past samples vote on the true class of a sample."""
+
+import torch
+from torch import Tensor
+
+from ...hyperbolic import near_origin
+from ...hyperbolic.products import product
+
+# Agreement is kept from 0 and 1, where there is nothing left to compare.
+_LOWEST, _HIGHEST = 0.01, 0.99
+
+# Rows compared at once: a whole data set may be asked about.
+_BLOCK = 4096
+
+
+def nearest_rows(points: Tensor, others: Tensor, count: int) -> Tensor:
+    """The nearest of other points of the hyperboloid: the largest Minkowski inner products.
+
+    For points near the origin, by products that keep their digits there (``near_origin``).
+
+    Args:
+        points: (N, D + 1) points of the unit hyperboloid, time coordinate first.
+        others: (M, D + 1) likewise.
+        count: k, at most M.
+
+    Returns:
+        (N, k) rows of the others, nearest first.
+
+    Source:
+        Nickel & Kiela, ICML 2018: cosh(√c·d) = −⟨x, y⟩.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 0.0]])
+        >>> others = torch.tensor([[3.0, 8.0**0.5], [1.25, 0.75]])
+        >>> nearest_rows(x, others, 1)
+        tensor([[1]])
+    """
+    # the inner product, with the sign of the time coordinate
+    signed = torch.cat([-points[:, :1], points[:, 1:]], dim=1)
+    found = torch.cat([_largest(block, others, count) for block in signed.split(_BLOCK)])
+    near = near_origin.is_near(points)
+    if bool(near.any()):
+        found[near] = torch.cat(
+            [
+                near_origin.Closeness(block)(others[:, 1:]).topk(count, dim=1).indices
+                for block in points[near].split(_BLOCK)
+            ]
+        )
+    return found
+
+
+def rank_weights(agreement: Tensor) -> Tensor:
+    """What a neighbour that has the sample's own label counts, by its rank.
+
+    A remembered row may be an earlier visit of the sample itself, whose label, right or wrong,
+    is the same. Let a_r be the share of samples whose r-th nearest row has their label, and ā its
+    mean over the farther half of the ranks, where no copies are. If the r-th row is a copy with
+    probability s_r, then a_r = s_r + (1 − s_r)·ā, and a row with the same label is none with
+    probability
+
+    w_r = (1 − s_r)·ā/a_r = ā·(1 − a_r) / (a_r·(1 − ā)), and at most 1.
+
+    Args:
+        agreement: (k,) a_r in [0, 1].
+
+    Returns:
+        (k,) w_r in (0, 1].
+
+    Source:
+        This project.
+
+    Example:
+        >>> rank_weights(torch.tensor([0.75, 0.5, 0.5, 0.5]))
+        tensor([0.3333, 1.0000, 1.0000, 1.0000])
+    """
+    nearer = agreement.clamp(_LOWEST, _HIGHEST)
+    farther = _farther(nearer)
+    return (farther * (1 - nearer) / (nearer * (1 - farther))).clamp_max(1)
+
+
+def expected_copies(agreement: Tensor) -> Tensor:
+    """How many of the nearest rows of a sample are earlier visits of itself: Σ_r s_r, nearer half.
+
+    Args:
+        agreement: (k,) a_r in [0, 1], see :func:`rank_weights`; s_r = (a_r − ā)/(1 − ā).
+
+    Returns:
+        A number in [0, k/2].
+
+    Source:
+        This project.
+
+    Example:
+        >>> expected_copies(torch.tensor([0.75, 0.5, 0.5, 0.5]))
+        tensor(0.5000)
+    """
+    nearer = agreement.clamp(_LOWEST, _HIGHEST)
+    farther = _farther(nearer)
+    excess = (nearer - farther) / (1 - farther)
+    return excess[: (len(agreement) + 1) // 2].clamp_min(0).sum()
+
+
+def votes(neighbours: Tensor, labels: Tensor, weights: Tensor, num_classes: int) -> Tensor:
+    """Votes of the neighbours of each sample, v_ik = Σ_{r: y_r = k} (w_r if k = y_i, else 1).
+
+    Args:
+        neighbours: (N, k) labels of the nearest rows, nearest first.
+        labels: (N,) labels y_i of the samples themselves.
+        weights: (k,) w_r of :func:`rank_weights`.
+        num_classes: K.
+
+    Returns:
+        (N, K) in [0, k].
+
+    Source:
+        This project; a vote of neighbours in spite of noise: e.g. Bahri et al., ICML 2020.
+
+    Example:
+        >>> votes(torch.tensor([[0, 0, 2]]), torch.tensor([2]), torch.tensor([1.0, 1, 0.5]), 3)
+        tensor([[2.0000, 0.0000, 0.5000]])
+    """
+    cast = torch.where(neighbours == labels[:, None], weights, 1.0)
+    return cast.new_zeros(len(labels), num_classes).scatter_add_(1, neighbours, cast)
+
+
+def weight_gradient(posterior: Tensor, likelihood: Tensor, votes: Tensor, weight: float) -> float:
+    """Slope of the log marginal likelihood of the labels by log β, where p_i(k) ∝ … exp(β·v_ik).
+
+    β·mean_i Σ_k (t_i(k) − p_i(k))·v_ik: the votes for the class that the posterior believes in,
+    less those for what was expected before the label was seen.
+
+    Args:
+        posterior: (N, K) t_i(k).
+        likelihood: (N, K) p_i(k).
+        votes: (N, K) v_ik.
+        weight: β.
+
+    Returns:
+        The slope; upwards is likelier.
+
+    Source:
+        This project.
+
+    Example:
+        >>> t, p = torch.tensor([[0.75, 0.25]]), torch.tensor([[0.5, 0.5]])
+        >>> weight_gradient(t, p, torch.tensor([[4.0, 0.0]]), weight=0.5)
+        0.5
+    """
+    # summed in float64, so that the order of the rows does not matter
+    surprise = (posterior - likelihood).mul_(votes).sum(dtype=torch.float64)
+    return weight * float(surprise) / len(votes)
+
+
+def _largest(points: Tensor, others: Tensor, count: int) -> Tensor:
+    return product(points, others.T).topk(count, dim=1).indices
+
+
+def _farther(agreement: Tensor) -> Tensor:
+    return agreement[(len(agreement) + 1) // 2 :].mean()

@@ -1,0 +1,1 @@
+"""State that travels with a module, and between ranks."""

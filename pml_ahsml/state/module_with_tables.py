@@ -1,0 +1,320 @@
+"""A module whose large state travels with it without being a buffer."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from ..hyperbolic.polar import exact_dtype
+from .saved_state import Contents, Entry, Rule, foreign_contents, has_own_way
+
+Module = TypeVar("Module", bound="ModuleWithTables")
+
+# How often the tables have been changed by their own module, as a table, and as a buffer.
+_CHANGES, _PROBE = "changes", "copied_changes"
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What a module was copied from, or None where that has been lost.
+
+    A class of its own hides the module from torch, for which it would be a part of the copy.
+    """
+
+    module: "ModuleWithTables | None"
+
+
+class ModuleWithTables(torch.nn.Module):
+    """Keeps tensors that are saved and moved with the module, but are no buffers.
+
+    Record-keeper logs every buffer as a list at each step, and DistributedDataParallel broadcasts
+    buffers at each forward; for a table with a row per class neither is wanted. Tables are
+    attributes and entries of ``state_dict()``. Casts (``.half()``, ``.to(dtype)``) leave their
+    dtype alone: in half precision running means would stall and counts overflow.
+
+    **Loading** is all or nothing: every entry of the module and of its parts is checked before any
+    is changed. A state without a single one of the entries is left to torch, which reports missing
+    keys; some without the others are an error, even with ``strict=False``.
+
+    **Averaged copies.** An average of tables means nothing, so a copy that is averaged with the
+    weights (AveragedModel, timm's ModelEma, a loop over ``state_dict().values()``) has the tables
+    of the module it was copied from. Such helpers copy with ``copy.deepcopy`` and then write into
+    buffers or the tensors of ``state_dict()``, from outside. The number of changes is kept in both
+    and as a number; where they differ, somebody has written, and the tables are taken over at the
+    next use. A copy that nobody writes to stays what it was, and one that learns by itself is on
+    its own from there on. Methods that change tables end with :meth:`count_change`.
+
+    Source:
+        This project.
+
+    Example:
+        >>> module = ModuleWithTables()
+        >>> module.register_table("counts", torch.zeros(3), Rule(lowest=0))
+        >>> module.counts += 1
+        >>> module.count_change()
+        >>> module.state_dict()["counts"]
+        tensor([1., 1., 1.])
+        >>> module.load_state_dict({"counts": torch.tensor([1.0, -1.0, 0.0]), "changes": 1})
+        Traceback (most recent call last):
+        ValueError: changes must be a tensor, got int
+    """
+
+    # names besides the tables that a copy must take over before they are used
+    _taken_over: tuple[str, ...] = ()
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # no dictionaries: record-keeper writes down what is in these
+        self._tables = SimpleNamespace()
+        self._rules = SimpleNamespace()
+        self._origin: _Origin | None = None
+        self._num_changes = 0
+        # in float64, in which an average that differs by next to nothing still differs
+        none = _writable(torch.zeros((), dtype=torch.float64))
+        self.register_table(_CHANGES, none, Rule(lowest=0, is_whole=True))
+        self.register_buffer(_PROBE, none.clone(), persistent=False)
+        self._note_version()
+
+    def register_table(self, name: str, value: Tensor, rule: Rule) -> None:
+        """Add a table.
+
+        Args:
+            name: of the attribute and the entry of the state.
+            value: its first value, whose shape and dtype stay fixed.
+            rule: which values a state may hold for it.
+        """
+        setattr(self._tables, name, value)
+        setattr(self._rules, name, rule)
+
+    @torch.no_grad()
+    def count_change(self) -> None:
+        """Note that this module has changed its tables: it is no copy of another any more."""
+        self._take_over_if_written()
+        self._origin = None
+        self._set_changes(self._num_changes + 1)
+
+    def on(self: Module, device: torch.device) -> Module:
+        """This module, moved to the device if it is elsewhere; cheaper than ``to`` where it is not.
+
+        Args:
+            device: where the tables are wanted.
+        """
+        self._take_over_if_written()
+        # tables move together
+        here: torch.device = getattr(self._tables, _CHANGES).device
+        return self if here == device else self.to(device)
+
+    def _saved_tables(self) -> dict[str, Tensor]:
+        """What is saved, by name: the tables; to be extended where there is more."""
+        return dict(vars(self._tables))
+
+    def _rule_of(self, name: str) -> Rule:
+        """Which values may be loaded for what is saved by that name."""
+        rule: Rule = getattr(self._rules, name)
+        return rule
+
+    def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
+        """Raise a ValueError where values that are fine by themselves do not go together."""
+
+    def _set_tables(self, values: dict[str, Tensor]) -> None:
+        """Take values that have been checked and belong to this module alone from here on."""
+        for name, value in values.items():
+            setattr(self._tables, name, value)
+
+    def _copy_from(self, other: "ModuleWithTables") -> None:
+        """Take everything over that another module of the same shape has learnt."""
+        here: torch.device = getattr(self._tables, _CHANGES).device
+        self._set_tables(
+            {name: _own(table, here, table.dtype) for name, table in vars(other._tables).items()}
+        )
+
+    def _take_over_if_written(self) -> None:
+        changes: Tensor = getattr(self._tables, _CHANGES)
+        if changes.is_meta:
+            return
+        is_written = float(changes) != self._num_changes
+        origin = self._origin
+        if origin is not None:
+            is_written |= float(self._buffers[_PROBE]) != self._num_changes  # type: ignore[arg-type]
+            # averages of equal numbers may be equal, and inf − inf beside them nan
+            is_written |= changes._version != self._version_of_changes
+        if not is_written:
+            return
+        if origin is None or origin.module is None:
+            raise RuntimeError(
+                f"tables of {type(self).__name__} must be changed by its own methods or by "
+                "load_state_dict, got some that were written into from outside, as averages of "
+                "weights are. A copy by copy.deepcopy takes the tables of its original instead; "
+                "that is not known of a module that was unpickled or built anew: load a state "
+                "into it, or copy the loss that is trained"
+            )
+        # (not by an attribute of this module: that would lead here again)
+        self._origin = None
+        try:
+            origin.module._take_over_if_written()
+            self._copy_from(origin.module)
+            self._set_changes(origin.module._num_changes)
+        finally:
+            self._origin = origin
+
+    def _set_changes(self, number: int) -> None:
+        self._num_changes = number
+        getattr(self._tables, _CHANGES).fill_(number)
+        self._buffers[_PROBE].fill_(number)  # type: ignore[union-attr]
+        self._note_version()
+
+    def _note_version(self) -> None:
+        """From here on torch's own count of writes tells those from outside."""
+        self._version_of_changes: int = getattr(self._tables, _CHANGES)._version
+
+    def _contents(self, prefix: str) -> Contents:
+        """All that a state holds of this module and its parts."""
+        contents = foreign_contents(self, prefix)
+        for name, table in self._saved_tables().items():
+            contents.entries.append(Entry(prefix + name, table, self._rule_of(name)))
+        _add_parts(contents, self, prefix)
+        return contents
+
+    def _check_parts(self, state: Mapping[str, Any], prefix: str) -> None:
+        for name, module in self.named_modules(remove_duplicate=False):
+            if isinstance(module, ModuleWithTables):
+                module._check_together(state, prefix + name + "." if name else prefix)
+
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
+        self._take_over_if_written()
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        for name, table in self._saved_tables().items():
+            destination[prefix + name] = table if keep_vars else table.detach()
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        # the outermost module looks at everything before torch goes on to its parts
+        assigns = local_metadata.get("assign_to_params_buffers", False)
+        is_there = self._contents(prefix).check(type(self).__name__, state_dict, prefix)
+        if is_there:
+            self._check_parts(state_dict, prefix)
+        values = {}
+        for name, table in self._saved_tables().items():
+            # taken out, as torch knows of no such entry
+            value = state_dict.pop(prefix + name, None)
+            if value is None:
+                missing_keys.append(prefix + name)
+                continue
+            if table.is_meta and not assigns and not value.is_meta:
+                raise ValueError(
+                    f"assign must be True to load {prefix + name} on the meta device, got False"
+                )
+            values[name] = _own(value, value.device if assigns else table.device, table.dtype)
+        if is_there and values:
+            self._set_tables(values)
+            changes: Tensor = getattr(self._tables, _CHANGES)
+            self._num_changes = 0 if changes.is_meta else int(changes)
+            self._buffers[_PROBE] = _own(changes, changes.device, changes.dtype)
+            self._note_version()
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ModuleWithTables":
+        probe = self._buffers[_PROBE]
+        assert probe is not None
+        # where training goes on, what was moved in inference mode must be written to
+        with torch.inference_mode(False), torch.no_grad():
+            tables = {name: _moved(table, fn) for name, table in vars(self._tables).items()}
+            device = tables[_CHANGES].device
+            kind = exact_dtype(tables[_CHANGES])
+            # by their value: fn may be one that makes empty tensors
+            changes = getattr(self._tables, _CHANGES)
+            is_written = changes._version != self._version_of_changes
+            number = torch.tensor(float(self._num_changes), dtype=torch.float64, device="cpu")
+            for name, old in ((_CHANGES, changes), (_PROBE, probe)):
+                tables[name] = _own(number if old.is_meta else old, device, kind)
+        super()._apply(fn, recurse)
+        # torch has cast it, too
+        self._buffers[_PROBE] = tables.pop(_PROBE)
+        for name, table in tables.items():
+            setattr(self._tables, name, table)
+        if not is_written:
+            self._note_version()
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        tables = self.__dict__.get("_tables")
+        if tables is not None:
+            is_table = name in vars(tables)
+            if self._origin is not None and (is_table or name in self._taken_over):
+                self._take_over_if_written()
+            if is_table:
+                return getattr(tables, name)
+        return super().__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        tables = self.__dict__.get("_tables")
+        if tables is not None and name in vars(tables):
+            setattr(tables, name, _writable(value))
+        else:
+            super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._take_over_if_written()
+        origin = None if self._origin is None else _Origin(None)
+        return {**self.__dict__, "_origin": origin}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._note_version()
+
+    def __deepcopy__(self: Module, memo: dict[int, Any]) -> Module:
+        other = type(self).__new__(type(self))
+        memo[id(self)] = other
+        other.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        other.__dict__["_origin"] = _Origin(self)
+        return other
+
+
+def _add_parts(contents: Contents, module: torch.nn.Module, prefix: str) -> None:
+    for name, part in module._modules.items():
+        if part is None:
+            continue
+        here = prefix + name + "."
+        if isinstance(part, ModuleWithTables):
+            of_part = part._contents(here)
+        elif has_own_way(part):
+            of_part = Contents([], [here])
+        else:
+            of_part = foreign_contents(part, here)
+            _add_parts(of_part, part, here)
+        contents.entries.extend(of_part.entries)
+        contents.free.extend(of_part.free)
+
+
+def _own(value: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """A copy that shares nothing, and that training may write into wherever it is made."""
+    with torch.inference_mode(False), torch.no_grad():
+        return torch.empty(value.shape, dtype=dtype, device=device).copy_(value)
+
+
+def _writable(value: Tensor) -> Tensor:
+    return _own(value, value.device, value.dtype) if value.is_inference() else value
+
+
+def _moved(table: Tensor, fn: Callable[[Tensor], Tensor]) -> Tensor:
+    """What a function of ``_apply`` makes of a table, whose dtype it must not change."""
+    trial = fn(torch.zeros(1, dtype=table.dtype, device=table.device))
+    if trial.dtype == table.dtype:
+        return fn(table)
+    return table.to(trial.device)

@@ -1,0 +1,137 @@
+import pytest
+import torch
+
+from pml_ahsml.hyperbolic import poincare
+from pml_ahsml.labels.witnesses.neighbour_memory import NeighbourMemory
+
+
+def on_hyperboloid(vectors: torch.Tensor) -> torch.Tensor:
+    return poincare.hyperboloid_lift(vectors.double(), 0.1)
+
+
+def one_axis(values) -> torch.Tensor:
+    return on_hyperboloid(torch.tensor(values)[:, None])
+
+
+def test_nobody_is_asked_before_half_of_the_memory_is_filled():
+    memory = NeighbourMemory(2, 1, size=256)
+    points, labels = one_axis([1.0] * 127), torch.zeros(127, dtype=torch.long)
+    memory.learn(points, labels, None)
+    assert memory.neighbours(points) is None
+    memory.learn(points[:1], labels[:1], None)
+    neighbours = memory.neighbours(points)
+    assert neighbours is not None
+    assert neighbours.shape == (127, 10)
+
+
+def test_the_labels_of_the_nearest_of_the_newest_rows_come_nearest_first():
+    memory = NeighbourMemory(50, 1, size=256)
+    assert memory.num_neighbours == 2
+    places = torch.arange(256.0) / 256
+    labels = torch.arange(256) % 50
+    memory.learn(one_axis(places.tolist()), labels, None)
+    neighbours = memory.neighbours(one_axis([100.2 / 256]))
+    assert neighbours is not None
+    assert neighbours.tolist() == [[100 % 50, 101 % 50]]
+    # what is older than 256 samples is forgotten
+    memory.learn(one_axis([5.0] * 200), torch.full((200,), 7), None)
+    neighbours = memory.neighbours(one_axis([255.0 / 256]))
+    assert neighbours is not None
+    assert neighbours.tolist() == [[55 % 50, 54 % 50]]
+
+
+def test_nobody_is_asked_where_classes_are_too_many_to_have_neighbours():
+    assert NeighbourMemory(64, 1, size=256).num_neighbours == 2
+    memory = NeighbourMemory(65, 1, size=256)
+    assert memory.num_neighbours == 0
+    points, labels = one_axis([1.0] * 256), torch.zeros(256, dtype=torch.long)
+    memory.learn(points, labels, None)
+    assert memory.neighbours(points) is None
+    assert (memory.labels < 0).all(), "nothing is kept that nobody looks at"
+
+
+def visits(memory: NeighbourMemory, num_samples: int, batches: int):
+    """Batches of 128 from so many samples of four classes, half of them labelled wrong."""
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.arange(num_samples) % 4
+    wrong = torch.rand(num_samples, generator=generator) < 0.5
+    shift = torch.randint(1, 4, (num_samples,), generator=generator)
+    labels = torch.where(wrong, (truth + shift) % 4, truth)
+    places = torch.eye(4)[truth] + 0.1 * torch.randn(num_samples, 4, generator=generator)
+    for _ in range(batches):
+        rows = torch.randperm(num_samples, generator=generator)[:128]
+        # augmented: a copy is near the sample, and not the sample
+        points = places[rows] + 0.02 * torch.randn(128, 4, generator=generator)
+        points = on_hyperboloid(points)
+        memory.learn(points, labels[rows], memory.neighbours(points))
+    points = on_hyperboloid(places)
+    neighbours = memory.neighbours(points)
+    assert neighbours is not None
+    return truth, wrong, labels, neighbours
+
+
+@pytest.mark.parametrize(("num_samples", "length"), [(256, 256), (1536, 512), (20_000, 1024)])
+def test_the_memory_is_cut_until_it_holds_no_more_than_half_a_copy(num_samples, length):
+    memory = NeighbourMemory(4, 4)
+    visits(memory, num_samples, 200)
+    assert memory.length == length
+
+
+def test_votes_of_copies_count_less():
+    memory = NeighbourMemory(4, 4, size=511)  # too short to be cut
+    truth, wrong, labels, neighbours = visits(memory, 300, 200)
+    agreement = memory.agreement[1:] / memory.agreement[0]
+    assert agreement[0] > agreement[-1] + 0.2
+    own = labels[:, None] == torch.arange(4)
+    counted = memory.votes(neighbours, labels)
+    plain = torch.nn.functional.one_hot(neighbours, 4).float().sum(1)
+    assert torch.equal(counted[~own], plain[~own])
+    assert (counted[own] <= plain[own]).all()
+    assert (counted.argmax(1) == truth)[wrong].float().mean() > (
+        (plain.argmax(1) == truth)[wrong].float().mean() + 0.05
+    )
+
+
+def test_neighbours_know_a_class_that_lies_in_two_places():
+    """Half of class 0 lies at the centroid of class 1, as far as distances tell."""
+    memory = NeighbourMemory(2, 2, size=512)
+    generator = torch.Generator().manual_seed(0)
+    modes = torch.tensor([[-1.0, 0.0], [1.0, 0.3], [1.0, -0.3]])  # of classes 0, 0 and 1
+    mode = torch.randint(3, (512,), generator=generator)
+    truth = (mode == 2).long()
+    wrong = torch.rand(512, generator=generator) < 0.3
+    labels = torch.where(wrong, 1 - truth, truth)
+    points = on_hyperboloid(modes[mode] + 0.1 * torch.randn(512, 2, generator=generator))
+    memory.learn(points, labels, None)
+    test = on_hyperboloid(modes + 0.05)
+    neighbours = memory.neighbours(test)
+    assert neighbours is not None
+    votes = memory.votes(neighbours, torch.tensor([0, 0, 1]))
+    assert votes.argmax(1).tolist() == [0, 0, 1]
+
+
+def test_state_goes_with_state_dict():
+    memory, other = NeighbourMemory(4, 4), NeighbourMemory(4, 4)
+    visits(memory, 1536, 60)
+    other.load_state_dict(memory.state_dict())
+    assert other.length == memory.length == 512
+    points = on_hyperboloid(torch.eye(4))
+    first, second = memory.neighbours(points), other.neighbours(points)
+    assert first is not None
+    assert second is not None
+    assert torch.equal(first, second)
+    with pytest.raises(ValueError, match="vectors must be of shape"):
+        NeighbourMemory(4, 4, size=512).load_state_dict(memory.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_classes": 1}, "num_classes must be at least 2, got 1"),
+        ({"embedding_size": 0}, "embedding_size must be at least 1, got 0"),
+        ({"size": 255}, "size must be at least 256, got 255"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        NeighbourMemory(**{"num_classes": 2, "embedding_size": 2, **options})
