@@ -1,4 +1,4 @@
-"""How many small faults the tests notice, on a seeded sample of faults.
+"""How many small faults the tests notice, by a sample of faults.
 
 ``python -m benchmarks.mutation`` puts one fault at a time into a copy of the project (``-`` for
 ``+``, ``<=`` for ``<``, a number one higher, a condition negated, a decorator removed) and runs the
@@ -16,7 +16,6 @@ import difflib
 import hashlib
 import json
 import os
-import random
 import shutil
 import signal
 import sys
@@ -36,7 +35,7 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ["functional", "statistics", "losses", "miners", "inference", "data"]
+FOLDERS = ["hyperbolic", "classes", "labels", "state", "losses", "miners", "inference", "data"]
 # Imported once, before the forks. The project itself must not be: each fork imports its copy.
 WARM = ["faiss", "geoopt", "scipy.stats", "sklearn.metrics", "torch._dynamo",
         "pytorch_metric_learning.losses", "pytorch_metric_learning.testers"]  # fmt: skip
@@ -45,10 +44,19 @@ FAMILIES = ({"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"}, {"BitAnd", "
             {"Eq", "NotEq", "Lt", "LtE", "Gt", "GtE"}, {"Is", "IsNot"})  # fmt: skip
 
 
+def digest(*texts: str) -> str:
+    """A short hash."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
 class Mutant(NamedTuple):
-    """A fault: which operator of cosmic-ray, at which of its places in a file."""
+    """A fault: which operator of cosmic-ray, at which of its places in a file.
+
+    ``line`` says where that is: the column and the text of the line.
+    """
 
     path: str
+    line: str
     operator: str
     occurrence: int
 
@@ -74,7 +82,7 @@ def is_tried(operator: str) -> bool:
 def mutants_by_place(path: str) -> list[list[Mutant]]:
     """The faults that a file may have, by where in it they are."""
     source, places = (ROOT / path).read_text(), {}
-    nodes = list(ast_nodes(get_ast(source)))
+    nodes, lines = list(ast_nodes(get_ast(source))), source.splitlines()
     written = [vars(node) for node in ast.walk(ast.parse(source))]
     annotations = [node[x] for node in written for x in ("annotation", "returns") if node.get(x)]
     spans = [((a.lineno, a.col_offset), (a.end_lineno, a.end_col_offset)) for a in annotations]
@@ -83,15 +91,22 @@ def mutants_by_place(path: str) -> list[list[Mutant]]:
         found = (start for node in nodes for start, _ in positions(node))
         for occurrence, start in enumerate(found):
             if not any(first <= start < last for first, last in spans):
-                places.setdefault(start, []).append(Mutant(path, name, occurrence))
+                line = f"{start[1]} {lines[start[0] - 1]}"
+                places.setdefault(start, []).append(Mutant(path, line, name, occurrence))
     return [places[start] for start in sorted(places)]
 
 
 def sample(places: list[list[Mutant]], count: int, seed: int) -> list[Mutant]:
-    """One fault at each of ``count`` places, spread evenly over all of them."""
-    generator, count = random.Random(seed), min(count, len(places))
-    rows = [int((i + generator.random()) * len(places) / count) for i in range(count)]
-    return [generator.choice(places[row]) for row in rows]
+    """One fault at each of ``count`` places, by a hash of their lines.
+
+    Files take part in proportion to their size. Where a line is changed the sample changes by what
+    may be wrong in that line, so that what has been found out about the others stays of use.
+    """
+    drawn = []
+    for place in places:
+        number = int(digest(str(seed), place[0].path, place[0].line), 16)
+        drawn.append((number, place[number % len(place)]))
+    return [mutant for _, mutant in sorted(drawn)[:count]]
 
 
 def tests_of(path: str) -> list[str]:
@@ -157,11 +172,6 @@ def outcomes(mutants: list[Mutant], copies: list[Path], timeout: int) -> Iterato
     finally:
         for pid in running:
             os.killpg(pid, signal.SIGKILL)
-
-
-def digest(*texts: str) -> str:
-    """A short hash."""
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def read(output: Path, tree: str) -> dict[str, str]:

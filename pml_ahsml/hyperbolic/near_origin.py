@@ -83,6 +83,9 @@ class Closeness:
     Args:
         points: (N, D + 1), near the origin.
 
+    Source:
+        This project.
+
     Example:
         >>> closeness = Closeness(torch.tensor([[1.0, 1e-9]]))
         >>> closeness(torch.tensor([[1e-9], [3e-9], [2e-9]])).argsort(descending=True)

@@ -94,7 +94,8 @@ class ModuleWithTables(torch.nn.Module):
     def count_change(self) -> None:
         """Note that this module has changed its tables: it is no copy of another any more."""
         self._take_over_if_written()
-        self._origin = None
+        if self._origin is not None:
+            self._origin = None
         self._set_changes(self._num_changes + 1)
 
     def on(self: Module, device: torch.device) -> Module:

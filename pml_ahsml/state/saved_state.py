@@ -107,7 +107,8 @@ def check_entry(entry: Entry, value: Any) -> None:
         raise ValueError(f"{key} must hold values, got a tensor on the meta device")
     kind = "floating point" if tensor.is_floating_point() else "integer"
     if _kind(value) != kind:
-        raise ValueError(f"{key} must be of a {kind} dtype, got {value.dtype}")
+        article = "a" if tensor.is_floating_point() else "an"
+        raise ValueError(f"{key} must be of {article} {kind} dtype, got {value.dtype}")
     # as it will be: what is finite in float64 need not be in float32
     rule.check(key, value.to(tensor.dtype))
 

@@ -68,13 +68,20 @@ def test_faults_are_in_what_runs_and_replace_like_by_like(project):
     assert not any(sign in code for place in codes for code in place for sign in (">>", "^", "&"))
 
 
-def test_a_sample_is_that_of_its_seed_and_spread_over_all_places():
-    places = [[mutation.Mutant("path", "operator", i)] * 2 for i in range(100)]
+def test_a_sample_is_that_of_its_seed_and_stays_where_lines_stay():
+    places = [
+        [mutation.Mutant("path", f"0 line {i}", "operator", j) for j in (0, 1)] for i in range(100)
+    ]
     drawn = mutation.sample(places, 20, seed=0)
-    assert drawn == mutation.sample(places, 20, seed=0)
+    assert drawn == mutation.sample(places[::-1], 20, seed=0)
+    assert len({mutant.line for mutant in drawn}) == 20
+    assert {mutant.occurrence for mutant in drawn} == {0, 1}
     assert drawn != mutation.sample(places, 20, seed=1)
-    assert [mutant.occurrence // 5 for mutant in drawn] == list(range(20))
-    assert len({mutant.occurrence for mutant in mutation.sample(places, 500, seed=0)}) == 100
+    # with some lines less the others of the sample are in it as before
+    kept = {f"0 line {i}" for i in range(10, 100)}
+    fewer = mutation.sample([place for place in places if place[0].line in kept], 20, seed=0)
+    assert {mutant for mutant in drawn if mutant.line in kept} <= set(fewer)
+    assert len(mutation.sample(places, 500, seed=0)) == 100
 
 
 def test_tells_what_is_tested_from_what_is_not_and_changes_no_file(project):
