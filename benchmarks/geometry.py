@@ -37,7 +37,7 @@ from benchmarks.hyperbolic_baselines import (
 )
 from benchmarks.measuring import now, peak_bytes, table
 from pml_ahsml import PoincareDistance, PoincareKNN
-from pml_ahsml.hyperbolic import poincare
+from pml_ahsml.hyperbolic import geodesic, maps
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -193,7 +193,7 @@ def moved(e: Tensor, gap: float, c: float, generator: torch.Generator) -> Tensor
     """Rows at about the geodesic distance ``gap``, in random directions."""
     e64 = e.double()
     direction = torch.nn.functional.normalize(torch.randn(e.shape, generator=generator)).double()
-    speed = poincare.pairwise_distance(e64, e64 + 1e-7 * direction, c)[:, None] / 1e-7
+    speed = geodesic.pairwise_distance(e64, e64 + 1e-7 * direction, c)[:, None] / 1e-7
     return (e64 + gap * direction / speed).float()
 
 
@@ -204,8 +204,8 @@ def errors(way: Matrix, e: Tensor, c: float, pairs: Tensor) -> dict[str, float]:
     actual = way(e)[i, j]
     (gradient,) = torch.autograd.grad(actual.sum(), e)
     e64 = e.detach().double().requires_grad_()
-    u = poincare.clip_norm(e64, CLIP)
-    exact = poincare.pairwise_distance(u[i], u[j], c)
+    u = maps.clip_norm(e64, CLIP)
+    exact = geodesic.pairwise_distance(u[i], u[j], c)
     (wanted,) = torch.autograd.grad(exact.sum(), e64)
     norm = wanted.norm(dim=1).clamp_min(1e-3 * float(wanted.norm(dim=1).max()))
     used = torch.cat([i, j]).unique()
@@ -288,10 +288,10 @@ def nearest_neighbours(n: int, d: int, k: int, rounds: int) -> dict[str, Any]:
 
 def brute_force(e: Tensor, k: int, c: float) -> Tensor:
     """Neighbours in float64, the query left out."""
-    u = poincare.clip_norm(e.double(), CLIP)
+    u = maps.clip_norm(e.double(), CLIP)
     found = []
     for start in range(0, len(u), 256):
-        d = poincare.distance_matrix(u[start : start + 256], u, c)
+        d = geodesic.distance_matrix(u[start : start + 256], u, c)
         d[torch.arange(len(d)), torch.arange(start, start + len(d))] = torch.inf
         found.append(d.topk(k, largest=False).indices)
     return torch.cat(found)

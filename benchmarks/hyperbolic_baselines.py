@@ -10,21 +10,21 @@ import torch
 from pytorch_metric_learning.distances import BaseDistance
 from torch import Tensor
 
-from pml_ahsml.hyperbolic import poincare
+from pml_ahsml.hyperbolic import maps
 
 Matrix = Callable[[Tensor], Tensor]
 
 
 def to_ball(embeddings: Tensor, c: float, clip_radius: float) -> Tensor:
     """Clip and map into the ball, as all of these start."""
-    return poincare.expmap0(poincare.clip_norm(embeddings, clip_radius), c)
+    return maps.expmap0(maps.clip_norm(embeddings, clip_radius), c)
 
 
 def plain_autograd(c: float, clip_radius: float) -> Matrix:
     """The polar form written with ordinary operations, near pairs recomputed from differences."""
 
     def matrix(embeddings: Tensor) -> Tensor:
-        u = poincare.clip_norm(embeddings, clip_radius)
+        u = maps.clip_norm(embeddings, clip_radius)
         return polar_form(u, u, c)
 
     return matrix
@@ -67,7 +67,7 @@ class PlainDistance(BaseDistance):
 
     def compute_mat(self, query_emb: Tensor, ref_emb: Tensor) -> Tensor:
         """All pairs."""
-        u, v = (poincare.clip_norm(e, self.clip_radius) for e in (query_emb, ref_emb))
+        u, v = (maps.clip_norm(e, self.clip_radius) for e in (query_emb, ref_emb))
         return polar_form(u, v, self.c)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from benchmarks.measuring import now, peak_bytes, table
 from pml_ahsml import AdaptiveNoiseAwareLoss, ClassStatistics, LabelNoiseModel
 from pml_ahsml.classes.class_means import Groups
-from pml_ahsml.hyperbolic import poincare
+from pml_ahsml.hyperbolic import hyperboloid
 from pml_ahsml.labels import confusion_prior as cp
 
 BATCH_SIZE, PER_CLASS, INPUTS = 128, 4, 384
@@ -169,7 +169,7 @@ def grown_up(num_classes: int, embedding_size: int, device: torch.device) -> Ada
         class_centres(num_classes, embedding_size, device).split(1 << 14),
         strict=True,
     ):
-        points = poincare.hyperboloid_lift(of_classes.tangent(tangent), 0.1)
+        points = hyperboloid.hyperboloid_lift(of_classes.tangent(tangent), 0.1)
         of_classes.means[rows] = points
     of_classes.visits.fill_(10)
     of_classes.neighbour_distances.uniform_(2, 4)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from pml_ahsml import PoincareDistance
-from pml_ahsml.functional.poincare import expmap0, hyperboloid_lift, hyperboloid_unlift
+from pml_ahsml.hyperbolic.hyperboloid import hyperboloid_lift, hyperboloid_unlift
+from pml_ahsml.hyperbolic.maps import expmap0
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

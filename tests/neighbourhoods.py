@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pml_ahsml.labels.confusion_prior import Neighbourhoods
+from pml_ahsml.classes.neighbourhoods import Neighbourhoods
 
 
 def all_neighbours(divergence: Tensor) -> Neighbourhoods:

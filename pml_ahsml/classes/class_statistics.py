@@ -17,15 +17,15 @@ from ..checks import (
     check_tensor,
 )
 from ..distances import PoincareDistance
-from ..hyperbolic import poincare
-from ..hyperbolic.polar import exact_dtype
+from ..hyperbolic import hyperboloid
 from ..hyperbolic.products import product
-from ..labels import confusion_prior as cp
+from ..precision import exact_dtype
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule, check_on_hyperboloid
 from . import class_means as cm
 from .evidence import Evidence, mean_over_views
 from .nearest_classes import candidate_classes
+from .neighbourhoods import Neighbourhoods
 
 # With more classes than fit: the nearest of each class, and evenly spaced others for the rest.
 _NEAREST, _SAMPLED = 16, 16
@@ -273,7 +273,7 @@ class ClassStatistics(ModuleWithTables):
         )
 
     def _measure_neighbours(self, classes: Tensor) -> None:
-        centroids = poincare.hyperboloid_normalise(self.means)
+        centroids = hyperboloid.hyperboloid_normalise(self.means)
         lengths = self._lengths(centroids[classes], centroids).add_(self._unseen())
         lengths.scatter_(1, classes[:, None], torch.inf)
         self.neighbour_distances[classes] = lengths
@@ -284,8 +284,8 @@ class ClassStatistics(ModuleWithTables):
         listed, weights = candidate_classes(
             means, classes, self.means, self.seen, _NEAREST, _SAMPLED
         )
-        centroids = poincare.hyperboloid_normalise(means)[:, None]
-        others = poincare.hyperboloid_normalise(self.means[listed[:, 1:]])
+        centroids = hyperboloid.hyperboloid_normalise(means)[:, None]
+        others = hyperboloid.hyperboloid_normalise(self.means[listed[:, 1:]])
         self.neighbour_distances[classes] = self._lengths(centroids, others).squeeze(1)
         self.neighbour_weights[classes] = weights[:, 1:]
 
@@ -321,17 +321,17 @@ class ClassStatistics(ModuleWithTables):
         distances = self._to_centroids(points)
         label_distances = self.neighbour_distances.index_select(0, labels)
         label_distances.scatter_(1, labels[:, None], 0)
-        neighbourhoods = cp.Neighbourhoods(self.neighbour_distances)
+        neighbourhoods = Neighbourhoods(self.neighbour_distances)
         return Evidence(points, distances, label_distances, neighbourhoods, self.seen)
 
     def _evidence_of_lists(self, points: Tensor, labels: Tensor) -> Evidence:
         classes, rows = labels.unique(return_inverse=True)
-        centroids = poincare.hyperboloid_normalise(self.means[classes])
+        centroids = hyperboloid.hyperboloid_normalise(self.means[classes])
         # one product for the samples and the centroids of their labels
         lengths = self._to_centroids(torch.cat([points, centroids]))
         distances, divergence = lengths.split([len(points), len(centroids)])
         label_distances = divergence.scatter_(1, classes[:, None], 0).index_select(0, rows)
-        neighbourhoods = cp.Neighbourhoods(self.neighbour_distances, self.neighbour_weights)
+        neighbourhoods = Neighbourhoods(self.neighbour_distances, self.neighbour_weights)
         return Evidence(points, distances, label_distances, neighbourhoods, self.seen)
 
     def _evidence_of_candidates(
@@ -342,12 +342,12 @@ class ClassStatistics(ModuleWithTables):
         candidates = candidate_classes(
             seeking, labels, self.means, self.seen, _JUDGED_NEAREST, _JUDGED_SAMPLED
         )
-        centroids = poincare.hyperboloid_normalise(self.means[candidates.classes])
+        centroids = hyperboloid.hyperboloid_normalise(self.means[candidates.classes])
         lengths = self._lengths(torch.stack([points, centroids[:, 0]], 1), centroids)
         lengths += torch.where(candidates.weights > 0, 0.0, torch.inf)[:, None]
         distances, label_distances = lengths.unbind(1)
         label_distances[:, 0] = 0
-        neighbourhoods = cp.Neighbourhoods(self.neighbour_distances, self.neighbour_weights)
+        neighbourhoods = Neighbourhoods(self.neighbour_distances, self.neighbour_weights)
         return Evidence(points, distances, label_distances, neighbourhoods, self.seen, candidates)
 
     @torch.no_grad()
@@ -377,7 +377,7 @@ class ClassStatistics(ModuleWithTables):
             classes = torch.arange(self.num_classes, device=self.means.device)
         else:
             classes = self._checked_classes(classes)
-        centroids = poincare.hyperboloid_normalise(self.means[classes])
+        centroids = hyperboloid.hyperboloid_normalise(self.means[classes])
         divergence = self._lengths(centroids, centroids)
         divergence.masked_fill_(classes[:, None] == classes, 0)
         unseen = torch.where(self.seen[classes], 0.0, torch.nan)
@@ -397,7 +397,7 @@ class ClassStatistics(ModuleWithTables):
         means = self.means if classes is None else self.means[self._checked_classes(classes)]
         # a mean of time coordinates is at least 1, so a zero row is a class never seen
         time = torch.where(means[:, :1] > 0, means[:, :1], 1.0)
-        return poincare.hyperboloid_unlift(torch.cat([time, means[:, 1:]], 1), self._curvature())
+        return hyperboloid.hyperboloid_unlift(torch.cat([time, means[:, 1:]], 1), self._curvature())
 
     def mean_similarity(self, classes: Tensor) -> tuple[Tensor, Tensor]:
         """Mean Minkowski similarity ⟨m_a, m_b⟩ within and between classes, in float32.
@@ -428,13 +428,13 @@ class ClassStatistics(ModuleWithTables):
     def _points(self, embeddings: Tensor) -> Tensor:
         """(N, D + 1) points of the hyperboloid, in float64."""
         tangent = self.tangent(embeddings)
-        return poincare.hyperboloid_lift(tangent.to(exact_dtype(tangent)), self._curvature())
+        return hyperboloid.hyperboloid_lift(tangent.to(exact_dtype(tangent)), self._curvature())
 
     def _to_centroids(self, points: Tensor) -> Tensor:
         """(N, K) distances of points of the hyperboloid to all centroids, inf if never seen."""
         # in blocks, so that the wide copy of a million centroids is never there at once
         lengths = [
-            self._lengths(points, poincare.hyperboloid_normalise(block))
+            self._lengths(points, hyperboloid.hyperboloid_normalise(block))
             for block in self.means.split(_BLOCK)
         ]
         return torch.cat(lengths, 1).add_(self._unseen())
@@ -444,7 +444,7 @@ class ClassStatistics(ModuleWithTables):
         return torch.where(self.seen, 0.0, torch.inf)
 
     def _lengths(self, points: Tensor, centroids: Tensor) -> Tensor:
-        return poincare.hyperboloid_distance(points, centroids, self._curvature())
+        return hyperboloid.hyperboloid_distance(points, centroids, self._curvature())
 
     def _curvature(self) -> float:
         return float(self.distance.curvature)

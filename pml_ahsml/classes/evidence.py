@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..labels.confusion_prior import Neighbourhoods
 from .class_means import Groups, weighted_means
 from .nearest_classes import Candidates
+from .neighbourhoods import Neighbourhoods
 
 
 @dataclass(frozen=True)

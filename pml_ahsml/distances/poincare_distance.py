@@ -8,8 +8,8 @@ from pytorch_metric_learning.distances import BaseDistance
 from torch import Tensor
 
 from ..checks import check_flag, check_in_interval, check_positive
-from ..hyperbolic import poincare
-from ..hyperbolic.polar import exact_dtype
+from ..hyperbolic import geodesic, maps
+from ..precision import exact_dtype
 
 
 class PoincareDistance(BaseDistance):
@@ -116,8 +116,8 @@ class PoincareDistance(BaseDistance):
             (N, D), of norm ≤ clip_radius.
         """
         if self.embedding_space == "ball":
-            return poincare.logmap0(embeddings, self.curvature, max_norm=self.clip_radius)
-        return poincare.clip_norm(embeddings, self.clip_radius)
+            return maps.logmap0(embeddings, self.curvature, max_norm=self.clip_radius)
+        return maps.clip_norm(embeddings, self.clip_radius)
 
     def from_tangent(self, tangent: Tensor) -> Tensor:
         """Tangent vectors at the origin as embeddings, the inverse of :meth:`to_tangent`.
@@ -129,12 +129,12 @@ class PoincareDistance(BaseDistance):
             (N, D), in this distance's ``embedding_space``.
         """
         if self.embedding_space == "ball":
-            return poincare.expmap0(tangent, self.curvature)
+            return maps.expmap0(tangent, self.curvature)
         return tangent
 
     def compute_mat(self, query_emb: Tensor, ref_emb: Tensor | None) -> Tensor:
         """All pairs, (N, M). Overrides ``BaseDistance.compute_mat``."""
-        return poincare.distance_matrix(
+        return geodesic.distance_matrix(
             query_emb,
             query_emb if ref_emb is None else ref_emb,
             self.curvature,
@@ -147,7 +147,7 @@ class PoincareDistance(BaseDistance):
         # clipping and mapping in float32 would move points by more than near-duplicates differ
         exact = exact_dtype(query_emb)
         query, ref = (self.to_tangent(e.to(exact)) for e in (query_emb, ref_emb))
-        return poincare.pairwise_distance(query, ref, self.curvature).to(query_emb.dtype)
+        return geodesic.pairwise_distance(query, ref, self.curvature).to(query_emb.dtype)
 
 
 def _checked(kwargs: dict[str, Any]) -> dict[str, Any]:

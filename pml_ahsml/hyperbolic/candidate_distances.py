@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
+from ..precision import exact_dtype
 from .blocks import blocks, pair_blocks
-from .polar import Polar, difference_form, exact_dtype
+from .polar import Polar, difference_form
 
 # Below this multiple of sinh A·sinh B the product in float64 has fewer than some nine digits.
 _NEAR = 2.0**-20

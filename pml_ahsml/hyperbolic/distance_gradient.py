@@ -6,10 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..precision import exact_dtype
 from .blocks import blocks, pair_blocks, take_rows, wide_parts
 from .one_by_one import one_by_one
 from .plain_distance import plain_distance_matrix
-from .polar import Polar, direction_gap, exact_dtype, left_factor, right_factor
+from .polar import Polar, direction_gap, left_factor, right_factor
 
 # Kinds of rows; 0 is a row without near pairs.
 FEW_NEAR, MANY_NEAR = 1, 2

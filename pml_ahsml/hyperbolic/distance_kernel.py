@@ -20,19 +20,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..precision import exact_dtype
 from .blocks import blocks, pair_blocks, take_rows, wide_parts
 from .distance_gradient import FEW_NEAR, MANY_NEAR, matrix_gradient
 from .one_by_one import one_by_one
 from .plain_distance import PRODUCT_FLOOR
-from .polar import (
-    Polar,
-    difference_form,
-    exact_dtype,
-    left_factor,
-    polar_coordinates,
-    right_factor,
-    row_norms,
-)
+from .polar import Polar, difference_form, left_factor, polar_coordinates, right_factor, row_norms
 
 # A pair is near if P is below this multiple of sinh A·sinh B. In float32 the product is off by some
 # 2e-7 of that scale: by 1e-5 of the distance of a pair that is just not near.
@@ -50,7 +43,7 @@ _BLOCK_ELEMENTS = 1 << 20
 def distance_matrix(
     e: Tensor, f: Tensor, curvature: float | Tensor, max_norm: float, on_ball: bool
 ) -> Tensor:
-    """All pairs, by the autograd function; arguments as of ``poincare.distance_matrix``.
+    """All pairs, by the autograd function; arguments as of ``geodesic.distance_matrix``.
 
     Args:
         e: (N, D) rows in float32 or float64.

@@ -8,7 +8,7 @@ cosh(√c·d) − 1 = α + cosh A·β − s·t.
 import torch
 from torch import Tensor
 
-from .polar import exact_dtype
+from ..precision import exact_dtype
 from .products import product
 
 # Of cosh A − 1: float32 keeps fewer than twelve bits of what is below, float64 fewer than 41.

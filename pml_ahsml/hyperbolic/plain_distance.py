@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from .polar import differentiable_norms, exact_dtype, polar_coordinates
+from ..precision import exact_dtype
+from .polar import differentiable_norms, polar_coordinates
 
 # Below this multiple of sinh A·sinh B a product of two rows in float64 is rounding, and their
 # distance is 0. That is where they differ by less than float32 resolves of their norm.

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..precision import exact_dtype
+
 # Below this multiple of sinh A·sinh B differences are rounding, and two rows are equal.
 _FLOOR = 2.0**-98
 
@@ -32,22 +34,6 @@ class Polar(NamedTuple):
         ):
             return self
         return Polar(*(column[rows] for column in self))
-
-
-def exact_dtype(x: Tensor) -> torch.dtype:
-    """Float64, or float32 on the one kind of device that has nothing wider (MPS).
-
-    Args:
-        x: a tensor on the device in question.
-
-    Returns:
-        The dtype.
-
-    Example:
-        >>> exact_dtype(torch.ones(1))
-        torch.float64
-    """
-    return torch.float32 if x.device.type == "mps" else torch.float64
 
 
 def polar_coordinates(norm: Tensor, c: float | Tensor, max_norm: float, on_ball: bool) -> Polar:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ..checks import check_count, check_in_interval
+from ..classes.neighbourhoods import class_spacing
 from ..labels.belief import Belief
-from ..labels.confusion_prior import class_spacing
 from ..labels.posterior import geodesic_gap
 
 # Trust is 1 for classes that are not judged yet, and must exceed the threshold then.

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from ..hyperbolic.polar import exact_dtype
+from ..precision import exact_dtype
 from .saved_state import Contents, Entry, Rule, foreign_contents, has_own_way
 
 Module = TypeVar("Module", bound="ModuleWithTables")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..checks import check_count, to_tensor
 from ..distances import PoincareDistance
-from ..hyperbolic import poincare
+from ..hyperbolic import geodesic
 from ..inference.poincare_knn import warn_if_normalised
 
 METHODS = ("pca", "tsne")
@@ -113,7 +113,7 @@ class DiskProjection:
         return np.asarray((direction * torch.linalg.vector_norm(tangent, dim=1)[:, None]).numpy())
 
     def _neighbours(self, tangent: Tensor) -> Tensor:
-        geodesic = poincare.distance_matrix(tangent, tangent, float(self.distance.curvature))
+        geodesic = geodesic.distance_matrix(tangent, tangent, float(self.distance.curvature))
         geodesic = (geodesic + geodesic.T) / 2  # to the last digit, as t-SNE wants
         # t-SNE wants fewer neighbours than there are samples
         perplexity = min(30.0, max(1.0, (len(tangent) - 1) / 3))

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from pml_ahsml.classes import nearest_classes as cc
-from pml_ahsml.hyperbolic import poincare
+from pml_ahsml.classes.neighbourhoods import Neighbourhoods
+from pml_ahsml.hyperbolic import hyperboloid
 from pml_ahsml.labels import confusion_prior as cp
 from tests.neighbourhoods import all_neighbours
 
@@ -11,7 +12,7 @@ K, D = 400, 5
 
 def classes_in_space():
     """Means of classes at several scales, of which one has never been seen."""
-    lifted = poincare.hyperboloid_lift(torch.randn(K, D), 0.3)
+    lifted = hyperboloid.hyperboloid_lift(torch.randn(K, D), 0.3)
     means = lifted * (1 + torch.rand(K, 1))
     seen = torch.arange(K) != 50
     means[~seen] = 0
@@ -19,18 +20,18 @@ def classes_in_space():
 
 
 def divergence_of(means, seen):
-    centroids = poincare.hyperboloid_normalise(means)
-    divergence = poincare.hyperboloid_distance(centroids, centroids, 0.3)
+    centroids = hyperboloid.hyperboloid_normalise(means)
+    divergence = hyperboloid.hyperboloid_distance(centroids, centroids, 0.3)
     return divergence + torch.where(seen, 0.0, torch.inf)
 
 
 def test_the_nearest_come_one_by_one_and_all_classes_count_once(monkeypatch):
     means, seen = classes_in_space()
-    points = poincare.hyperboloid_lift(torch.randn(20, D), 0.3)
+    points = hyperboloid.hyperboloid_lift(torch.randn(20, D), 0.3)
     labels = torch.randint(K, (20,))
     labels[0] = 50
-    centroids = poincare.hyperboloid_normalise(means)
-    distances = poincare.hyperboloid_distance(points, centroids, 0.3)
+    centroids = hyperboloid.hyperboloid_normalise(means)
+    distances = hyperboloid.hyperboloid_distance(points, centroids, 0.3)
     distances[:, ~seen] = torch.inf
     whole = cc.candidate_classes(points, labels, means, seen, nearest=16, sampled=16)
     monkeypatch.setattr(cc, "_BLOCK", 64)
@@ -58,7 +59,7 @@ def test_neighbours_and_a_sample_of_the_rest_stand_for_all(spread):
     divergence = divergence_of(means, seen)
     exact, exact_mean = cp.log_normaliser(all_neighbours(divergence), spread)
     classes, weights = cc.candidate_classes(means, torch.arange(K), means, seen, 16, 16)
-    lists = cp.Neighbourhoods(divergence.gather(1, classes[:, 1:]), weights[:, 1:])
+    lists = Neighbourhoods(divergence.gather(1, classes[:, 1:]), weights[:, 1:])
     estimate, mean = cp.log_normaliser(lists, spread)
     # a class is off by what 16 samples of a spread of 1 give; over the classes that averages out
     error = (estimate - exact)[seen]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pml_ahsml import PoincareDistance
-from pml_ahsml.hyperbolic.poincare import logmap0
+from pml_ahsml.hyperbolic.maps import logmap0
 from tests.docs.pages import ROOT
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pml_ahsml.hyperbolic import blocks, distance_gradient, distance_kernel, poincare
+from pml_ahsml.hyperbolic import blocks, distance_gradient, distance_kernel, geodesic
 from pml_ahsml.hyperbolic.plain_distance import plain_distance_matrix
 from tests.near_rows import mixed
 
@@ -50,7 +50,7 @@ def test_second_derivatives_in_float32():
     f = torch.randn(5, 3)
 
     def penalty(e):
-        d = poincare.distance_matrix(e, f.to(e), 0.1, max_norm=2.3)
+        d = geodesic.distance_matrix(e, f.to(e), 0.1, max_norm=2.3)
         (gradient,) = torch.autograd.grad(d.square().sum(), e, create_graph=True)
         return torch.autograd.grad(gradient.square().sum(), e)[0]
 
@@ -63,7 +63,7 @@ def test_gradient_of_the_curvature_of_points_far_out():
     found = []
     for dtype in (torch.float32, torch.float64):
         c = torch.tensor(1.0, dtype=dtype, requires_grad=True)
-        d = poincare.distance_matrix(e.to(dtype), e.to(dtype), c)
+        d = geodesic.distance_matrix(e.to(dtype), e.to(dtype), c)
         found.append(torch.autograd.grad(d.sum(), c)[0].double())
     assert found[1].isfinite()
     torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=0)
@@ -74,7 +74,7 @@ def test_rows_of_one_tensor_and_of_its_copy_agree():
     weights = torch.rand(len(e), len(e))
     found = []
     for f in (e, e.clone()):
-        d = poincare.distance_matrix(e, f, 0.1)
+        d = geodesic.distance_matrix(e, f, 0.1)
         found.append((d, *torch.autograd.grad((weights * d).sum(), e)))
     torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-5, atol=1e-9)
     torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-5, atol=1e-5)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pml_ahsml import PoincareDistance
-from pml_ahsml.hyperbolic import distance_gradient, distance_kernel, poincare
+from pml_ahsml.hyperbolic import distance_gradient, distance_kernel, geodesic, maps
 from tests import reference
 from tests.near_rows import mixed
 
@@ -16,18 +16,18 @@ SPACES = ["tangent", "ball"]
 def rows(n: int, d: int, space: str, c: float, longest: float = 2.25) -> torch.Tensor:
     """Float32 rows whose tangent norms reach from .1 to ``longest``."""
     u = torch.nn.functional.normalize(torch.randn(n, d)) * torch.linspace(0.1, longest, n)[:, None]
-    return poincare.expmap0(u, c) if space == "ball" else u
+    return maps.expmap0(u, c) if space == "ball" else u
 
 
 def step_away(e: torch.Tensor, step: float, space: str, c: float) -> torch.Tensor:
     """Rows at about the geodesic distance ``step`` from those of e, in random directions."""
     e64 = e.double()
-    u = poincare.logmap0(e64, c) if space == "ball" else e64
+    u = maps.logmap0(e64, c) if space == "ball" else e64
     direction = torch.nn.functional.normalize(torch.randn_like(u))
     moved = u + 1e-7 * direction
-    speed = poincare.pairwise_distance(u, moved, c)[:, None] / 1e-7
+    speed = geodesic.pairwise_distance(u, moved, c)[:, None] / 1e-7
     moved = u + step * direction / speed
-    return (poincare.expmap0(moved, c) if space == "ball" else moved).float()
+    return (maps.expmap0(moved, c) if space == "ball" else moved).float()
 
 
 def distance(c: float, space: str) -> PoincareDistance:
@@ -75,7 +75,7 @@ def test_matrix_of_points_at_all_radii(c, space):
     (g64,) = torch.autograd.grad((weights.double() * d64).sum(), e)
     torch.testing.assert_close(g32, g64, rtol=1e-4, atol=1e-4 * float(g64.abs().max()))
     u = e.double().detach()
-    u = poincare.logmap0(u, c, 2.3) if space == "ball" else poincare.clip_norm(u, 2.3)
+    u = maps.logmap0(u, c, 2.3) if space == "ball" else maps.clip_norm(u, 2.3)
     wanted = reference.distance_matrix(u, u, c)
     torch.testing.assert_close(d64.detach(), wanted, rtol=1e-6, atol=1e-7)
 
@@ -92,15 +92,15 @@ def test_works_under_torch_func():
     e, f = torch.randn(3, 5, 4), torch.randn(7, 4)
 
     def loss(e, f):
-        return poincare.distance_matrix(e, f, 0.1, max_norm=2.3).square().sum()
+        return geodesic.distance_matrix(e, f, 0.1, max_norm=2.3).square().sum()
 
     per_sample = torch.func.vmap(torch.func.grad(loss), in_dims=(0, None))(e, f)
     for sample, gradient in zip(e, per_sample, strict=True):
         sample = sample.clone().requires_grad_()
         (expected,) = torch.autograd.grad(loss(sample, f), sample)
         torch.testing.assert_close(gradient, expected)
-    values = torch.func.vmap(lambda e: poincare.distance_matrix(e, e, 0.1))(e)
-    torch.testing.assert_close(values[1], poincare.distance_matrix(e[1], e[1], 0.1))
+    values = torch.func.vmap(lambda e: geodesic.distance_matrix(e, e, 0.1))(e)
+    torch.testing.assert_close(values[1], geodesic.distance_matrix(e[1], e[1], 0.1))
     (of_all,) = torch.func.grad(
         lambda e: torch.func.vmap(loss, in_dims=(0, None))(e, f).sum(), argnums=(0,)
     )(e)
@@ -117,7 +117,7 @@ def test_compiles_without_graph_breaks():
     e, f = mixed(torch.float32).requires_grad_(), torch.randn(7, 6)
 
     def loss(e, f):
-        return poincare.distance_matrix(e, f, 0.1, max_norm=2.3).square().mean()
+        return geodesic.distance_matrix(e, f, 0.1, max_norm=2.3).square().mean()
 
     with warnings.catch_warnings():
         # torch warns about its own use of torch.jit while it compiles
@@ -132,7 +132,7 @@ def test_compiles_without_graph_breaks():
 def test_the_matrix_may_be_written_into_before_backward():
     # NCALoss and MultiSimilarityMiner do
     e = torch.randn(6, 3, requires_grad=True)
-    d = poincare.distance_matrix(e, e, 0.1)
+    d = geodesic.distance_matrix(e, e, 0.1)
     (expected,) = torch.autograd.grad(d[0, 1], e, retain_graph=True)
     d.fill_diagonal_(math.inf)
     (actual,) = torch.autograd.grad(d[0, 1], e)
@@ -142,11 +142,11 @@ def test_the_matrix_may_be_written_into_before_backward():
 def test_empty_matrices_and_unneeded_gradients():
     e = torch.randn(4, 3, requires_grad=True)
     for n, m in ((0, 4), (4, 0), (0, 0)):
-        d = poincare.distance_matrix(e[:n], e[:m].clone(), 0.1)
+        d = geodesic.distance_matrix(e[:n], e[:m].clone(), 0.1)
         assert d.shape == (n, m)
         assert torch.equal(torch.autograd.grad(d.sum(), e)[0], torch.zeros_like(e))
     fixed = torch.randn(5, 3)
-    for d in (poincare.distance_matrix(e, fixed, 0.1), poincare.distance_matrix(fixed, e, 0.1)):
+    for d in (geodesic.distance_matrix(e, fixed, 0.1), geodesic.distance_matrix(fixed, e, 0.1)):
         assert torch.autograd.grad(d.sum(), e)[0].abs().sum() > 0
 
 
@@ -160,7 +160,7 @@ def test_collapse_needs_no_pairs_one_by_one(monkeypatch):
     e = torch.randn(1, 16) + 1e-4 * torch.randn(300, 16)
     e[::3] = e[0]
     e.requires_grad_()
-    d = poincare.distance_matrix(e, torch.cat([e[:1], e]), 0.1, max_norm=2.3)
+    d = geodesic.distance_matrix(e, torch.cat([e[:1], e]), 0.1, max_norm=2.3)
     assert (d[::3, 0] == 0).all()
     (gradient,) = torch.autograd.grad(d.sum(), e)
     assert gradient.isfinite().all()

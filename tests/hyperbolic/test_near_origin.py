@@ -3,7 +3,7 @@ import torch
 
 from pml_ahsml import ClassStatistics, PoincareDistance
 from pml_ahsml.classes import nearest_classes as cc
-from pml_ahsml.hyperbolic import near_origin, poincare
+from pml_ahsml.hyperbolic import hyperboloid, near_origin
 from pml_ahsml.labels.witnesses import neighbour_votes as nv
 
 D = 8
@@ -24,20 +24,20 @@ def euclidean(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize(("c", "norm"), SCALES)
 def test_distances_near_the_origin_keep_their_digits(c, norm):
     u, v = tangent(10, norm), tangent(20, norm)
-    x, y = (poincare.hyperboloid_lift(rows, c) for rows in (u, v))
+    x, y = (hyperboloid.hyperboloid_lift(rows, c) for rows in (u, v))
     expected = euclidean(u, v).float()
-    found = poincare.hyperboloid_distance(x, y, c)
+    found = hyperboloid.hyperboloid_distance(x, y, c)
     torch.testing.assert_close(found, expected, rtol=2e-5, atol=0)
     # with a leading dimension, and from float32, which has all digits of the space coordinates
-    found = poincare.hyperboloid_distance(x[:, None].float(), y.float(), c).squeeze(1)
+    found = hyperboloid.hyperboloid_distance(x[:, None].float(), y.float(), c).squeeze(1)
     torch.testing.assert_close(found, expected, rtol=2e-5, atol=0)
 
 
 def test_distances_of_points_far_out_are_what_they_were():
-    x = poincare.hyperboloid_lift(torch.randn(10, D, dtype=torch.float64), 0.1)
-    near = poincare.hyperboloid_lift(tangent(5, 1e-4), 0.1)
-    alone = poincare.hyperboloid_distance(x, x, 0.1)
-    together = poincare.hyperboloid_distance(torch.cat([x, near]), torch.cat([x, near]), 0.1)
+    x = hyperboloid.hyperboloid_lift(torch.randn(10, D, dtype=torch.float64), 0.1)
+    near = hyperboloid.hyperboloid_lift(tangent(5, 1e-4), 0.1)
+    alone = hyperboloid.hyperboloid_distance(x, x, 0.1)
+    together = hyperboloid.hyperboloid_distance(torch.cat([x, near]), torch.cat([x, near]), 0.1)
     others = ~torch.eye(10, dtype=torch.bool)
     torch.testing.assert_close(together[:10, :10][others], alone[others], rtol=1e-6, atol=0)
     to_origin = 2 * x[:, 0].acosh().div(2 * 0.1**0.5)
@@ -49,12 +49,12 @@ def test_distances_of_points_far_out_are_what_they_were():
 @pytest.mark.parametrize(("c", "norm"), SCALES)
 def test_neighbours_near_the_origin_are_the_nearest(c, norm):
     u, v = tangent(50, norm), tangent(500, norm)
-    points, others = (poincare.hyperboloid_lift(rows, c).float() for rows in (u, v))
+    points, others = (hyperboloid.hyperboloid_lift(rows, c).float() for rows in (u, v))
     found = nv.nearest_rows(points, others, 10)
     expected = euclidean(u, v).argsort(1)[:, :10]
     assert (found == expected).float().mean() > 0.99  # float32 cannot tell all of them apart
     # beside points that lie elsewhere
-    far = poincare.hyperboloid_lift(torch.ones(3, D, dtype=torch.float64), 1.0).float()
+    far = hyperboloid.hyperboloid_lift(torch.ones(3, D, dtype=torch.float64), 1.0).float()
     mixed = nv.nearest_rows(torch.cat([far, points]), torch.cat([others, far]), 10)
     assert torch.equal(mixed[3:], found)
     assert (mixed[:3, :3] >= 500).all()
@@ -64,7 +64,7 @@ def test_neighbours_near_the_origin_are_the_nearest(c, norm):
 def test_candidate_classes_near_the_origin_are_the_nearest(c, norm, monkeypatch):
     monkeypatch.setattr(cc, "_BLOCK", 64)
     u, v = tangent(30, norm), tangent(200, norm)
-    points, means = (poincare.hyperboloid_lift(rows, c) for rows in (u, v))
+    points, means = (hyperboloid.hyperboloid_lift(rows, c) for rows in (u, v))
     means = (means * (1 + torch.rand(200, 1))).float()
     seen = torch.arange(200) != 7
     means[7] = 0

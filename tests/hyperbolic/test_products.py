@@ -5,7 +5,7 @@ from pytorch_metric_learning import losses
 from pml_ahsml import AdaptiveMargins, AdaptiveNoiseAwareLoss, ClassStatistics, PoincareDistance
 from pml_ahsml.classes import class_similarity as cs
 from pml_ahsml.classes import nearest_classes as cc
-from pml_ahsml.hyperbolic import poincare
+from pml_ahsml.hyperbolic import hyperboloid
 from pml_ahsml.hyperbolic.products import product
 from pml_ahsml.labels.witnesses import counted_confusions as confusion_counts
 from pml_ahsml.labels.witnesses import neighbour_votes as nv
@@ -14,7 +14,7 @@ from tests.noisy_batches import B, D, K, batch
 
 def points(n: int, d: int = 32) -> torch.Tensor:
     # neighbours that half precision cannot tell apart
-    return poincare.hyperboloid_lift(torch.ones(d) + 0.02 * torch.randn(n, d), 0.1)
+    return hyperboloid.hyperboloid_lift(torch.ones(d) + 0.02 * torch.randn(n, d), 0.1)
 
 
 def gradients(distance) -> list[torch.Tensor]:
@@ -54,7 +54,7 @@ PLACES = {
     "running margins": running_margins,
     "confusion counts": counts,
     "gradients": lambda: gradients(PoincareDistance()),
-    "distances": lambda: [poincare.hyperboloid_distance(points(9), points(8), 0.1)],
+    "distances": lambda: [hyperboloid.hyperboloid_distance(points(9), points(8), 0.1)],
 }
 
 

@@ -9,7 +9,7 @@ from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import FaissKNN
 
 from pml_ahsml import PoincareDistance, PoincareKNN
-from pml_ahsml.hyperbolic import nearest_candidates, poincare
+from pml_ahsml.hyperbolic import geodesic, maps, nearest_candidates
 from pml_ahsml.inference import poincare_knn
 from tests import reference
 
@@ -35,8 +35,8 @@ def embeddings(kind: str, n: int, d: int) -> torch.Tensor:
 
 
 def brute_force(c: float, query: torch.Tensor, refs: torch.Tensor, k: int) -> torch.Tensor:
-    u, v = (poincare.clip_norm(x.double(), 2.3) for x in (query, refs))
-    return poincare.distance_matrix(u, v, c).sort(dim=1, stable=True).indices[:, :k]
+    u, v = (maps.clip_norm(x.double(), 2.3) for x in (query, refs))
+    return geodesic.distance_matrix(u, v, c).sort(dim=1, stable=True).indices[:, :k]
 
 
 @pytest.mark.parametrize("c", [0.1, 1.0])
@@ -47,8 +47,8 @@ def test_rows_are_those_of_a_float64_brute_force(c, kind, with_faiss):
     distances, indices = PoincareKNN(PoincareDistance(c))(query, 10, refs)
     expected = brute_force(c, query, refs, 10)
     assert torch.equal(indices, expected)
-    exact = poincare.pairwise_distance(
-        *(poincare.clip_norm(x.double(), 2.3) for x in (query, refs[expected[:, 9]])), c
+    exact = geodesic.pairwise_distance(
+        *(maps.clip_norm(x.double(), 2.3) for x in (query, refs[expected[:, 9]])), c
     )
     torch.testing.assert_close(distances[:, 9].double(), exact, rtol=1e-6, atol=0)
 
@@ -69,7 +69,7 @@ def test_finds_the_nearest_in_order(monkeypatch, space, with_faiss):
     query, refs = torch.randn(11, 4), torch.randn(30, 4)
     expected = reference.distance_matrix(query, refs, 1.0)
     if space == "ball":
-        query, refs = (poincare.expmap0(x.double(), 1.0) for x in (query, refs))
+        query, refs = (maps.expmap0(x.double(), 1.0) for x in (query, refs))
     distance = PoincareDistance(1.0, 5.0, embedding_space=space)
     distances, indices = PoincareKNN(distance)(query, 4, refs)
     assert torch.equal(indices, expected.argsort(1)[:, :4])

@@ -46,22 +46,6 @@ def test_a_class_alone_has_nothing_to_be_confused_with():
     assert prior.exp().tolist() == [pytest.approx([0.8, 0.0])]
 
 
-def test_spacing_is_the_mean_distance_to_the_nearest():
-    d = divergence()
-    rows = [sorted(float(d[k, j]) for j in range(K) if j != k) for k in range(K)]
-    for neighbours in (2, 9):
-        nearest = [row[:neighbours] for row in rows]
-        expected = sum(map(sum, nearest)) / sum(map(len, nearest))
-        assert float(cp.class_spacing(all_neighbours(d), neighbours)) == pytest.approx(expected)
-
-
-def test_spacing_of_lists_is_that_of_their_first_entries():
-    distances = torch.tensor([[1.0, 3.0, 9.0], [2.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    weights = torch.tensor([[1.0, 1.0, 5.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    lists = cp.Neighbourhoods(distances, weights)
-    assert float(cp.class_spacing(lists, 2)) == pytest.approx((1 + 3 + 2) / 3)
-
-
 def test_shares_are_the_transition_without_its_diagonal():
     d = divergence()
     neighbours = all_neighbours(d)

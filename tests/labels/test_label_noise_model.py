@@ -9,7 +9,7 @@ import torch
 from pml_ahsml import ClassStatistics, LabelNoiseModel, inject_label_noise
 from pml_ahsml.classes.evidence import Evidence
 from pml_ahsml.classes.nearest_classes import Candidates
-from pml_ahsml.hyperbolic import poincare
+from pml_ahsml.hyperbolic import hyperboloid
 from pml_ahsml.labels.witnesses.neighbour_memory import NeighbourMemory
 from tests import reference
 from tests.neighbourhoods import all_neighbours
@@ -129,7 +129,7 @@ def asked(n: int):
         truth, distances = samples(count)
         # far from saying the same as the distances
         vectors = torch.randn(count, 3, generator=generator, dtype=torch.float64)
-        points = poincare.hyperboloid_lift(vectors, 0.1)
+        points = hyperboloid.hyperboloid_lift(vectors, 0.1)
         return truth, replace(evidence_of(distances, divergence, truth), points=points)
 
     labels, evidence = some(200)

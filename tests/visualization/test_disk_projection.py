@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from pml_ahsml import PoincareDistance
-from pml_ahsml.hyperbolic import poincare
+from pml_ahsml.hyperbolic import maps
 from pml_ahsml.visualization import DiskProjection
 
 
@@ -34,7 +34,7 @@ def test_points_on_the_ball_are_seen_as_their_tangent_vectors():
     e, _ = clusters(3)
     e = 0.7 * e  # inside the clip radius
     on_ball = PoincareDistance(embedding_space="ball")
-    points = poincare.expmap0(e.double(), 0.1)
+    points = maps.expmap0(e.double(), 0.1)
     np.testing.assert_allclose(
         DiskProjection(on_ball).fit_transform(points), DiskProjection().fit_transform(e), atol=1e-6
     )

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 
 from pml_ahsml import ClassStatistics, PoincareDistance
-from pml_ahsml.hyperbolic import poincare
+from pml_ahsml.hyperbolic import maps
 from pml_ahsml.visualization import plot_poincare_disk
 from pml_ahsml.visualization.colours import class_colours
 
@@ -26,7 +26,7 @@ def by_place(points: np.ndarray) -> np.ndarray:
 def test_two_dimensions_lie_where_the_exponential_map_puts_them():
     e = torch.randn(40, 2, dtype=torch.float64).clamp(-1.5, 1.5)
     ax = plot_poincare_disk(e, distance=PoincareDistance(0.5))
-    on_ball = poincare.expmap0(e, 0.5) * 0.5**0.5
+    on_ball = maps.expmap0(e, 0.5) * 0.5**0.5
     np.testing.assert_allclose(by_place(places(ax)), by_place(on_ball.numpy()), atol=1e-9)
 
 
@@ -61,7 +61,7 @@ def colours_by_place(ax: Axes, number: int = 0) -> dict[tuple[float, float], tup
 def test_samples_have_the_colour_of_their_class_or_group():
     e, labels = 0.5 * torch.randn(30, 2), torch.arange(30) % 6
     groups = torch.tensor([1, 1, 0, 0, 2, 2])
-    at = [tuple(np.round(p, 6)) for p in poincare.expmap0(e.double(), 0.1).numpy() * 0.1**0.5]
+    at = [tuple(np.round(p, 6)) for p in maps.expmap0(e.double(), 0.1).numpy() * 0.1**0.5]
     for given, kinds in ((None, labels), (groups, groups[labels])):
         ax = plot_poincare_disk(e, labels, groups=given)
         colours, palette = colours_by_place(ax), class_colours(int(kinds.max()) + 1)
@@ -79,7 +79,7 @@ def test_trust_colours_samples():
     assert ax.get_legend() is None
     assert len(ax.figure.axes) == 2  # the colour bar
     most_trusted = drawn.get_array().argmax()
-    expected = poincare.expmap0(e[-1:].double(), 0.1).numpy() * 0.1**0.5
+    expected = maps.expmap0(e[-1:].double(), 0.1).numpy() * 0.1**0.5
     np.testing.assert_allclose(places(ax)[most_trusted], expected[0], atol=1e-6)
 
 

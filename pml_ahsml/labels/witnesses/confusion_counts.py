@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...checks import check_count
-from ...hyperbolic.polar import exact_dtype
+from ...precision import exact_dtype
 from ...state.module_with_tables import ModuleWithTables
 from ...state.saved_state import Rule
 from .. import confusion_prior as cp

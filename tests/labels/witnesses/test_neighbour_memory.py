@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from pml_ahsml.hyperbolic import poincare
+from pml_ahsml.hyperbolic import hyperboloid
 from pml_ahsml.labels.witnesses.neighbour_memory import NeighbourMemory
 
 
 def on_hyperboloid(vectors: torch.Tensor) -> torch.Tensor:
-    return poincare.hyperboloid_lift(vectors.double(), 0.1)
+    return hyperboloid.hyperboloid_lift(vectors.double(), 0.1)
 
 
 def one_axis(values) -> torch.Tensor:

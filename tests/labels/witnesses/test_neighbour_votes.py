@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pml_ahsml.hyperbolic import poincare
+from pml_ahsml.hyperbolic import hyperboloid
 from pml_ahsml.labels.witnesses import neighbour_votes as nv
 
 
@@ -12,7 +12,7 @@ def test_nearest_rows_are_those_of_the_smallest_geodesic_distance(block, monkeyp
     monkeypatch.setattr(nv, "_BLOCK", block)
     generator = torch.Generator().manual_seed(0)
     tangent = torch.randn(30, 4, generator=generator, dtype=torch.float64)
-    points = poincare.hyperboloid_lift(tangent, 0.1)
+    points = hyperboloid.hyperboloid_lift(tangent, 0.1)
     rows = nv.nearest_rows(points[:10], points[10:], 5)
     for i in range(10):
         distances = []
