@@ -180,7 +180,7 @@ def grown_up(num_classes: int, embedding_size: int, device: torch.device) -> Ada
     model.adam_steps.fill_(1000)
     model.label_counts.fill_(10)
     model.log_parameters[0] = 0  # ε = ½
-    model.recent.fill_(0.5)
+    model.recent_noise_rates.fill_(0.5)
     return wrapper
 
 

@@ -23,7 +23,7 @@ from ..precision import exact_dtype
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule, check_on_hyperboloid
 from . import class_means as cm
-from .evidence import Evidence, mean_over_views
+from .class_distances import ClassDistances, mean_over_views
 from .nearest_classes import candidate_classes
 from .neighbourhoods import Neighbourhoods
 
@@ -102,7 +102,7 @@ class ClassStatistics(ModuleWithTables):
     means: Tensor
     visits: Tensor
     centre: Tensor
-    innovation: Tensor
+    gain_statistics: Tensor
     neighbour_distances: Tensor
     neighbour_weights: Tensor
 
@@ -143,7 +143,7 @@ class ClassStatistics(ModuleWithTables):
         self.register_table("centre", _zeros(embedding_size), Rule(-1.001, 1.001))
         # mean squared distance of a visit from the running mean of its class, and what of it
         # comes from the visit's being a sample; both smoothed alike from 0 on
-        self.register_table("innovation", _zeros(2), Rule(lowest=0))
+        self.register_table("gain_statistics", _zeros(2), Rule(lowest=0))
         # distances of each class to others: to all, or to those on its list
         lengths = Rule(lowest=0, may_be_inf=True)
         if self.is_exact:
@@ -162,8 +162,8 @@ class ClassStatistics(ModuleWithTables):
     @property
     def gain(self) -> float:
         """Share of a visit in the running mean of its class, in [1 − momentum, 1]."""
-        innovation, sampling = self.innovation.tolist()
-        drift = 1 - sampling / innovation if innovation > 0 else 0.0
+        gain_statistics, sampling = self.gain_statistics.tolist()
+        drift = 1 - sampling / gain_statistics if gain_statistics > 0 else 0.0
         return max(1 - self.momentum, drift)
 
     def tangent(self, embeddings: Tensor) -> Tensor:
@@ -239,7 +239,7 @@ class ClassStatistics(ModuleWithTables):
         """The same as :meth:`update`, for samples that have been checked and judged.
 
         Args:
-            points: (N, D + 1) points of the hyperboloid, as in ``Evidence``.
+            points: (N, D + 1) points of the hyperboloid, as in ``ClassDistances``.
             groups: the samples by class.
             weights: (N,) in [0, 1].
         """
@@ -255,8 +255,12 @@ class ClassStatistics(ModuleWithTables):
         # a running mean of one visit is no better than a visit; nor is a visit without trust
         known = (visits > 2) & (totals > _TRUSTED) & variances.isfinite()
         if known.any():
-            innovation = torch.stack([(means - old).square().sum(1), variances])[:, known].mean(1)
-            self.innovation.lerp_(innovation.to(self.innovation), 1 - _GAIN_SMOOTHING)
+            gain_statistics = torch.stack([(means - old).square().sum(1), variances])[
+                :, known
+            ].mean(1)
+            self.gain_statistics.lerp_(
+                gain_statistics.to(self.gain_statistics), 1 - _GAIN_SMOOTHING
+            )
         step = visits.to(points).reciprocal_().clamp_min_(self.gain)
         # a first visit has nothing to hold on to, however little its samples are trusted
         step = step.mul_(totals.clamp_max(1)).masked_fill_(visits == 1, 1)
@@ -292,7 +296,7 @@ class ClassStatistics(ModuleWithTables):
     @torch.no_grad()
     def evidence(
         self, embeddings: Tensor, labels: Tensor, view_ids: Tensor | None = None
-    ) -> Evidence:
+    ) -> ClassDistances:
         """What the label model judges a batch by.
 
         Args:
@@ -317,14 +321,14 @@ class ClassStatistics(ModuleWithTables):
             evidence = self._exact_evidence(points, labels)
         return evidence if view_ids is None else evidence.averaged(view_ids)
 
-    def _exact_evidence(self, points: Tensor, labels: Tensor) -> Evidence:
+    def _exact_evidence(self, points: Tensor, labels: Tensor) -> ClassDistances:
         distances = self._to_centroids(points)
         label_distances = self.neighbour_distances.index_select(0, labels)
         label_distances.scatter_(1, labels[:, None], 0)
         neighbourhoods = Neighbourhoods(self.neighbour_distances)
-        return Evidence(points, distances, label_distances, neighbourhoods, self.seen)
+        return ClassDistances(points, distances, label_distances, neighbourhoods, self.seen)
 
-    def _evidence_of_lists(self, points: Tensor, labels: Tensor) -> Evidence:
+    def _evidence_of_lists(self, points: Tensor, labels: Tensor) -> ClassDistances:
         classes, rows = labels.unique(return_inverse=True)
         centroids = hyperboloid.hyperboloid_normalise(self.means[classes])
         # one product for the samples and the centroids of their labels
@@ -332,11 +336,11 @@ class ClassStatistics(ModuleWithTables):
         distances, divergence = lengths.split([len(points), len(centroids)])
         label_distances = divergence.scatter_(1, classes[:, None], 0).index_select(0, rows)
         neighbourhoods = Neighbourhoods(self.neighbour_distances, self.neighbour_weights)
-        return Evidence(points, distances, label_distances, neighbourhoods, self.seen)
+        return ClassDistances(points, distances, label_distances, neighbourhoods, self.seen)
 
     def _evidence_of_candidates(
         self, points: Tensor, labels: Tensor, view_ids: Tensor | None
-    ) -> Evidence:
+    ) -> ClassDistances:
         # the views of a sample share their candidates
         seeking = points if view_ids is None else mean_over_views(points, view_ids)
         candidates = candidate_classes(
@@ -348,7 +352,9 @@ class ClassStatistics(ModuleWithTables):
         distances, label_distances = lengths.unbind(1)
         label_distances[:, 0] = 0
         neighbourhoods = Neighbourhoods(self.neighbour_distances, self.neighbour_weights)
-        return Evidence(points, distances, label_distances, neighbourhoods, self.seen, candidates)
+        return ClassDistances(
+            points, distances, label_distances, neighbourhoods, self.seen, candidates
+        )
 
     @torch.no_grad()
     def distances(self, embeddings: Tensor) -> Tensor:

@@ -1,36 +1,34 @@
 """How wrong are the labels? The learnt part of the label model."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
 from ..checks import check_count, check_integers, check_positive, to_tensor
-from ..classes.evidence import Evidence, mean_over_views
+from ..classes.class_distances import ClassDistances
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
 from . import confusion_prior as cp
-from . import noise_floor as rl
 from . import posterior as lp
-from .belief import Belief
-from .witnesses import neighbour_votes as nv
-from .witnesses.confusion_counts import ConfusionCounts
-from .witnesses.neighbour_memory import NeighbourMemory
+from .label_posterior import LabelPosterior
+from .noise_floor import SMOOTHING, NoiseFloor
+from .witnesses import (
+    ConfusionCounts,
+    Lesson,
+    NeighbourMemory,
+    Parameter,
+    Witness,
+    default_witnesses,
+)
 
-# Start and range of ε, τ, σ and β (a share; geodesic lengths; per vote). The ranges are wide enough
-# for every data set tried and keep the softmaxes away from overflow while the network is young.
-_START = (0.2, 0.1, 1.0, 0.2)
-_LOWEST = (0.007, 0.01, 0.05, 0.003)
-_HIGHEST = (0.9, 2.0, 50.0, 3.0)
-
-# The raw ε moves by .03 from batch to batch; over some fifty batches that averages out.
-_SMOOTHING = 0.98
-
-# Weight of the smoothed shares of far labels from which they are believed: after 35 batches.
-_ENOUGH = 0.5
+# Start and range of ε, a share, and of σ, a geodesic length. The ranges are wide enough for every
+# data set tried and keep the softmaxes away from overflow while the network is young.
+_NOISE_RATE = Parameter("noise_rate", 0.2, 0.007, 0.9)
+_SPREAD = Parameter("spread", 1.0, 0.05, 50.0)
 
 # A noise rate that has moved by less than this over so many batches has settled. It jitters by .03;
 # on its way from the start to where it belongs it moves by .1 in some twenty batches.
@@ -109,9 +107,10 @@ class LabelNoiseModel(ModuleWithTables):
     adam_square: Tensor
     adam_steps: Tensor
     label_counts: Tensor
-    smoothed: Tensor
-    far_labels: Tensor
-    recent: Tensor
+    noise_rate_sums: Tensor
+    recent_noise_rates: Tensor
+    neighbours: NeighbourMemory | None
+    confusion_counts: ConfusionCounts | None
 
     def __init__(
         self,
@@ -122,6 +121,7 @@ class LabelNoiseModel(ModuleWithTables):
         lr: float = 0.05,
         neighbours: NeighbourMemory | None = None,
         max_counted_classes: int = 1000,
+        witnesses: Mapping[str, Witness | None] | None = None,
     ) -> None:
         num_classes = check_count("num_classes", num_classes, minimum=2)
         warmup = check_count("warmup", warmup, minimum=0)
@@ -136,16 +136,19 @@ class LabelNoiseModel(ModuleWithTables):
         self.warmup = warmup
         self.lr = lr
         self.counts_labels = class_counts is None
-        # without neighbours there is no β
-        num_parameters = 3 if neighbours is None else 4
-        values = (v[:num_parameters] for v in (_START, _LOWEST, _HIGHEST))
-        start, *ends = (_to_unconstrained(v) for v in values)
-        # numbers and no tensors, which would have to be on the device that the tables are on
-        self._range = tuple(ends)
+        if witnesses is None:
+            witnesses = default_witnesses(num_classes, neighbours, max_counted_classes)
+        # parts of the module by their names, so that they are saved and moved with it
+        for name, witness in {"neighbours": None, "confusion_counts": None, **witnesses}.items():
+            self.add_module(name, witness)
+        self._witnesses = tuple(name for name, witness in witnesses.items() if witness is not None)
+        learnt = (witness.parameter for _, witness in self._named_witnesses())
+        self._parameters_learnt = (_NOISE_RATE, _SPREAD, *filter(None, learnt))
         counts = torch.zeros(num_classes, dtype=torch.float32)
         if class_counts is not None:
             # to where the other tables are
             counts = _check_class_counts(class_counts, num_classes).to(counts)
+        start = [_unconstrained(of.name, of.start) for of in self._parameters_learnt]
         parameters = torch.tensor(start, dtype=torch.float32)
         self.register_table("log_parameters", parameters, Rule())
         self.register_table("adam_mean", torch.zeros_like(parameters), Rule())
@@ -153,15 +156,11 @@ class LabelNoiseModel(ModuleWithTables):
         self.register_table("adam_steps", counts.new_zeros(()), Rule(lowest=0, is_whole=True))
         self.register_table("label_counts", counts, Rule(lowest=0))
         # sum of the smoothing weights, of the weighted ε, and of the weighted shares not trusted
-        self.register_table("smoothed", counts.new_zeros(3), Rule(lowest=0, highest=1))
-        # sum of the smoothing weights, and of the weighted S, P and B
-        self.register_table("far_labels", counts.new_zeros(4), Rule(lowest=0))
+        self.register_table("noise_rate_sums", counts.new_zeros(3), Rule(lowest=0, highest=1))
         # ε after each of the last batches, newest first; inf for batches that have not been
         rates = Rule(lowest=0, may_be_inf=True)
-        self.register_table("recent", counts.new_full((_WINDOW,), torch.inf), rates)
-        self.neighbours = neighbours
-        is_counted = num_classes <= max_counted_classes
-        self.confusion_counts = ConfusionCounts(num_classes) if is_counted else None
+        self.register_table("recent_noise_rates", counts.new_full((_WINDOW,), torch.inf), rates)
+        self.noise_floor = NoiseFloor()
 
     @property
     def batches(self) -> int:
@@ -176,7 +175,7 @@ class LabelNoiseModel(ModuleWithTables):
     @property
     def has_settled(self) -> bool:
         """Whether ε has moved by less than 0.1 over the last 50 batches."""
-        lowest, highest = map(float, self.recent.aminmax())
+        lowest, highest = map(float, self.recent_noise_rates.aminmax())
         return highest - lowest < _SETTLED
 
     @property
@@ -194,32 +193,45 @@ class LabelNoiseModel(ModuleWithTables):
 
     @property
     def noise_rate(self) -> float:
-        """Share of wrong labels in the batches seen, smoothed; nan before the warm-up ends.
+        """Share of wrong labels in the batches seen, noise_rate_sums; nan before the warm-up ends.
 
         The larger of ε and of the share of labels that are not trusted. ε is learnt without what
         has been counted and is too small where neighbours are confused; of samples that belong to
         no class the labels are trusted although ε knows of them.
         """
-        weight, *sums = self.smoothed.tolist()
+        weight, *sums = self.noise_rate_sums.tolist()
         return max(sums) / weight if weight > 0 else math.nan
+
+    def parameter(self, name: str) -> float:
+        """The present value of a parameter.
+
+        Args:
+            name: "noise_rate" (ε, not smoothed), "spread" (σ), or that of a witness.
+        """
+        names = [of.name for of in self._parameters_learnt]
+        if name not in names:
+            raise ValueError(f"name must be one of {', '.join(names)}, got {name!r}")
+        return self._values()[name]
 
     @property
     def temperature(self) -> float:
         """τ, how far from its centroid a sample of a class may lie, a geodesic length."""
-        return self._numbers()[1]
+        return self.parameter("temperature")
 
     @property
     def spread(self) -> float:
         """σ, a geodesic length, small if neighbours are confused, large if anything is."""
-        return self._numbers()[2]
+        return self.parameter("spread")
 
     @property
     def vote_weight(self) -> float:
         """β, what a neighbour's vote adds to log p; 0 where no neighbours are asked."""
-        return math.exp(self.log_parameters[3]) if self.neighbours is not None else 0.0
+        return self.parameter("vote_weight") if self.neighbours is not None else 0.0
 
     @torch.no_grad()
-    def believe(self, evidence: Evidence, labels: Tensor, beside: Belief | None = None) -> Belief:
+    def believe(
+        self, evidence: ClassDistances, labels: Tensor, beside: LabelPosterior | None = None
+    ) -> LabelPosterior:
         """What the model makes of a batch, as it stands.
 
         Args:
@@ -232,35 +244,30 @@ class LabelNoiseModel(ModuleWithTables):
             The posterior, and what :meth:`learn` needs beside it.
         """
         labels = check_integers("labels", labels)
-        noise_rate, temperature, spread = self._numbers()
+        values = self._values()
+        noise_rate, spread = values["noise_rate"], values["spread"]
         columns = evidence.own_columns(labels)
-        neighbours, votes = self._ask_neighbours(evidence, labels)
-        log_likelihood = self._log_likelihood(evidence, temperature, votes)
+        answers = {name: witness.ask(evidence, labels) for name, witness in self._named_witnesses()}
+        log_likelihood = self._log_likelihood(evidence, answers, values)
         normaliser = None if beside is None else beside.normaliser_of_all_classes
         if normaliser is None:
             normaliser = cp.log_normaliser(evidence.column_neighbourhoods(), spread)
-        log_z = normaliser.log_z
-        prior = cp.log_prior(evidence.label_distances, columns, log_z, noise_rate, spread)
-        without_counts = posterior = lp.label_posterior(log_likelihood, prior)
-        if self.confusion_counts is not None:
-            counted = self.confusion_counts.log_prior(prior, columns, noise_rate, without_counts)
-            if counted is not None:
-                posterior = lp.label_posterior(log_likelihood, counted)
+        prior = cp.log_prior(
+            evidence.label_distances, columns, normaliser.log_z, noise_rate, spread
+        )
+        by_distance = posterior = lp.label_posterior(log_likelihood, prior)
+        for _, witness in self._named_witnesses():
+            revised = witness.revise(prior, columns, noise_rate, by_distance)
+            if revised is not None:
+                prior = revised
+                posterior = lp.label_posterior(log_likelihood, prior)
         trust = posterior.gather(1, columns[:, None]).squeeze(1)
         likelihood = log_likelihood.exp_()
-        return Belief(
-            evidence,
-            labels,
-            likelihood,
-            without_counts,
-            posterior,
-            trust,
-            normaliser,
-            neighbours,
-            votes,
+        return LabelPosterior(
+            evidence, labels, likelihood, by_distance, posterior, trust, normaliser, answers
         )
 
-    def posterior(self, evidence: Evidence, labels: Tensor) -> Tensor:
+    def posterior(self, evidence: ClassDistances, labels: Tensor) -> Tensor:
         """Posterior over the true class of each sample, given its place and its label.
 
         Args:
@@ -275,7 +282,7 @@ class LabelNoiseModel(ModuleWithTables):
         posterior = evidence.for_all_classes(belief.posterior)
         return lp.taken_at_their_word(posterior, labels, ~evidence.seen[labels])
 
-    def update(self, evidence: Evidence, labels: Tensor) -> None:
+    def update(self, evidence: ClassDistances, labels: Tensor) -> None:
         """Learn from one batch: one step on ε, τ and σ, and on β if neighbours vote.
 
         Args:
@@ -285,7 +292,7 @@ class LabelNoiseModel(ModuleWithTables):
         self.learn(self.believe(evidence, labels))
 
     @torch.no_grad()
-    def learn(self, belief: Belief) -> None:
+    def learn(self, belief: LabelPosterior) -> None:
         """Learn from one batch, of which the model has made something already.
 
         Args:
@@ -299,77 +306,69 @@ class LabelNoiseModel(ModuleWithTables):
             belief = belief.select(known)
         if len(belief.labels) and belief.evidence.seen.sum() > 1:
             self._step(belief)
-            self._hold(belief)
-            self._count(belief)
-        if self.neighbours is not None:
-            points, labels = everything.evidence.points, everything.labels
-            self.neighbours.learn(points, labels, everything.neighbours)
+            self._apply_noise_floor(belief)
+            lesson = Lesson(
+                belief.evidence,
+                belief.labels,
+                belief.posterior_by_distance,
+                self.spread,
+                self.is_warm and self.has_settled,
+            )
+            for _, witness in self._named_witnesses():
+                witness.learn(lesson)
+        points, labels = everything.evidence.points, everything.labels
+        for name, witness in self._named_witnesses():
+            witness.remember(points, labels, everything.answers[name])
         self.adam_steps += 1
         rate = self.log_parameters[0].sigmoid()
-        self.recent = torch.cat([rate[None], self.recent[:-1]])
+        self.recent_noise_rates = torch.cat([rate[None], self.recent_noise_rates[:-1]])
         if self.is_warm and len(belief.labels):
             distrusted = (~lp.trusted_labels(belief.trust)).to(rate).mean()
             latest = torch.stack([torch.ones_like(rate), rate, distrusted])
-            self.smoothed.lerp_(latest, 1 - _SMOOTHING)
+            self.noise_rate_sums.lerp_(latest, 1 - SMOOTHING)
         self.count_change()
 
     def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
         key = prefix + "log_parameters"
         if state[key].is_meta:
             return
-        for value, lowest, highest in zip(state[key].tolist(), *self._range, strict=True):
+        for value, of in zip(state[key].tolist(), self._parameters_learnt, strict=True):
+            lowest, highest = (_unconstrained(of.name, end) for end in (of.lowest, of.highest))
             # the rest is rounding
             if not lowest - 1e-5 <= value <= highest + 1e-5:
                 raise ValueError(f"{key} must lie in [{lowest:.4g}, {highest:.4g}], got {value:g}")
 
-    def _numbers(self) -> tuple[float, float, float]:
-        """ε, τ and σ."""
-        logit, log_temperature, log_spread = self.log_parameters[:3].tolist()
-        return 1 / (1 + math.exp(-logit)), math.exp(log_temperature), math.exp(log_spread)
+    def _named_witnesses(self) -> Iterator[tuple[str, Witness]]:
+        for name in self._witnesses:
+            yield name, cast(Witness, getattr(self, name))
 
-    def _ask_neighbours(
-        self, evidence: Evidence, labels: Tensor
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """(N, k) labels of the nearest remembered samples and (N, K) their votes, if any."""
-        memory = self.neighbours
-        if memory is None or evidence.candidates is not None:
-            return None, None
-        neighbours = memory.neighbours(evidence.points)
-        if neighbours is None:
-            return None, None
-        votes = memory.votes(neighbours, labels)
-        if evidence.view_ids is not None:
-            votes = mean_over_views(votes, evidence.view_ids)
-        return neighbours, votes
+    def _values(self) -> dict[str, float]:
+        """The parameters by name."""
+        learnt = zip(self._parameters_learnt, self.log_parameters.tolist(), strict=True)
+        return {of.name: _constrained(of.name, value) for of, value in learnt}
 
     def _log_likelihood(
-        self, evidence: Evidence, temperature: float, votes: Tensor | None
+        self,
+        evidence: ClassDistances,
+        answers: Mapping[str, tuple[Tensor, ...] | None],
+        values: Mapping[str, float],
     ) -> Tensor:
-        log_sizes = evidence.by_column(self.label_counts).log1p()
+        log_odds = evidence.by_column(self.label_counts).log1p()
         if evidence.candidates is not None:
-            log_sizes = log_sizes + evidence.candidates.weights.log()
-        if votes is not None:
-            log_sizes = log_sizes + self.vote_weight * votes
-        return lp.class_log_likelihood(evidence.distances, temperature, log_sizes)
+            log_odds = log_odds + evidence.candidates.weights.log()
+        for name, witness in self._named_witnesses():
+            answer = answers[name]
+            if answer is not None:
+                value = values[witness.parameter.name] if witness.parameter else math.nan
+                log_odds = witness.add_to(log_odds, evidence, answer, value)
+        return log_odds.log_softmax(dim=1)
 
-    def _step(self, belief: Belief) -> None:
-        evidence = belief.evidence
-        columns = evidence.own_columns(belief.labels)
-        gradient = -lp.marginal_gradient(
-            belief.without_counts,
-            belief.likelihood,
-            belief.without_counts.gather(1, columns[:, None]).squeeze(1),
-            evidence.distances.nan_to_num(posinf=0),  # of classes that are unseen
-            evidence.label_distances.nan_to_num(posinf=0),
-            belief.normaliser.mean_distance,
-            columns,
-            self.log_parameters[:3],
-        )
-        if self.neighbours is not None:
-            gradient = torch.cat([gradient, -self._vote_gradient(belief)])
+    def _step(self, belief: LabelPosterior) -> None:
+        slopes = self._slopes(belief)
+        gradient = [-slopes[of.name] for of in self._parameters_learnt]
         adam(
             [self.log_parameters],
-            [gradient],
+            [self.log_parameters.new_tensor(gradient)],
             [self.adam_mean],
             [self.adam_square],
             [],
@@ -383,52 +382,54 @@ class LabelNoiseModel(ModuleWithTables):
             eps=1e-8,
             maximize=False,
         )
-        self.log_parameters.clamp_(*map(self.log_parameters.new_tensor, self._range))
-
-    def _vote_gradient(self, belief: Belief) -> Tensor:
-        slope = 0.0
-        if belief.votes is not None:
-            slope = nv.weight_gradient(
-                belief.without_counts, belief.likelihood, belief.votes, self.vote_weight
-            )
-        return self.log_parameters.new_tensor([slope])
-
-    def _hold(self, belief: Belief) -> None:
-        """Keep ε from falling below the share of random labels, once it has settled."""
-        has_begun = float(self.far_labels[0]) > 0
-        if not has_begun and not (self.is_warm and self.has_settled):
-            return
-        evidence = belief.evidence
-        shares = rl.far_label_shares(
-            evidence.distances,
-            evidence.column_weights(),
-            evidence.own_columns(belief.labels),
-            belief.likelihood,
+        ends = (
+            [_unconstrained(p.name, getattr(p, end)) for p in self._parameters_learnt]
+            for end in ("lowest", "highest")
         )
-        one = shares.new_ones(1)
-        self.far_labels.lerp_(torch.cat([one, shares]).to(self.far_labels), 1 - _SMOOTHING)
-        weight, *sums = self.far_labels.tolist()
-        if weight > _ENOUGH:
-            lowest = rl.share_at_random(*(x / weight for x in sums))
+        self.log_parameters.clamp_(*map(self.log_parameters.new_tensor, ends))
+
+    def _slopes(self, belief: LabelPosterior) -> dict[str, float]:
+        """Slope of the log marginal likelihood by each parameter, without what does not teach."""
+        evidence, posterior = belief.evidence, belief.posterior_by_distance
+        columns = evidence.own_columns(belief.labels)
+        values = self._values()
+        by_noise_rate, by_spread = lp.prior_slopes(
+            posterior,
+            posterior.gather(1, columns[:, None]).squeeze(1),
+            evidence.label_distances.nan_to_num(posinf=0),  # of classes that are unseen
+            belief.normaliser.mean_distance,
+            columns,
+            values["noise_rate"],
+            values["spread"],
+        )
+        slopes = {"noise_rate": by_noise_rate, "spread": by_spread}
+        surprise = posterior - belief.likelihood
+        for name, witness in self._named_witnesses():
+            if witness.parameter is not None:
+                own = witness.parameter.name
+                slopes[own] = witness.slope(surprise, evidence, belief.answers[name], values[own])
+        return slopes
+
+    def _apply_noise_floor(self, belief: LabelPosterior) -> None:
+        """Keep ε from falling below the share of random labels, once it has settled."""
+        floor = self.noise_floor
+        if not floor.has_begun and not (self.is_warm and self.has_settled):
+            return
+        floor.learn(belief)
+        lowest = floor.value
+        if lowest is not None:
             # the range of ε holds as ever
-            bound = _logit(min(max(lowest, _LOWEST[0]), _HIGHEST[0]))
-            self.log_parameters[0].clamp_min_(bound)
-
-    def _count(self, belief: Belief) -> None:
-        divergence, weights = belief.evidence.neighbourhoods
-        counts = self.confusion_counts
-        if counts is not None and weights is None and self.is_warm and self.has_settled:
-            counts.learn(belief.without_counts, belief.labels, divergence, self.spread)
+            bound = min(max(lowest, _NOISE_RATE.lowest), _NOISE_RATE.highest)
+            self.log_parameters[0].clamp_min_(_unconstrained("noise_rate", bound))
 
 
-def _to_unconstrained(values: tuple[float, ...]) -> list[float]:
-    """(logit ε, log τ, log σ) and, where there is one, log β."""
-    noise_rate, *others = values
-    return [_logit(noise_rate), *map(math.log, others)]
+def _unconstrained(name: str, value: float) -> float:
+    """The logit of the noise rate, which is a share; the logarithm of any other parameter."""
+    return math.log(value / (1 - value)) if name == "noise_rate" else math.log(value)
 
 
-def _logit(share: float) -> float:
-    return math.log(share / (1 - share))
+def _constrained(name: str, value: float) -> float:
+    return 1 / (1 + math.exp(-value)) if name == "noise_rate" else math.exp(value)
 
 
 def _check_class_counts(class_counts: Tensor, num_classes: int) -> Tensor:

@@ -9,7 +9,7 @@ from ..classes.class_means import Groups
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
 from . import label_agreement as lr
-from .belief import Belief
+from .label_posterior import LabelPosterior
 
 # Batches that are looked at: each says it with an error of some .1.
 _BATCHES = 50
@@ -57,7 +57,7 @@ class LabelRecurrence(ModuleWithTables):
         return batches > 0 and within < _ALIKE * batches and nearer > _UNRELATED * batches
 
     @torch.no_grad()
-    def learn(self, belief: Belief) -> None:
+    def learn(self, belief: LabelPosterior) -> None:
         """Look at one batch, and warn after the last.
 
         Args:

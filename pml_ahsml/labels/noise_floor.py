@@ -10,6 +10,16 @@ elsewhere.
 import torch
 from torch import Tensor
 
+from ..state.module_with_tables import ModuleWithTables
+from ..state.saved_state import Rule
+from .label_posterior import LabelPosterior
+
+# Over some fifty batches chance averages out.
+SMOOTHING = 0.98
+
+# Weight of the smoothed shares from which they are believed: after 35 batches.
+_ENOUGH = 0.5
+
 # Where the model itself expects more labels than this, per random one, to be far from their sample,
 # it does not tell classes apart yet, and that a label is far means nothing.
 _BLURRED = 0.5
@@ -89,3 +99,48 @@ def share_at_random(found: float, of_right: float, blur: float) -> float:
     if blur >= _BLURRED:
         return 0.0
     return max(0.0, (found - of_right) / (1 - of_right))
+
+
+class NoiseFloor(ModuleWithTables):
+    """The least noise rate that the labels of far classes allow, over some fifty batches.
+
+    Example:
+        >>> NoiseFloor().value is None  # nothing has been seen
+        True
+    """
+
+    far_labels: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # sum of the smoothing weights, and of the weighted S, P and B
+        self.register_table("far_labels", torch.zeros(4, dtype=torch.float32), Rule(lowest=0))
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a batch has been looked at."""
+        return float(self.far_labels[0]) > 0
+
+    @property
+    def value(self) -> float | None:
+        """π, or None until enough batches have been seen."""
+        weight, *sums = self.far_labels.tolist()
+        return share_at_random(*(x / weight for x in sums)) if weight > _ENOUGH else None
+
+    @torch.no_grad()
+    def learn(self, belief: LabelPosterior) -> None:
+        """Look at one batch.
+
+        Args:
+            belief: about samples whose label has been seen before.
+        """
+        evidence = belief.evidence
+        shares = far_label_shares(
+            evidence.distances,
+            evidence.column_weights(),
+            evidence.own_columns(belief.labels),
+            belief.likelihood,
+        )
+        one = shares.new_ones(1)
+        self.far_labels.lerp_(torch.cat([one, shares]).to(self.far_labels), 1 - SMOOTHING)
+        self.count_change()

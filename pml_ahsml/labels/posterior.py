@@ -5,37 +5,8 @@ became of k on the way to the data set: usually y = k, with probability ε anoth
 closer two classes are the likelier they are to be confused.
 """
 
-import math
-
 import torch
 from torch import Tensor
-
-
-def class_log_likelihood(
-    distances: Tensor,
-    temperature: float,
-    log_sizes: Tensor,
-) -> Tensor:
-    """Log-likelihood of each class: log p_i(k) = log softmax_k( log n_k − d(h_i, μ_k)/τ ).
-
-    Args:
-        distances: (N, K) geodesic distances of the samples to the class centroids; inf for classes
-            that have no centroid yet: they get probability 0.
-        temperature: τ > 0, in units of the distance.
-        log_sizes: (K,) or (N, K) log n_k, how large the classes are beside each other.
-
-    Returns:
-        (N, K) log-probabilities; rows sum to 1 after exp, given that any class is seen.
-
-    Source:
-        This project.
-
-    Example:
-        >>> d = torch.tensor([[1.0, 2.0, torch.inf]])
-        >>> class_log_likelihood(d, 1.0, torch.zeros(3)).exp()
-        tensor([[0.7311, 0.2689, 0.0000]])
-    """
-    return torch.sub(log_sizes, distances, alpha=1 / temperature).log_softmax(dim=1)
 
 
 def label_posterior(log_likelihood: Tensor, log_prior: Tensor) -> Tensor:
@@ -120,63 +91,52 @@ def taken_at_their_word(posterior: Tensor, labels: Tensor, rows: Tensor) -> Tens
     return posterior
 
 
-def marginal_gradient(
+def prior_slopes(
     posterior: Tensor,
-    likelihood: Tensor,
     trust: Tensor,
-    distances: Tensor,
     label_distances: Tensor,
     mean_distance: Tensor,
     labels: Tensor,
-    log_parameters: Tensor,
-) -> Tensor:
-    """Slope of the log marginal likelihood of the labels, mean_i log Σ_k p_i(k)·T_{k,y_i}.
+    noise_rate: float,
+    spread: float,
+) -> tuple[float, float]:
+    """Slopes of the log marginal likelihood of the labels, mean_i log Σ_k p_i(k)·T_{k,y_i}.
 
-    Each slope is what the posterior says less what the model said before it saw the label:
+    Each is what the posterior says less what the model said before it saw the label:
 
     - by logit ε: mean_i(1 − q_i) − ε, the share of labels believed wrong less the noise rate;
-    - by log τ: mean_i Σ_k (t_i(k) − p_i(k))·d_ik / τ, distances to the true class;
     - by log σ: mean_i Σ_{k≠y_i} t_i(k)·(d(μ_k, μ_y) − E_k) / σ, distances of confused classes.
 
     Args:
         posterior: (N, K) t_i(k).
-        likelihood: (N, K) p_i(k).
         trust: (N,) q_i = t_i(y_i).
-        distances: (N, K) geodesic distances d_ik to the centroids; finite.
         label_distances: (N, K) geodesic distances d(μ_k, μ_{y_i}); finite.
         mean_distance: (K,) or (N, K) E_k, the mean distance of class k to those it is confused
             with.
         labels: (N,) columns of the labels as given.
-        log_parameters: (3,) logit ε, log τ, log σ.
+        noise_rate: ε in (0, 1).
+        spread: σ > 0.
 
     Returns:
-        (3,) slopes; upwards is likelier.
+        Two slopes; upwards is likelier.
 
     Source:
         This project.
 
     Example:
-        >>> t, p = torch.tensor([[0.9, 0.1]]), torch.tensor([[0.8, 0.2]])
-        >>> d, between = torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 2.0]])
-        >>> y, start = torch.tensor([0]), torch.zeros(3)
-        >>> marginal_gradient(t, p, t[:, 0], d, between, torch.ones(2), y, start)
-        tensor([-0.4000, -0.1000,  0.1000])
+        >>> t, between = torch.tensor([[0.9, 0.1]]), torch.tensor([[0.0, 2.0]])
+        >>> slopes = prior_slopes(t, t[:, 0], between, torch.ones(2), torch.tensor([0]), 0.5, 1.0)
+        >>> [round(slope, 6) for slope in slopes]
+        [-0.4, 0.1]
     """
     # summed in float64, so that the order of the rows (the rank that gathered) does not matter
     wide = torch.float64
-    nearer = (posterior - likelihood).mul_(distances).sum(dtype=wide)
     # 0 at k = y instead of a difference: what is left may be tiny, and Adam goes by its sign
     confused = posterior.scatter(1, labels[:, None], 0.0)
     wider = (label_distances - mean_distance).mul_(confused).sum(dtype=wide)
     # numbers from here on: tensors of one element cost as much as large ones
-    means = (torch.stack([trust.sum(dtype=wide), nearer, wider]) / len(labels)).tolist()
-    logit, log_temperature, log_spread = log_parameters.tolist()
-    slopes = [
-        1 - means[0] - 1 / (1 + math.exp(-logit)),
-        means[1] / math.exp(log_temperature),
-        means[2] / math.exp(log_spread),
-    ]
-    return log_parameters.new_tensor(slopes)
+    trusted, further = (torch.stack([trust.sum(dtype=wide), wider]) / len(labels)).tolist()
+    return 1 - trusted - noise_rate, further / spread
 
 
 def geodesic_gap(distances: Tensor, spacing: Tensor, labels: Tensor, guesses: Tensor) -> Tensor:

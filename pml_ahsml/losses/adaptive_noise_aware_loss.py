@@ -16,8 +16,8 @@ from ..classes import class_means as cm
 from ..classes.class_statistics import ClassStatistics
 from ..distances import PoincareDistance
 from ..labels import posterior as lp
-from ..labels.belief import Belief
 from ..labels.label_noise_model import LabelNoiseModel
+from ..labels.label_posterior import LabelPosterior
 from ..labels.label_recurrence import LabelRecurrence
 from ..labels.witnesses.neighbour_memory import SHORTEST_MEMORY, NeighbourMemory
 from ..state.gather import AllRanks, by_rank
@@ -369,8 +369,8 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         embeddings: Tensor,
         labels: Tensor,
         view_ids: Tensor | None = None,
-        beside: Belief | None = None,
-    ) -> Belief:
+        beside: LabelPosterior | None = None,
+    ) -> LabelPosterior:
         statistics = self.class_statistics.on(embeddings.device)
         evidence = statistics.evidence(embeddings, labels, view_ids)
         return self.noise_model.on(embeddings.device).believe(evidence, labels, beside)
@@ -381,11 +381,11 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
             return torch.ones_like(labels, dtype=torch.bool)
         return self.class_statistics.visits[labels] < self.class_warmup
 
-    def _trust(self, belief: Belief) -> Tensor:
+    def _trust(self, belief: LabelPosterior) -> Tensor:
         return belief.trust.masked_fill(self._in_warmup(belief.labels), 1)
 
     @torch.no_grad()
-    def _judge(self, belief: Belief) -> Judgement:
+    def _judge(self, belief: LabelPosterior) -> Judgement:
         labels, trust = belief.labels, self._trust(belief)
         trusted = lp.trusted_labels(trust)
         if self.relabel is None or not self._may_relabel:
@@ -399,7 +399,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         model = self.noise_model
         return self.relabel is not None and model.is_warm and model.has_settled
 
-    def _wrapped(self, batch: Batch, belief: Belief, judgement: Judgement) -> Any:
+    def _wrapped(self, batch: Batch, belief: LabelPosterior, judgement: Judgement) -> Any:
         """The wrapped loss on the rows that take part."""
         is_memory = isinstance(self.loss, pml_losses.CrossBatchMemory)
         forms_pairs = batch.indices_tuple is None and not is_memory
@@ -476,7 +476,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
 
     @torch.no_grad()
     def _stand_ins(
-        self, batch: Batch, keep: Tensor, belief: Belief
+        self, batch: Batch, keep: Tensor, belief: LabelPosterior
     ) -> tuple[Tensor, Tensor] | None:
         """Remembered rows that stand in for those left out, and their classes."""
         given = belief.labels
@@ -493,7 +493,9 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         return (embeddings.to(batch.embeddings), labels) if len(labels) else None
 
     @torch.no_grad()
-    def _learn(self, batch: Batch, belief: Belief, judgement: Judgement, ranks: AllRanks) -> None:
+    def _learn(
+        self, batch: Batch, belief: LabelPosterior, judgement: Judgement, ranks: AllRanks
+    ) -> None:
         embeddings, labels, view_ids = batch.embeddings.detach(), batch.labels, batch.view_ids
         if batch.enqueue_mask is not None:
             queries = ~batch.enqueue_mask

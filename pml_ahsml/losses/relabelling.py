@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..checks import check_count, check_in_interval
 from ..classes.neighbourhoods import class_spacing
-from ..labels.belief import Belief
+from ..labels.label_posterior import LabelPosterior
 from ..labels.posterior import geodesic_gap
 
 # Trust is 1 for classes that are not judged yet, and must exceed the threshold then.
@@ -84,7 +84,9 @@ class Relabelling:
             # plain numbers of Python, whatever they came as
             object.__setattr__(self, name, value)
 
-    def decide(self, belief: Belief, trust: Tensor, noise_rate: float) -> tuple[Tensor, Tensor]:
+    def decide(
+        self, belief: LabelPosterior, trust: Tensor, noise_rate: float
+    ) -> tuple[Tensor, Tensor]:
         """Which samples the wrapped loss sees, and with which labels.
 
         Args:

@@ -113,7 +113,7 @@ class AtWork:
             "relabelled": self.relabelled,
             "stand_ins": self.stand_ins,
             "strength": float(model.confusion_counts.strength),
-            "floor": float(model.far_labels[0]),
+            "floor": float(model.noise_floor.far_labels[0]),
         }
 
 

@@ -91,6 +91,6 @@ def test_a_wrapper_learns_the_same_under_autocast(scope):
             assert embeddings.shape[0] == B
             values += [value.detach().float(), embeddings.grad]
         statistics, model = wrapper.class_statistics, wrapper.noise_model
-        found.append([*values, statistics.means, statistics.innovation, model.log_parameters])
+        found.append([*values, statistics.means, statistics.gain_statistics, model.log_parameters])
     for ours, expected in zip(*found, strict=True):
         assert torch.equal(ours, expected)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pml_ahsml import ClassStatistics, LabelNoiseModel, inject_label_noise
-from pml_ahsml.classes.evidence import Evidence
+from pml_ahsml.classes.class_distances import ClassDistances
 from pml_ahsml.classes.nearest_classes import Candidates
 from pml_ahsml.hyperbolic import hyperboloid
 from pml_ahsml.labels.witnesses.neighbour_memory import NeighbourMemory
@@ -36,7 +36,7 @@ def evidence_of(distances, divergence, labels):
     """What class statistics would hand over for these tables."""
     seen = divergence.diagonal().isfinite()
     neighbourhoods = all_neighbours(divergence)
-    return Evidence(
+    return ClassDistances(
         torch.zeros(len(labels), 1), distances, divergence[labels], neighbourhoods, seen
     )
 
@@ -110,17 +110,18 @@ def test_one_step_is_adam_on_the_marginal_likelihood():
 
     model = LabelNoiseModel(K)
     model.update(evidence_of(distances, divergence, truth), truth)
-    for i in range(3):
+    for i, name in enumerate(("noise_rate", "temperature", "spread")):
         step = 1e-5 * torch.eye(3, dtype=torch.float64)[i]
         slope = (loss((start + step).tolist()) - loss((start - step).tolist())) / 2e-5
         # the first step of Adam is lr times the sign of the slope, and its mean a tenth of it
-        assert float(model.adam_mean[i]) == pytest.approx(0.1 * slope, rel=1e-2, abs=1e-6)
-        moved = float(model.log_parameters[i]) - float(start[i])
+        of = [parameter.name for parameter in model._parameters_learnt].index(name)
+        assert float(model.adam_mean[of]) == pytest.approx(0.1 * slope, rel=1e-2, abs=1e-6)
+        moved = float(model.log_parameters[of]) - float(start[i])
         assert moved == pytest.approx(-0.05 * math.copysign(1, slope), rel=1e-2)
 
 
 def asked(n: int):
-    """Evidence of n samples, and a model whose neighbour memory is filled."""
+    """ClassDistances of n samples, and a model whose neighbour memory is filled."""
     divergence, samples, generator = world()
     memory = NeighbourMemory(K, 3, size=256)
     model = LabelNoiseModel(K, neighbours=memory)
@@ -133,7 +134,7 @@ def asked(n: int):
         return truth, replace(evidence_of(distances, divergence, truth), points=points)
 
     labels, evidence = some(200)
-    memory.learn(evidence.points, labels, None)
+    memory.remember(evidence.points, labels, None)
     labels, evidence = some(n)
     neighbours = memory.neighbours(evidence.points)
     assert neighbours is not None
@@ -172,7 +173,8 @@ def test_one_step_on_the_weight_of_votes_is_adam_on_the_marginal_likelihood():
     model.update(evidence, labels)
     start = math.log(0.2)
     slope = (loss(start + 1e-5) - loss(start - 1e-5)) / 2e-5
-    assert float(model.adam_mean[3]) == pytest.approx(0.1 * slope, rel=1e-2)
+    of = [parameter.name for parameter in model._parameters_learnt].index("vote_weight")
+    assert float(model.adam_mean[of]) == pytest.approx(0.1 * slope, rel=1e-2)
     moved = math.log(model.vote_weight) - start
     assert moved == pytest.approx(-0.05 * math.copysign(1, slope), rel=1e-2)
 
@@ -262,8 +264,12 @@ def counted(neighbours: bool):
     if not neighbours:
         model = LabelNoiseModel(K)
     model.warmup = 0
-    model.log_parameters[:3] = 0  # ε = ½, τ = σ = 1, with which much is in doubt
-    model.recent.fill_(0.5)
+    log_weight = math.log(model.vote_weight) if neighbours else 0.0
+    model.log_parameters.fill_(0)  # ε = ½, τ = σ = 1, with which much is in doubt
+    if neighbours:
+        names = [parameter.name for parameter in model._parameters_learnt]
+        model.log_parameters[names.index("vote_weight")] = log_weight
+    model.recent_noise_rates.fill_(0.5)
     assert model.has_settled
     counts = model.confusion_counts
     # each class is labelled as a next one, however far that lies
@@ -377,7 +383,9 @@ def test_two_classes_that_overlap_are_not_taken_for_wrong_labels():
         position = labels + 0.39 * torch.randn(128, generator=generator)
         distances = torch.stack([position.abs(), (position - 1).abs()], 1)
         model.update(evidence_of(distances, divergence, labels), labels)
-    assert float(model.far_labels[1] / model.far_labels[0]) == pytest.approx(0.1, abs=0.02)
+    assert float(
+        model.noise_floor.far_labels[1] / model.noise_floor.far_labels[0]
+    ) == pytest.approx(0.1, abs=0.02)
     assert model.noise_rate < 0.05
 
 
@@ -478,8 +486,9 @@ def test_candidates_that_are_all_classes_teach_the_same(told):
         models[1].update(as_candidates(evidence, labels, generator), labels)
     assert torch.equal(models[0].label_counts, models[1].label_counts)
     torch.testing.assert_close(models[0].log_parameters, models[1].log_parameters)
-    torch.testing.assert_close(models[0].far_labels, models[1].far_labels, rtol=1e-3, atol=1e-4)
-    assert models[0].far_labels[0] > 0.5
+    floors = [model.noise_floor.far_labels for model in models]
+    torch.testing.assert_close(*floors, rtol=1e-3, atol=1e-4)
+    assert floors[0][0] > 0.5
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

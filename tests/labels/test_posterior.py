@@ -1,10 +1,12 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from pml_ahsml.labels import confusion_prior as cp
 from pml_ahsml.labels import posterior as lp
+from pml_ahsml.labels.witnesses import CentroidDistances
 from tests import reference
 from tests.neighbourhoods import all_neighbours
 
@@ -20,6 +22,12 @@ def setting():
     return distances, divergence, sizes, labels
 
 
+def class_log_likelihood(distances, temperature, log_sizes):
+    """Log p_i(k), as the label model makes it of the distances alone."""
+    evidence = SimpleNamespace(distances=distances)
+    return CentroidDistances().add_to(log_sizes, evidence, (), temperature).log_softmax(1)
+
+
 def prior_of(divergence, labels, noise_rate, spread):
     log_z, _ = cp.log_normaliser(all_neighbours(divergence), spread)
     return cp.log_prior(divergence[labels], labels, log_z, noise_rate, spread)
@@ -28,7 +36,7 @@ def prior_of(divergence, labels, noise_rate, spread):
 @pytest.mark.parametrize(("noise_rate", "spread"), [(0.1, 0.2), (0.5, 1.0), (0.9, 50.0)])
 def test_posterior_is_bayes_rule_written_out(noise_rate, spread):
     distances, divergence, sizes, labels = setting()
-    p = lp.class_log_likelihood(distances, 0.4, sizes.log())
+    p = class_log_likelihood(distances, 0.4, sizes.log())
     prior = prior_of(divergence, labels, noise_rate, spread)
     posterior = lp.label_posterior(p, prior)
     table = reference.transition(divergence, noise_rate, spread)
@@ -43,7 +51,7 @@ def test_unseen_classes_take_no_part():
     distances, divergence, sizes, labels = setting()
     distances[:, 3] = torch.inf
     divergence[3], divergence[:, 3] = torch.inf, torch.inf
-    p = lp.class_log_likelihood(distances, 0.4, sizes.log())
+    p = class_log_likelihood(distances, 0.4, sizes.log())
     rows = labels != 3
     posterior = lp.label_posterior(p, prior_of(divergence, labels, 0.3, 0.7))[rows]
     others = [0, 1, 2, 4]
@@ -71,13 +79,16 @@ def test_the_slope_is_that_of_the_marginal_likelihood(noise_rate, spread):
             total += math.log(reference.posterior(p, table, y)[1])
         return total / N
 
-    p = lp.class_log_likelihood(distances, 0.4, sizes.log())
+    p = class_log_likelihood(distances, 0.4, sizes.log())
     posterior = lp.label_posterior(p, prior_of(divergence, labels, noise_rate, spread))
     _, mean_distance = cp.log_normaliser(all_neighbours(divergence), spread)
     trust = posterior.gather(1, labels[:, None]).squeeze(1)
-    slope = lp.marginal_gradient(
-        posterior, p.exp(), trust, distances, divergence[labels], mean_distance, labels, start
+    by_noise_rate, by_spread = lp.prior_slopes(
+        posterior, trust, divergence[labels], mean_distance, labels, noise_rate, spread
     )
+    evidence = SimpleNamespace(distances=distances)
+    by_temperature = CentroidDistances().slope(posterior - p.exp(), evidence, (), 0.4)
+    slope = (by_noise_rate, by_temperature, by_spread)
     for i, step in enumerate(1e-6 * torch.eye(3, dtype=torch.float64)):
         expected = (log_marginal(start + step) - log_marginal(start - step)) / 2e-6
         assert float(slope[i]) == pytest.approx(expected, rel=1e-5, abs=1e-8)
@@ -90,15 +101,11 @@ def test_the_slope_by_the_spread_keeps_its_digits_where_hardly_anything_is_confu
     for dtype in (torch.float64, torch.float32):
         d, between = distances.to(dtype), divergence.to(dtype)
         d[torch.arange(N), labels] = 0
-        p = lp.class_log_likelihood(d + 5 * (d > 0), 0.4, sizes.log().to(dtype))
+        p = class_log_likelihood(d + 5 * (d > 0), 0.4, sizes.log().to(dtype))
         posterior = lp.label_posterior(p, prior_of(between, labels, 0.007, 0.7))
         trust = posterior.gather(1, labels[:, None]).squeeze(1)
         _, mean = cp.log_normaliser(all_neighbours(between), 0.7)
-        start = torch.zeros(3, dtype=dtype)
-        slope = lp.marginal_gradient(
-            posterior, p.exp(), trust, d, between[labels], mean, labels, start
-        )
-        slopes.append(float(slope[2]))
+        slopes.append(lp.prior_slopes(posterior, trust, between[labels], mean, labels, 0.5, 1)[1])
     assert 0 < abs(slopes[0]) < 1e-6
     assert slopes[1] == pytest.approx(slopes[0], rel=1e-3)
 

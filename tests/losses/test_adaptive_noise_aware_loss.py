@@ -656,7 +656,7 @@ def test_relabelling_waits_for_a_settled_noise_rate_and_for_pairs_of_its_own():
     embeddings, labels, is_noisy = batch(100)
     rows = ~is_noisy
     unsettled = warmed(loss, relabel=RELABELLED)
-    unsettled.noise_model.recent[-1] += 0.2
+    unsettled.noise_model.recent_noise_rates[-1] += 0.2
     assert torch.equal(unsettled(embeddings, labels), loss(embeddings[rows], labels[rows]))
     mined = miners.MultiSimilarityMiner(epsilon=1)(embeddings, labels)
     plain, relabelling = warmed(loss), warmed(loss, relabel=RELABELLED)
@@ -975,5 +975,6 @@ def test_views_of_a_sample_share_the_votes_of_their_neighbours():
         torch.cat([embeddings, embeddings + noise]), labels.repeat(2), torch.arange(B).repeat(2)
     )
     assert torch.equal(belief.trust[:B], belief.trust[B:])
-    assert torch.equal(belief.votes[:B], belief.votes[B:])
-    assert not torch.equal(belief.neighbours[:B], belief.neighbours[B:])
+    neighbours, votes = belief.answers["neighbours"]
+    assert torch.equal(votes[:B], votes[B:])
+    assert not torch.equal(neighbours[:B], neighbours[B:])

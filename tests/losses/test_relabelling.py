@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from pml_ahsml.classes.evidence import Evidence
+from pml_ahsml.classes.class_distances import ClassDistances
 from pml_ahsml.labels import confusion_prior as cp
-from pml_ahsml.labels.belief import Belief
+from pml_ahsml.labels.label_posterior import LabelPosterior
 from pml_ahsml.losses.relabelling import Relabelling
 from tests.neighbourhoods import all_neighbours
 
@@ -11,7 +11,7 @@ DIVERGENCE = 2 * (1 - torch.eye(3))  # the spacing of the classes is 2
 
 
 def decide(options, posterior, distances, label, noise_rate=0.4):
-    evidence = Evidence(
+    evidence = ClassDistances(
         torch.zeros(1, 1),
         torch.tensor([distances]),
         DIVERGENCE[[label]],
@@ -21,7 +21,7 @@ def decide(options, posterior, distances, label, noise_rate=0.4):
     posterior, trust = torch.tensor([posterior]), torch.tensor([posterior[label]])
     labels, unused = torch.tensor([label]), torch.full_like(posterior, torch.nan)
     normaliser = cp.Normaliser(torch.ones(3), torch.ones(3))
-    belief = Belief(evidence, labels, unused, unused, posterior, trust, normaliser)
+    belief = LabelPosterior(evidence, labels, unused, unused, posterior, trust, normaliser)
     takes_part, believed = options.decide(belief, trust, noise_rate)
     return takes_part.item(), believed.item()
 

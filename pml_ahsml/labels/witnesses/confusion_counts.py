@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ...checks import check_count
 from ...precision import exact_dtype
-from ...state.module_with_tables import ModuleWithTables
 from ...state.saved_state import Rule
 from .. import confusion_prior as cp
 from . import counted_confusions as cc
+from .witness import Lesson, Witness
 
 # Confusions are counted over some fifty batches, as the features they are judged by change.
 _DECAY = 0.98
@@ -24,7 +24,7 @@ _BATCHES_PER_ESTIMATE = 10
 _LEAST_STRENGTH = 5.0
 
 
-class ConfusionCounts(ModuleWithTables):
+class ConfusionCounts(Witness):
     """Which class is labelled as which, counted over the last batches, and how far to believe it.
 
     C_ky, in ``counts``, is the expected number of samples of class k labelled y, older batches for
@@ -45,7 +45,7 @@ class ConfusionCounts(ModuleWithTables):
         >>> of_classes = ConfusionCounts(3)
         >>> divergence = torch.ones(3, 3).fill_diagonal_(torch.inf)
         >>> posterior = torch.tensor([[0.1, 0.9, 0.0], [0.9, 0.1, 0.0]])
-        >>> of_classes.learn(posterior, torch.tensor([0, 0]), divergence, spread=1.0)
+        >>> of_classes.count(posterior, torch.tensor([0, 0]), divergence, spread=1.0)
         >>> of_classes.counts
         tensor([[0., 0., 0.],
                 [1., 0., 0.],
@@ -66,8 +66,15 @@ class ConfusionCounts(ModuleWithTables):
         strengths = Rule(lowest=_LEAST_STRENGTH, may_be_inf=True)
         self.register_table("strength", torch.full_like(none, torch.inf), strengths)
 
+    def learn(self, lesson: Lesson) -> None:
+        """Count, once the noise rate has settled. Overrides ``Witness.learn``."""
+        divergence, weights = lesson.evidence.neighbourhoods
+        # counts need all distances between classes
+        if lesson.has_settled and weights is None:
+            self.count(lesson.posterior, lesson.labels, divergence, lesson.spread)
+
     @torch.no_grad()
-    def learn(self, posterior: Tensor, labels: Tensor, divergence: Tensor, spread: float) -> None:
+    def count(self, posterior: Tensor, labels: Tensor, divergence: Tensor, spread: float) -> None:
         """Count the samples of a batch.
 
         Args:
@@ -90,14 +97,14 @@ class ConfusionCounts(ModuleWithTables):
         self.count_change()
 
     @torch.no_grad()
-    def log_prior(
-        self, log_prior: Tensor, labels: Tensor, noise_rate: float, posterior: Tensor
+    def revise(
+        self, log_prior: Tensor, columns: Tensor, noise_rate: float, posterior: Tensor
     ) -> Tensor | None:
-        """What the counts make of log T_{k,y_i}.
+        """What the counts make of log T_{k,y_i}. Overrides ``Witness.revise``.
 
         Args:
             log_prior: (N, K) log T_{k,y_i} by the distances.
-            labels: (N,) labels as given.
+            columns: (N,) labels as given; with all classes as columns they are the same.
             noise_rate: ε in (0, 1).
             posterior: (N, K) t_i(k) by the distances, a sample's own part of the counts.
 
@@ -107,7 +114,9 @@ class ConfusionCounts(ModuleWithTables):
         strength = float(self.strength)
         if strength == math.inf:
             return None
-        return cc.counted_log_prior(log_prior, labels, noise_rate, self.counts, posterior, strength)
+        return cc.counted_log_prior(
+            log_prior, columns, noise_rate, self.counts, posterior, strength
+        )
 
     def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
         own = state[prefix + "counts"].diagonal()

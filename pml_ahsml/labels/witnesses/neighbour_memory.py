@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from ...checks import check_count
+from ...classes.class_distances import ClassDistances, mean_over_views
 from ...state.recent_samples import RecentSamples
 from ...state.saved_state import Rule, check_on_hyperboloid
 from . import neighbour_votes as nv
+from .witness import Parameter, Witness
 
 # Ten votes tell which class prevails with half of the labels wrong. Fewer vote where classes have
 # fewer than twice as many remembered samples: the farthest would be of other classes.
@@ -24,7 +26,7 @@ _SMOOTHING = 0.95
 _ENOUGH = 1 - _SMOOTHING**20
 
 
-class NeighbourMemory(RecentSamples):
+class NeighbourMemory(RecentSamples, Witness):
     """Remembers samples as labelled, and lets the nearest ones vote on the class of a sample.
 
     A centroid stands for a class that lies in one place. Of a class that lies in several (a digit
@@ -56,10 +58,13 @@ class NeighbourMemory(RecentSamples):
         >>> labels = torch.tensor([0, 1]).repeat(64)
         >>> memory.neighbours(points) is None  # not before half of the rows are there
         True
-        >>> memory.learn(points, labels, None)
+        >>> memory.remember(points, labels, None)
         >>> memory.votes(memory.neighbours(points[:1]), labels[:1])
         tensor([[10.,  0.]])
     """
+
+    # β of one vote; a vote that says nothing ends at the lowest
+    parameter = Parameter("vote_weight", start=0.2, lowest=0.003, highest=3.0)
 
     length: Tensor
     agreement: Tensor
@@ -119,18 +124,50 @@ class NeighbourMemory(RecentSamples):
             weights = nv.rank_weights(shares / weight)
         return nv.votes(neighbours, labels, weights, self.num_classes)
 
+    def ask(self, evidence: ClassDistances, labels: Tensor) -> tuple[Tensor, Tensor] | None:
+        """(N, k) labels of the nearest remembered samples and (N, K) their votes.
+
+        Overrides ``Witness.ask``. Where samples are compared with candidates nobody is asked.
+        """
+        neighbours = None if evidence.candidates is not None else self.neighbours(evidence.points)
+        if neighbours is None:
+            return None
+        votes = self.votes(neighbours, labels)
+        if evidence.view_ids is not None:
+            votes = mean_over_views(votes, evidence.view_ids)
+        return neighbours, votes
+
+    def add_to(
+        self, log_odds: Tensor, evidence: ClassDistances, answer: tuple[Tensor, ...], value: float
+    ) -> Tensor:
+        """Adds β·v_ik. Overrides ``Witness.add_to``."""
+        return log_odds + value * answer[1]
+
+    def slope(
+        self,
+        surprise: Tensor,
+        evidence: ClassDistances,
+        answer: tuple[Tensor, ...] | None,
+        value: float,
+    ) -> float:
+        """β·mean_i Σ_k (t_i(k) − p_i(k))·v_ik. Overrides ``Witness.slope``."""
+        return 0.0 if answer is None else nv.weight_gradient(surprise, answer[1], value)
+
     @torch.no_grad()
-    def learn(self, points: Tensor, labels: Tensor, neighbours: Tensor | None) -> None:
+    def remember(self, points: Tensor, labels: Tensor, answer: tuple[Tensor, ...] | None) -> None:
         """Remember a batch, and how far its labels agree with those of its neighbours.
+
+        Overrides ``Witness.remember``.
 
         Args:
             points: (N, D + 1) points of the hyperboloid.
             labels: (N,) as given.
-            neighbours: (N, k) what :meth:`neighbours` said of them, or None.
+            answer: what :meth:`ask` said of them.
         """
         if self.num_neighbours == 0:
             return
-        if neighbours is not None and len(labels):
+        if answer is not None and len(labels):
+            neighbours = answer[0]
             self._learn_agreement((neighbours == labels[:, None]).to(self.agreement).mean(0))
         # in an order of their own: which rows are forgotten must not depend on the rank that
         # gathered them

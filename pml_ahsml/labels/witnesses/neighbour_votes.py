@@ -123,15 +123,14 @@ def votes(neighbours: Tensor, labels: Tensor, weights: Tensor, num_classes: int)
     return cast.new_zeros(len(labels), num_classes).scatter_add_(1, neighbours, cast)
 
 
-def weight_gradient(posterior: Tensor, likelihood: Tensor, votes: Tensor, weight: float) -> float:
+def weight_gradient(surprise: Tensor, votes: Tensor, weight: float) -> float:
     """Slope of the log marginal likelihood of the labels by log β, where p_i(k) ∝ … exp(β·v_ik).
 
     β·mean_i Σ_k (t_i(k) − p_i(k))·v_ik: the votes for the class that the posterior believes in,
     less those for what was expected before the label was seen.
 
     Args:
-        posterior: (N, K) t_i(k).
-        likelihood: (N, K) p_i(k).
+        surprise: (N, K) t_i(k) − p_i(k).
         votes: (N, K) v_ik.
         weight: β.
 
@@ -143,12 +142,12 @@ def weight_gradient(posterior: Tensor, likelihood: Tensor, votes: Tensor, weight
 
     Example:
         >>> t, p = torch.tensor([[0.75, 0.25]]), torch.tensor([[0.5, 0.5]])
-        >>> weight_gradient(t, p, torch.tensor([[4.0, 0.0]]), weight=0.5)
+        >>> weight_gradient(t - p, torch.tensor([[4.0, 0.0]]), weight=0.5)
         0.5
     """
     # summed in float64, so that the order of the rows does not matter
-    surprise = (posterior - likelihood).mul_(votes).sum(dtype=torch.float64)
-    return weight * float(surprise) / len(votes)
+    total = (surprise * votes).sum(dtype=torch.float64)
+    return weight * float(total) / len(votes)
 
 
 def _largest(points: Tensor, others: Tensor, count: int) -> Tensor:

@@ -20,7 +20,7 @@ def test_counts_are_the_sums_of_the_posteriors_older_ones_for_less():
     classes, strengths = neighbours(), []
     for _ in range(11):
         posterior, labels = torch.rand(20, K).softmax(1), torch.randint(K, (20,))
-        counts.learn(posterior, labels, classes, 0.7)
+        counts.count(posterior, labels, classes, 0.7)
         expected = [[0.98 * c for c in row] for row in expected]
         for i, y in enumerate(labels.tolist()):
             for k in range(K):
@@ -40,16 +40,16 @@ def test_has_nothing_to_say_before_anything_was_counted_and_where_chance_explain
     counts, classes = ConfusionCounts(K), neighbours()
     log_prior, posterior = torch.rand(4, K).log_softmax(1), torch.rand(4, K).softmax(1)
     labels = torch.tensor([0, 1, 2, 2])
-    assert counts.log_prior(log_prior, labels, 0.2, posterior) is None
+    assert counts.revise(log_prior, labels, 0.2, posterior) is None
     # each class labelled as each other, as often as the distances say
     shares = cp.confusion_shares(classes, 0.7)
-    counts.learn(100 * shares.T, torch.arange(K), classes, 0.7)
+    counts.count(100 * shares.T, torch.arange(K), classes, 0.7)
     assert counts.counts.sum() == pytest.approx(100 * K, rel=1e-5)
     assert counts.strength == math.inf
     # all of class 0 labelled 1
     for _ in range(10):
-        counts.learn(100 * torch.eye(K)[:1], torch.tensor([1]), classes, 0.7)
-    counted = counts.log_prior(log_prior, labels, 0.2, posterior)
+        counts.count(100 * torch.eye(K)[:1], torch.tensor([1]), classes, 0.7)
+    counted = counts.revise(log_prior, labels, 0.2, posterior)
     assert counted is not None
     # of a wrong label of class 0 it has become likely to be 1
     assert counted[1, 0].exp() > 0.15

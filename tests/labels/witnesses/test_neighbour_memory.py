@@ -16,9 +16,9 @@ def one_axis(values) -> torch.Tensor:
 def test_nobody_is_asked_before_half_of_the_memory_is_filled():
     memory = NeighbourMemory(2, 1, size=256)
     points, labels = one_axis([1.0] * 127), torch.zeros(127, dtype=torch.long)
-    memory.learn(points, labels, None)
+    memory.remember(points, labels, None)
     assert memory.neighbours(points) is None
-    memory.learn(points[:1], labels[:1], None)
+    memory.remember(points[:1], labels[:1], None)
     neighbours = memory.neighbours(points)
     assert neighbours is not None
     assert neighbours.shape == (127, 10)
@@ -29,12 +29,12 @@ def test_the_labels_of_the_nearest_of_the_newest_rows_come_nearest_first():
     assert memory.num_neighbours == 2
     places = torch.arange(256.0) / 256
     labels = torch.arange(256) % 50
-    memory.learn(one_axis(places.tolist()), labels, None)
+    memory.remember(one_axis(places.tolist()), labels, None)
     neighbours = memory.neighbours(one_axis([100.2 / 256]))
     assert neighbours is not None
     assert neighbours.tolist() == [[100 % 50, 101 % 50]]
     # what is older than 256 samples is forgotten
-    memory.learn(one_axis([5.0] * 200), torch.full((200,), 7), None)
+    memory.remember(one_axis([5.0] * 200), torch.full((200,), 7), None)
     neighbours = memory.neighbours(one_axis([255.0 / 256]))
     assert neighbours is not None
     assert neighbours.tolist() == [[55 % 50, 54 % 50]]
@@ -45,7 +45,7 @@ def test_nobody_is_asked_where_classes_are_too_many_to_have_neighbours():
     memory = NeighbourMemory(65, 1, size=256)
     assert memory.num_neighbours == 0
     points, labels = one_axis([1.0] * 256), torch.zeros(256, dtype=torch.long)
-    memory.learn(points, labels, None)
+    memory.remember(points, labels, None)
     assert memory.neighbours(points) is None
     assert (memory.labels < 0).all(), "nothing is kept that nobody looks at"
 
@@ -63,7 +63,8 @@ def visits(memory: NeighbourMemory, num_samples: int, batches: int):
         # augmented: a copy is near the sample, and not the sample
         points = places[rows] + 0.02 * torch.randn(128, 4, generator=generator)
         points = on_hyperboloid(points)
-        memory.learn(points, labels[rows], memory.neighbours(points))
+        found = memory.neighbours(points)
+        memory.remember(points, labels[rows], None if found is None else (found,))
     points = on_hyperboloid(places)
     neighbours = memory.neighbours(points)
     assert neighbours is not None
@@ -102,7 +103,7 @@ def test_neighbours_know_a_class_that_lies_in_two_places():
     wrong = torch.rand(512, generator=generator) < 0.3
     labels = torch.where(wrong, 1 - truth, truth)
     points = on_hyperboloid(modes[mode] + 0.1 * torch.randn(512, 2, generator=generator))
-    memory.learn(points, labels, None)
+    memory.remember(points, labels, None)
     test = on_hyperboloid(modes + 0.05)
     neighbours = memory.neighbours(test)
     assert neighbours is not None

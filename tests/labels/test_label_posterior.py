@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from pml_ahsml import LabelNoiseModel
-from pml_ahsml.classes.evidence import Evidence
+from pml_ahsml.classes.class_distances import ClassDistances
 from pml_ahsml.classes.nearest_classes import Candidates
 from tests.neighbourhoods import all_neighbours
 
 N, K = 8, 5
 
 
-def evidence_and_labels(of_candidates: bool) -> tuple[Evidence, torch.Tensor]:
+def evidence_and_labels(of_candidates: bool) -> tuple[ClassDistances, torch.Tensor]:
     centres, points = torch.randn(K, 3), torch.randn(N, 3)
     labels, divergence = torch.randint(K, (N,)), torch.cdist(centres, centres)
     columns = torch.arange(K).expand(N, K)
@@ -19,7 +19,7 @@ def evidence_and_labels(of_candidates: bool) -> tuple[Evidence, torch.Tensor]:
     if of_candidates:
         columns = (labels[:, None] + torch.arange(K - 1)) % K  # the label's own first
         candidates = Candidates(columns, torch.ones_like(columns))
-    return Evidence(
+    return ClassDistances(
         points,
         torch.cdist(points, centres).gather(1, columns),
         divergence[labels].gather(1, columns),

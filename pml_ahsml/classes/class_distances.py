@@ -11,7 +11,7 @@ from .neighbourhoods import Neighbourhoods
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ClassDistances:
     """Where the samples of a batch and their labels lie among the classes.
 
     The columns are all K classes in order or, where they are too many, C candidates of each sample.
@@ -85,7 +85,7 @@ class Evidence:
         # added, as a class may be in two columns, of which one has weight 0
         return full.scatter_add_(1, classes, is_single * (posterior - rest))
 
-    def select(self, rows: Tensor) -> "Evidence":
+    def select(self, rows: Tensor) -> "ClassDistances":
         """The evidence of some samples.
 
         Args:
@@ -101,7 +101,7 @@ class Evidence:
             view_ids=None if self.view_ids is None else self.view_ids[rows],
         )
 
-    def averaged(self, view_ids: Tensor) -> "Evidence":
+    def averaged(self, view_ids: Tensor) -> "ClassDistances":
         """The distances of each sample averaged over its views, so that all are judged alike.
 
         Args:

@@ -1,0 +1,38 @@
+"""How far samples lie from class centroids."""
+
+import torch
+from torch import Tensor
+
+from ...classes.class_distances import ClassDistances
+from .witness import Parameter, Witness, mean_product
+
+
+class CentroidDistances(Witness):
+    """Says that a sample is of a class whose centroid is near: −d(h_i, μ_k)/τ.
+
+    The temperature τ is a geodesic length, how far from its centroid a sample of a class may lie.
+
+    Example:
+        >>> CentroidDistances().parameter.name
+        'temperature'
+    """
+
+    # wide enough for every data set tried; keeps the softmax from overflow at the start
+    parameter = Parameter("temperature", start=0.1, lowest=0.01, highest=2.0)
+
+    def add_to(
+        self, log_odds: Tensor, evidence: ClassDistances, answer: tuple[Tensor, ...], value: float
+    ) -> Tensor:
+        """Overrides ``Witness.add_to``: classes without a centroid get −inf."""
+        return torch.sub(log_odds, evidence.distances, alpha=1 / value)
+
+    def slope(
+        self,
+        surprise: Tensor,
+        evidence: ClassDistances,
+        answer: tuple[Tensor, ...] | None,
+        value: float,
+    ) -> float:
+        """mean_i Σ_k (t_i(k) − p_i(k))·d_ik / τ. Overrides ``Witness.slope``."""
+        # of classes that have no centroid the surprise is 0
+        return mean_product(surprise, evidence.distances.nan_to_num(posinf=0)) / value

@@ -1,0 +1,145 @@
+"""What every witness of the label model can do."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ...classes.class_distances import ClassDistances
+from ...state.module_with_tables import ModuleWithTables
+
+
+class Parameter(NamedTuple):
+    """A positive number that the label model learns on a logarithmic scale.
+
+    Args:
+        name: what it is called in ``LabelNoiseModel.parameter``.
+        start: its first value.
+        lowest: the smallest value it may take.
+        highest: the largest.
+    """
+
+    name: str
+    start: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a witness learns from one batch.
+
+    Args:
+        evidence: where the samples lie, those of classes never seen left out.
+        labels: (N,) their labels as given.
+        posterior: (N, K) t_i(k) by what teaches: no count is in it, so none confirms itself.
+        spread: σ of the confusion prior, after this batch.
+        has_settled: whether the model is warm and its noise rate has settled.
+    """
+
+    evidence: ClassDistances
+    labels: Tensor
+    posterior: Tensor
+    spread: float
+    has_settled: bool
+
+
+class Witness(ModuleWithTables):
+    """Speaks for the class of a sample.
+
+    The label model asks every witness, adds up what they say and learns their parameters. It knows
+    them by these methods alone, and each has a default: a witness overrides those that it needs.
+
+    - :meth:`ask`: what it finds out about a batch, its *answer*.
+    - :meth:`add_to`: adds its log evidence for each class.
+    - :meth:`slope`: which way its parameter should go.
+    - :meth:`revise`: changes how likely a class is labelled as another.
+    - :meth:`learn` and :meth:`remember`: learns from what was judged, or from all rows.
+
+    Example:
+        >>> class Coin(Witness):
+        ...     parameter = Parameter("bias", 1.0, 0.1, 10.0)
+        ...     def add_to(self, log_odds, evidence, answer, value):
+        ...         return log_odds + value  # the same for all classes: says nothing
+        >>> from pml_ahsml import LabelNoiseModel
+        >>> LabelNoiseModel(3, witnesses={"coin": Coin()}).parameter("bias")
+        1.0
+    """
+
+    parameter: Parameter | None = None
+
+    def ask(self, evidence: ClassDistances, labels: Tensor) -> tuple[Tensor, ...] | None:
+        """What the witness knows about a batch.
+
+        Args:
+            evidence: where the samples lie among the classes.
+            labels: (N,) labels as given.
+
+        Returns:
+            Tensors with a row for each sample, or None where it has nothing to say.
+        """
+        return ()
+
+    def add_to(
+        self, log_odds: Tensor, evidence: ClassDistances, answer: tuple[Tensor, ...], value: float
+    ) -> Tensor:
+        """The log odds of the classes with the evidence of this witness added.
+
+        Args:
+            log_odds: (K,) or (N, K), not to be changed.
+            evidence: where the samples lie.
+            answer: of :meth:`ask`.
+            value: of the parameter; nan without one.
+        """
+        return log_odds
+
+    def slope(
+        self,
+        surprise: Tensor,
+        evidence: ClassDistances,
+        answer: tuple[Tensor, ...] | None,
+        value: float,
+    ) -> float:
+        """Slope of the log marginal likelihood by the logarithm of the parameter.
+
+        Args:
+            surprise: (N, K) t_i(k) − p_i(k), what the label changed.
+            evidence: where the samples lie.
+            answer: of :meth:`ask`.
+            value: of the parameter.
+        """
+        return 0.0
+
+    def revise(
+        self, log_prior: Tensor, columns: Tensor, noise_rate: float, posterior: Tensor
+    ) -> Tensor | None:
+        """Another log-probability that a sample of class k came to be labelled y_i.
+
+        Args:
+            log_prior: (N, K) log T_{k,y_i} by the distances, not to be changed.
+            columns: (N,) columns of the labels.
+            noise_rate: ε in (0, 1).
+            posterior: (N, K) t_i(k) by ``log_prior``.
+
+        Returns:
+            (N, K), or None to leave it as it is.
+        """
+        return None
+
+    def learn(self, lesson: Lesson) -> None:
+        """Learn from a batch that has been judged."""
+
+    def remember(self, points: Tensor, labels: Tensor, answer: tuple[Tensor, ...] | None) -> None:
+        """Take note of all samples of a batch, those of classes never seen included.
+
+        Args:
+            points: (N, D + 1) points of the hyperboloid.
+            labels: (N,) labels as given.
+            answer: of :meth:`ask`.
+        """
+
+
+def mean_product(surprise: Tensor, values: Tensor) -> float:
+    """mean_i Σ_k surprise_ik·values_ik, summed in float64: the order of the rows does not show."""
+    return float((surprise * values).sum(dtype=torch.float64)) / len(surprise)

@@ -1,0 +1,61 @@
+"""A new witness is one class: the model learns its parameter and saves its tables."""
+
+import torch
+
+from pml_ahsml import LabelNoiseModel
+from pml_ahsml.labels.witnesses import CentroidDistances, Parameter, Witness
+from pml_ahsml.labels.witnesses.witness import mean_product
+from pml_ahsml.state.saved_state import Rule
+from tests.labels.test_label_noise_model import K, evidence_of, world
+
+
+class Oracle(Witness):
+    """Knows the class of a sample by its first distance, and how many it was asked about."""
+
+    parameter = Parameter("faith", start=1.0, lowest=0.1, highest=20.0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_table("asked", torch.zeros(()), Rule(lowest=0))
+
+    def ask(self, evidence, labels):
+        return (torch.nn.functional.one_hot(evidence.distances.argmin(1), K).float(),)
+
+    def add_to(self, log_odds, evidence, answer, value):
+        return log_odds + value * answer[0]
+
+    def slope(self, surprise, evidence, answer, value):
+        return value * mean_product(surprise, answer[0])
+
+    def remember(self, points, labels, answer):
+        self.asked += len(labels)
+        self.count_change()
+
+
+def test_a_witness_is_heard_taught_and_saved():
+    divergence, samples, _ = world(spread=0.1)
+    model = LabelNoiseModel(K, witnesses={"oracle": Oracle()})
+    assert model.neighbours is None
+    assert model.confusion_counts is None
+    for _ in range(100):
+        truth, distances = samples(64)
+        model.update(evidence_of(distances, divergence, truth), truth)
+    assert model.parameter("faith") > 5  # it is right, so it is believed
+    truth, distances = samples(64)
+    wrong = truth.roll(1)
+    evidence = evidence_of(distances, divergence, wrong)
+    assert torch.equal(model.posterior(evidence, wrong).argmax(1), truth)
+    resumed = LabelNoiseModel(K, witnesses={"oracle": Oracle()})
+    resumed.load_state_dict(model.state_dict())
+    assert resumed.oracle.asked == 6400
+    assert resumed.parameter("faith") == model.parameter("faith")
+
+
+def test_witnesses_are_heard_together():
+    divergence, samples, _ = world()
+    truth, distances = samples(8)
+    evidence = evidence_of(distances, divergence, truth)
+    both = LabelNoiseModel(K, witnesses={"oracle": Oracle(), "distances": CentroidDistances()})
+    found = both.believe(evidence, truth).likelihood
+    nearest = torch.nn.functional.one_hot(distances.argmin(1), K)
+    torch.testing.assert_close(found, (nearest - distances / 0.1).softmax(1))
