@@ -198,7 +198,7 @@ def test_averages_of_timm(name, options, inner):
 
 
 @pytest.mark.filterwarnings(*QUIET_LIGHTNING)
-@pytest.mark.parametrize("inner", ["pairs", "queue"])
+@pytest.mark.parametrize("inner", ["queue"])
 def test_averages_of_lightning(inner, tmp_path):
     callbacks = pytest.importorskip("lightning.pytorch.callbacks", reason="Lightning is missing")
     if not hasattr(callbacks, "EMAWeightAveraging"):

@@ -1,6 +1,7 @@
 """Checkpoints of other libraries: train, save, load, continue, as if nothing had happened."""
 
 import copy
+import inspect
 import io
 
 import pytest
@@ -134,6 +135,9 @@ def test_lightning(inner, tmp_path):
 def test_distributed_checkpoint(inner, tmp_path):
     from torch.distributed import checkpoint as dcp
     from torch.distributed.checkpoint import state_dict as helpers
+
+    if "checkpoint_id" not in inspect.signature(dcp.save).parameters:
+        pytest.skip("the checkpoints of this torch want a writer")
 
     def save_and_load(first, second):
         dcp.save(helpers.get_model_state_dict(first), checkpoint_id=tmp_path, no_dist=True)
