@@ -32,7 +32,7 @@ def noisy_labels(noise: str, seed: int, data: Benchmark) -> Tensor:
     options: dict[str, Any] = {"rate": rate, "kind": kind}
     if kind == "one_way":
         matrix = one_way_matrix(rate, inputs.flatten(1), labels, data.num_classes)
-        options = {"kind": "transition", "transition_matrix": matrix}
+        options = {"rate": None, "kind": "transition", "transition_matrix": matrix}
     elif kind in _BY_SIMILARITY:
         options["embeddings"] = inputs.flatten(1)
     return inject_label_noise(

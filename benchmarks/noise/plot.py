@@ -10,11 +10,14 @@ from benchmarks.noise.methods import METHODS
 from benchmarks.noise.rows import Row
 
 _COLOURS = {"plain": "tab:gray", "prism": "tab:blue", "clean_only": "k"}
+_LEGEND_COLUMNS = 4
 
 
 def plot(rows: Sequence[Row], runs: Sequence[str], path: Path) -> None:
     """Mean MAP@R of the runs of each row, with the standard deviation over the seeds."""
-    figure = Figure(figsize=(9, 1 + 0.3 * len(rows)), layout="constrained")
+    more_legend = (len(runs) - 1) // _LEGEND_COLUMNS
+    size = (9, 1 + 0.3 * len(rows) + 0.25 * more_legend)
+    figure = Figure(figsize=size, layout="constrained")
     axis = figure.subplots()
     own = [run for run in runs if METHODS[run].is_ours]
     colours = _COLOURS | {run: f"C{(3 + n) % 10}" for n, run in enumerate(own)}
@@ -33,5 +36,5 @@ def plot(rows: Sequence[Row], runs: Sequence[str], path: Path) -> None:
     axis.invert_yaxis()
     axis.grid(axis="y", alpha=0.3)
     axis.set_xlabel("MAP@R on clean test labels")
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(loc="outside lower center", ncols=_LEGEND_COLUMNS, frameon=False)
     figure.savefig(path, dpi=110)

@@ -7,6 +7,7 @@ import torch
 
 from benchmarks.noise import protocol
 from benchmarks.noise.data import Benchmark, load
+from benchmarks.noise.methods import OURS
 from benchmarks.noise.protocol import batches, num_steps, train
 from benchmarks.noise.results import Job
 
@@ -17,28 +18,26 @@ def small(monkeypatch):
     generator = torch.Generator().manual_seed(0)
     y = torch.arange(32).repeat_interleave(16)
     x = torch.randn(32, 8, generator=generator)[y] + torch.randn(512, 8, generator=generator)
-    data = Benchmark((x, y), (x, y), 8, lambda: torch.nn.Linear(8, 128), lambda batch: batch)
+    data = Benchmark((x, y), (x, y), 7, lambda: torch.nn.Linear(8, 128), lambda batch: batch)
     monkeypatch.setattr(protocol, "load", lambda *_: data)
     return data
 
 
-def without_time(result):
-    return replace(result, seconds=0.0)
-
-
-@pytest.mark.parametrize("run", ["plain", "prism", "ours", "ours_views", "hyperbolic"])
+@pytest.mark.parametrize("run", ["plain", "ours"])
 def test_a_run_is_the_same_when_it_is_made_again(small, run):
     job = Job("small", "SupCon", "symmetric:0.4", 1, run)
-    result = train(job, None)
-    # a run in between leaves no trace
-    train(replace(job, seed=2), None)
-    assert repr(without_time(train(job, None))) == repr(without_time(result))
-    assert result.job == job
+    first, second = (replace(train(job, None), seconds=0.0) for _ in range(2))
+    assert repr(first) == repr(second)  # nan is not equal to itself
+    assert first.job == job
+
+
+@pytest.mark.parametrize("run", ["plain", "prism", "ours_views", "hyperbolic"])
+def test_figures_that_a_method_does_not_have_are_nan(small, run):
+    result = train(Job("small", "SupCon", "symmetric:0.4", 1, run), None)
     assert 0 < result.map_at_r < result.precision_at_1 <= 1
     assert result.noise_rate_seen == pytest.approx(0.4, abs=0.05)
-    is_ours = run not in ("plain", "prism")
-    assert math.isfinite(result.noise_rate) == is_ours
-    assert math.isfinite(result.trust_auroc) == is_ours
+    assert math.isfinite(result.noise_rate) == (run in OURS)
+    assert math.isfinite(result.trust_auroc) == (run in OURS)
 
 
 def test_with_right_labels_only_no_wrong_one_is_seen(small):
@@ -66,6 +65,5 @@ def test_batches_hold_four_samples_of_a_class():
 
 def test_of_few_classes_a_batch_holds_more():
     labels = torch.arange(10).repeat_interleave(40)
-    for rows in itertools.islice(batches(labels), 12):
-        assert len(rows) == 128
-        assert labels[rows].bincount().max() == 13
+    counts = labels[next(batches(labels))].bincount().sort().values
+    assert counts.tolist() == [11, *[13] * 9]
