@@ -1,7 +1,9 @@
-"""Clocks, memory and tables that the benchmarks share."""
+"""Clocks, memory, versions and tables that the benchmarks share."""
 
+import platform
 import time
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -37,3 +39,14 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     """Markdown."""
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows]) + "\n"
+
+
+def versions(*names: str) -> str:
+    """Those of Python and of some packages."""
+    found = [f"Python {platform.python_version()}"]
+    for name in names:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} not installed")
+    return ", ".join(found)

@@ -1,4 +1,4 @@
-"""Other ways to the matrix of hyperbolic distances, for benchmarks/geometry.py to compare with."""
+"""Other ways to the matrix of hyperbolic distances, to compare with."""
 
 import importlib.util
 import math

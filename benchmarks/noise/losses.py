@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from pytorch_metric_learning import losses
 
-from benchmarks.datasets import EMBEDDING_SIZE
+from benchmarks.noise.data import EMBEDDING_SIZE
 from pml_ahsml import PoincareDistance
 
 Factory = Callable[[int], torch.nn.Module]  # by the number of classes

@@ -1,0 +1,1 @@
+"""What hyperbolic geometry costs beside Euclidean: time, memory, accuracy, neighbours, wrapper."""

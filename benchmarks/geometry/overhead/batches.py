@@ -1,0 +1,30 @@
+"""Batches to train on, drawn as a sampler would that knows the labels as given."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from benchmarks.geometry.overhead.sizes import BATCH_SIZE, PER_CLASS
+
+
+def batches(
+    num_classes: int, size: int, wrong: float, device: torch.device, spread: float = 0.6
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Inputs of 32 classes × 4 and their labels, a share of them wrong; without end.
+
+    Classes in groups of ten around points of a normal distribution. A class is what is labelled so,
+    as for a sampler that knows the labels as given: of 4 samples, 4·wrong are of other classes.
+    """
+    generator = torch.Generator().manual_seed(0)
+    groups = torch.randn(-(-num_classes // 10), size, generator=generator)
+    centres = groups.repeat_interleave(10, 0)[:num_classes]
+    centres = centres + 0.7 * torch.randn(num_classes, size, generator=generator)
+    while True:
+        chosen = torch.randperm(num_classes, generator=generator)[: BATCH_SIZE // PER_CLASS]
+        labels = chosen.repeat_interleave(PER_CLASS)
+        shift = torch.randint(1, num_classes, labels.shape, generator=generator)
+        is_wrong = torch.rand(len(labels), generator=generator) < wrong
+        truth = torch.where(is_wrong, (labels + shift) % num_classes, labels)
+        noise = torch.randn(len(labels), size, generator=generator)
+        yield (centres[truth] + spread * noise).to(device), labels.to(device)

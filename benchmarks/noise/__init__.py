@@ -1,0 +1,1 @@
+"""Wrong labels: plain training, PRISM, our wrapper, and training on right labels only."""

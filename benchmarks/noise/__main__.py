@@ -1,0 +1,129 @@
+"""Wrong labels, four ways: plain, PRISM (told the noise rate), ours (not told), right labels only.
+
+Every row (data set, loss, noise) has four runs on the same seeds and for the same number of steps.
+*Recovered* = (ours − plain)/(clean only − plain) of the mean MAP@R, shown where that gap is at
+least .03. Runs that stand in the CSV file are not made again, so an interrupted suite goes on
+where it stopped; delete the file after a change to the method.
+
+Run: python -m benchmarks.noise --suite quick
+     python -m benchmarks.noise --suite full --data DIR
+     python -m benchmarks.noise --suite losses --data DIR
+     python -m benchmarks.noise --suite long_tailed --data DIR
+     python -m benchmarks.noise --suite measurements --data DIR
+     python -m benchmarks.noise --suite words --data DIR
+"""
+
+import argparse
+import functools
+import multiprocessing
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.measuring import versions
+from benchmarks.noise.data import NAMES
+from benchmarks.noise.losses import LOSSES
+from benchmarks.noise.methods import METHODS
+from benchmarks.noise.plot import plot
+from benchmarks.noise.protocol import train
+from benchmarks.noise.results import Job, append_result, read_results
+from benchmarks.noise.rows import rows_of
+from benchmarks.noise.suites import SUITES, Choice, jobs_of
+from benchmarks.noise.table import table
+from pml_ahsml.checks import check_count
+
+_CHOICES = ("datasets", "losses", "noise", "seeds", "runs")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Make the runs that are missing, then the table and the plot."""
+    check_count("longer", arguments.longer, minimum=1)
+    suite = SUITES[arguments.suite]
+    wanted = jobs_of(suite, Choice(**{name: getattr(arguments, name) for name in _CHOICES}))
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    name = stem(arguments)
+    path = arguments.output / f"{name}.csv"
+    make_missing(wanted, path, arguments.data, arguments.longer, arguments.processes)
+    by_job = {result.job: result for result in read_results(path)}
+    rows, runs = rows_of(by_job[job] for job in wanted), arguments.runs or suite.runs
+    markdown = table(rows, runs)
+    head = f"Made by `{command(arguments)}`. {machine()}\n\n"
+    (arguments.output / f"{name}.md").write_text(head + markdown)
+    plot(rows, runs, arguments.output / f"{name}.png")
+    print(markdown)
+
+
+def make_missing(
+    wanted: Sequence[Job], path: Path, data_dir: Path, longer: int, processes: int
+) -> None:
+    """Make the runs that the file does not hold and add them to it."""
+    made = {result.job for result in read_results(path)}
+    missing = [job for job in wanted if job not in made]
+    print(f"{len(missing)} runs to make, {len(made)} made before", flush=True)
+    if not missing:
+        return
+    one_run = functools.partial(train, data_dir=data_dir, longer=longer)
+    # processes instead of threads: torch's random numbers are global
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for n, result in enumerate(pool.imap(one_run, missing), 1):
+            append_result(path, result)
+            print(
+                f"[{n}/{len(missing)}] {result.data} {result.loss} {result.noise} "
+                f"seed {result.seed} {result.run}: MAP@R {result.map_at_r:.3f} in "
+                f"{result.seconds:.0f} s",
+                flush=True,
+            )
+
+
+def machine() -> str:
+    """Where the figures come from."""
+    packages = versions("torch", "pytorch-metric-learning", "numpy", "pml_ahsml")
+    return f"{packages}; {os.cpu_count()} cores, {platform.machine()}, no GPU, one thread a run."
+
+
+def command(arguments: argparse.Namespace) -> str:
+    """The command line that chose these rows, less where its files are."""
+    words = ["python -m benchmarks.noise --suite", arguments.suite]
+    for name in _CHOICES:
+        values = getattr(arguments, name)
+        words += [f"--{name}", *map(str, values)] if values else []
+    words += ["--longer", str(arguments.longer)] if arguments.longer > 1 else []
+    return " ".join(words)
+
+
+def stem(arguments: argparse.Namespace) -> str:
+    """The name of the files with the results, of longer trainings another one."""
+    times = f"_{arguments.longer}_times" if arguments.longer > 1 else ""
+    return f"noise_{arguments.suite}{times}"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.noise",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--suite", choices=SUITES, default="quick")
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
+    )
+    parser.add_argument("--output", type=Path, default=Path("benchmark_results"))
+    parser.add_argument("--datasets", nargs="*", choices=NAMES, help="only these data sets")
+    parser.add_argument("--losses", nargs="*", choices=LOSSES, help="only these losses")
+    parser.add_argument("--noise", nargs="*", help="only these, as kind:rate")
+    parser.add_argument("--seeds", nargs="*", type=int, help="these seeds instead of the suite's")
+    parser.add_argument("--runs", nargs="*", choices=METHODS, help="these instead")
+    parser.add_argument(
+        "--longer",
+        type=int,
+        default=1,
+        help="train so many times the epochs, in files of their own",
+    )
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    return parser
+
+
+if __name__ == "__main__":
+    main(parser().parse_args())

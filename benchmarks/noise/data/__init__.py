@@ -1,0 +1,14 @@
+"""The data sets of the noise benchmark: one file for each kind, and a table of all."""
+
+from .benchmark import BATCH_SIZE, EMBEDDING_SIZE, Benchmark
+from .registry import LONG_TAILED, MEASUREMENTS, NAMES, load
+
+__all__ = [
+    "BATCH_SIZE",
+    "EMBEDDING_SIZE",
+    "LONG_TAILED",
+    "MEASUREMENTS",
+    "NAMES",
+    "Benchmark",
+    "load",
+]

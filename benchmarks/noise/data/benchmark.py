@@ -1,0 +1,50 @@
+"""What a data set brings, and the parts that several data sets share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+EMBEDDING_SIZE, BATCH_SIZE = 128, 128
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One data set: what to train on, what to test on, and how.
+
+    Args:
+        train: (N, …) inputs and (N,) clean labels in [0, num_classes).
+        test: (M, …) inputs and (M,) labels, compared among themselves.
+        epochs: passes of ⌊N/128⌋ batches.
+        make_net: a new network with 128 outputs.
+        augment: one random view of a batch of training inputs.
+    """
+
+    train: tuple[Tensor, Tensor]
+    test: tuple[Tensor, Tensor]
+    epochs: int
+    make_net: Callable[[], torch.nn.Module]
+    augment: Callable[[Tensor], Tensor]
+
+    @property
+    def num_classes(self) -> int:
+        """Classes to train on."""
+        return int(self.train[1].max()) + 1
+
+
+def mlp(inputs: int, hidden: int) -> torch.nn.Module:
+    """Two layers with a ReLU between them."""
+    return torch.nn.Sequential(
+        torch.nn.Linear(inputs, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, EMBEDDING_SIZE)
+    )
+
+
+def feature_noise(train: Tensor) -> Callable[[Tensor], Tensor]:
+    """Dropout .1 and Gaussian noise of .02 standard deviations."""
+    scale = 0.02 * train.std()
+
+    def augment(x: Tensor) -> Tensor:
+        return torch.nn.functional.dropout(x + scale * torch.randn_like(x), 0.1)
+
+    return augment

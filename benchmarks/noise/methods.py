@@ -1,0 +1,143 @@
+"""The ways to train on wrong labels, by the names that tables use."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.noise.data import EMBEDDING_SIZE
+from benchmarks.noise.losses import HYPERBOLIC, LOSSES
+from benchmarks.noise.prism import Prism
+from pml_ahsml import (
+    AdaptiveMargins,
+    AdaptiveNoiseAwareLoss,
+    ClassStatistics,
+    LabelNoiseModel,
+    Relabelling,
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a method may know of its training set.
+
+    Args:
+        class_counts: (K,) samples of each class, as labelled.
+        noise_rate: share of wrong labels, the true one.
+    """
+
+    class_counts: Tensor
+    noise_rate: float
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.class_counts)
+
+
+@dataclass(frozen=True)
+class Method:
+    """How to train.
+
+    Args:
+        make_loss: from the plain loss and what is known.
+        num_views: augmented views of each sample in a batch.
+        is_ours: whether the loss is an AdaptiveNoiseAwareLoss.
+        clean_only: whether samples with wrong labels are left out, which nobody could do.
+        is_hyperbolic: whether the plain loss has a PoincareDistance.
+        needs_pairs: whether the plain loss must be one that forms pairs, not triplets.
+    """
+
+    make_loss: Callable[[torch.nn.Module, Told], torch.nn.Module]
+    num_views: int = 1
+    is_ours: bool = False
+    clean_only: bool = False
+    is_hyperbolic: bool = False
+    needs_pairs: bool = False
+
+    def loss(self, name: str, told: Told) -> torch.nn.Module:
+        """The loss of that name, as this method uses it."""
+        plain = (HYPERBOLIC if self.is_hyperbolic else LOSSES)[name](told.num_classes)
+        return self.make_loss(plain, told)
+
+
+def _plain(loss: torch.nn.Module, _: Told) -> torch.nn.Module:
+    return loss
+
+
+def _prism(loss: torch.nn.Module, told: Told) -> Prism:
+    return Prism(loss, told.num_classes, EMBEDDING_SIZE, told.noise_rate)
+
+
+def _wrap(loss: torch.nn.Module, told: Told, **options: Any) -> AdaptiveNoiseAwareLoss:
+    return AdaptiveNoiseAwareLoss(loss, told.num_classes, EMBEDDING_SIZE, **options)
+
+
+def _wrap_and_tell_counts(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwareLoss:
+    return _wrap(loss, told, class_counts=told.class_counts)
+
+
+# The two parts below cannot be handed to the constructor of AdaptiveNoiseAwareLoss today. These two
+# functions are the only places that exchange a part of it, before it has seen a batch.
+def _wrap_without_counts(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwareLoss:
+    """Without counts of which class is labelled as which."""
+    wrapper = _wrap(loss, told)
+    wrapper.noise_model = LabelNoiseModel(
+        told.num_classes, neighbours=wrapper.noise_model.neighbours, max_counted_classes=0
+    )
+    return wrapper
+
+
+def _wrap_without_centre(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwareLoss:
+    """With directions as they are, not from their running mean."""
+    wrapper = _wrap(loss, told)
+    wrapper.class_statistics = ClassStatistics(told.num_classes, EMBEDDING_SIZE)
+    return wrapper
+
+
+def _ours(*, clean_only: bool = False, is_hyperbolic: bool = False, **options: Any) -> Method:
+    margins = options.get("margins")
+    return Method(
+        functools.partial(_wrap, **options),
+        num_views=options.get("num_views", 1),
+        is_ours=True,
+        clean_only=clean_only,
+        is_hyperbolic=is_hyperbolic,
+        needs_pairs=isinstance(margins, AdaptiveMargins) and margins.view_margin,
+    )
+
+
+# A warm-up without end: everything is trusted, which leaves AHSML alone. The wrapper has no switch
+# for it today.
+_NEVER = 10**9
+_MARGINS, _ALL_MARGINS = AdaptiveMargins(), AdaptiveMargins(view_margin=True)
+
+# "ours" is what a user gets; those after it add or take away one part.
+METHODS: dict[str, Method] = {
+    "plain": Method(_plain),
+    "prism": Method(_prism),
+    "ours": _ours(),
+    "trust": _ours(relabel=None, margins=None),
+    "no_margins": _ours(margins=None),
+    "all_margins": _ours(margins=_MARGINS),
+    "no_relabelling": _ours(relabel=Relabelling(confidence=1.0)),
+    "no_memory": _ours(relabel=Relabelling(memory_size=0)),
+    "no_threshold": _ours(relabel=Relabelling(trust_threshold=0.5)),
+    "no_neighbours": _ours(neighbour_memory=0),
+    "no_counts": Method(_wrap_without_counts, is_ours=True),
+    "no_centre": Method(_wrap_without_centre, is_ours=True),
+    "ours_class_counts": Method(_wrap_and_tell_counts, is_ours=True),
+    "ours_views": _ours(num_views=2),
+    "ours_views_all_margins": _ours(num_views=2, margins=_ALL_MARGINS),
+    "ahsml_margins": _ours(warmup=_NEVER, margins=_MARGINS),
+    "ahsml_views": _ours(warmup=_NEVER, num_views=2, margins=None),
+    "ahsml_views_margins": _ours(warmup=_NEVER, num_views=2, margins=_MARGINS),
+    "ahsml_views_all_margins": _ours(warmup=_NEVER, num_views=2, margins=_ALL_MARGINS),
+    "hyperbolic": _ours(is_hyperbolic=True),
+    "clean_only_margins": _ours(clean_only=True, warmup=_NEVER, margins=_MARGINS),
+    "clean_only": Method(_plain, clean_only=True),
+}
+OURS = tuple(name for name, method in METHODS.items() if method.is_ours)

@@ -1,0 +1,136 @@
+"""One training run: the same steps, networks and seeds whatever the method."""
+
+import itertools
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from pytorch_metric_learning.distances import CosineSimilarity
+from pytorch_metric_learning.samplers import MPerClassSampler
+from pytorch_metric_learning.utils import common_functions as c_f
+from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
+from pytorch_metric_learning.utils.inference import CustomKNN
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from benchmarks.noise.data import BATCH_SIZE, Benchmark, load
+from benchmarks.noise.labels import noisy_labels
+from benchmarks.noise.methods import METHODS, Method, Told
+from benchmarks.noise.results import Job, Result
+from pml_ahsml import AdaptiveNoiseAwareLoss, PoincareKNN
+
+_CLASSES_IN_A_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is trained on: inputs, labels as given, and which of these labels are wrong."""
+
+    inputs: Tensor
+    labels: Tensor
+    is_noisy: Tensor
+
+    def __getitem__(self, rows: Tensor) -> "Samples":
+        return Samples(self.inputs[rows], self.labels[rows], self.is_noisy[rows])
+
+
+def train(job: Job, data_dir: Path, longer: int = 1) -> Result:
+    """One training run, of so many times the epochs of the protocol."""
+    torch.set_num_threads(1)
+    started = time.perf_counter()
+    method, data = METHODS[job.run], load(job.data, data_dir)
+    inputs, truth = data.train
+    labels = noisy_labels(job.noise, job.seed, data)
+    samples = Samples(inputs, labels, labels != truth)
+    if method.clean_only:
+        samples = samples[~samples.is_noisy]
+    torch.manual_seed(job.seed)
+    c_f.NUMPY_RANDOM = np.random.default_rng(job.seed)  # what MPerClassSampler draws from
+    net = data.make_net()
+    loss = method.loss(job.loss, what_is_told(samples, data.num_classes))
+    seen = fit(net, loss, samples, data, method.num_views, num_steps(data, longer))
+    precision, map_at_r = evaluate(net, data, method)
+    noise_rate, auroc = judge(net, loss, samples)
+    return Result(
+        **asdict(job),
+        precision_at_1=precision,
+        map_at_r=map_at_r,
+        noise_rate=noise_rate,
+        noise_rate_seen=statistics.fmean(seen[len(seen) // 2 :]),
+        trust_auroc=auroc,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def what_is_told(samples: Samples, num_classes: int) -> Told:
+    """The truth about the samples, of which a method takes what it needs."""
+    counts = torch.bincount(samples.labels, minlength=num_classes)
+    return Told(counts, float(samples.is_noisy.float().mean()))
+
+
+def num_steps(data: Benchmark, longer: int = 1) -> int:
+    """Batches of a training of so many times the epochs, with right labels only as well."""
+    return longer * data.epochs * (len(data.train[1]) // BATCH_SIZE)
+
+
+def fit(
+    net: torch.nn.Module,
+    loss: torch.nn.Module,
+    samples: Samples,
+    data: Benchmark,
+    num_views: int,
+    steps: int,
+) -> list[float]:
+    """Train, and return the share of wrong labels in each batch."""
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-4)
+    proxies = list(loss.parameters())
+    if proxies:
+        optimizer.add_param_group({"params": proxies, "lr": 1e-2})
+    seen = []
+    for rows in itertools.islice(batches(samples.labels), steps):
+        batch = samples[rows]
+        optimizer.zero_grad()
+        views = torch.cat([data.augment(batch.inputs) for _ in range(num_views)])
+        loss(net(views), batch.labels.repeat(num_views)).backward()
+        optimizer.step()
+        seen.append(float(batch.is_noisy.float().mean()))
+    return seen
+
+
+def batches(labels: Tensor) -> Iterator[Tensor]:
+    """Batches of 32 classes × 4 samples without end (fewer classes where there are fewer)."""
+    per_class = max(BATCH_SIZE // _CLASSES_IN_A_BATCH, -(-BATCH_SIZE // len(labels.unique())))
+    length = max(len(labels), 32 * BATCH_SIZE) // BATCH_SIZE * BATCH_SIZE
+    sampler = MPerClassSampler(labels, per_class, length_before_new_iter=length)
+    while True:
+        yield from torch.tensor(list(sampler)).split(BATCH_SIZE)
+
+
+@torch.no_grad()
+def evaluate(net: torch.nn.Module, data: Benchmark, method: Method) -> tuple[float, float]:
+    """Precision at 1 and MAP@R on the test set."""
+    net.eval()
+    inputs, labels = data.test
+    accuracy = AccuracyCalculator(
+        include=("precision_at_1", "mean_average_precision_at_r"),
+        k="max_bin_count",
+        knn_func=PoincareKNN() if method.is_hyperbolic else CustomKNN(CosineSimilarity()),
+    ).get_accuracy(net(inputs), labels)
+    return accuracy["precision_at_1"], accuracy["mean_average_precision_at_r"]
+
+
+@torch.no_grad()
+def judge(net: torch.nn.Module, loss: torch.nn.Module, samples: Samples) -> tuple[float, float]:
+    """Estimated noise rate, and AUROC of trust; nan for a loss that has neither."""
+    net.eval()
+    if not isinstance(loss, AdaptiveNoiseAwareLoss):
+        return float("nan"), float("nan")
+    if not samples.is_noisy.any():
+        return loss.noise_rate, float("nan")
+    parts = zip(samples.inputs.split(1024), samples.labels.split(1024), strict=True)
+    trust = torch.cat([loss.trust(net(x), y) for x, y in parts])
+    return loss.noise_rate, float(roc_auc_score(~samples.is_noisy, trust))

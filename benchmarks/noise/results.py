@@ -1,0 +1,57 @@
+"""Training runs, what came out of them, and the file that keeps it."""
+
+import csv
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training run."""
+
+    data: str
+    loss: str
+    noise: str  # kind:rate, see noisy_labels
+    seed: int
+    run: str  # the name of a method
+
+
+@dataclass(frozen=True)
+class Result(Job):
+    """A job and what came out; nan where a figure does not apply."""
+
+    precision_at_1: float
+    map_at_r: float
+    noise_rate: float  # ours: the estimate
+    noise_rate_seen: float  # share of wrong labels in the last half of the batches
+    trust_auroc: float  # ours: trust against the truth, over the training set
+    seconds: float
+
+    @property
+    def job(self) -> Job:
+        """The job that this is the result of."""
+        return Job(self.data, self.loss, self.noise, self.seed, self.run)
+
+
+_COLUMNS = [field.name for field in fields(Result)]
+
+
+def read_results(path: Path) -> list[Result]:
+    """The runs that have been made."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [
+            Result(**{f.name: f.type(row[f.name]) for f in fields(Result)})  # type: ignore[operator]
+            for row in csv.DictReader(file)
+        ]
+
+
+def append_result(path: Path, result: Result) -> None:
+    """Add one run to the file."""
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, _COLUMNS)
+        if new:
+            writer.writeheader()
+        writer.writerow(asdict(result))

@@ -1,0 +1,113 @@
+"""Which rows a suite has, and which runs a row has."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.noise.data import LONG_TAILED, MEASUREMENTS
+from benchmarks.noise.labels import NO_NOISE
+from benchmarks.noise.losses import LOSSES, MAIN_LOSSES
+from benchmarks.noise.methods import METHODS, OURS
+from benchmarks.noise.results import Job
+
+Cell = tuple[str, str, str]  # data set, loss, noise
+
+RUNS = ("plain", "prism", "ours", "clean_only")
+_SENTENCES = ("clinc", "hwu")
+_EASY = ("symmetric:0.2", "symmetric:0.5", "near:0.4", "pair:0.2", NO_NOISE)
+_HARD = ("small_cluster:0.25", "one_way:0.2", "instance:0.3", "open_set:0.3")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The rows that belong together.
+
+    Args:
+        cells: the rows, from the names of the losses.
+        losses: those names, unless others are asked for.
+        runs: of each row.
+        seeds: of each run.
+    """
+
+    cells: Callable[[Sequence[str]], list[Cell]]
+    losses: Sequence[str] = MAIN_LOSSES
+    runs: tuple[str, ...] = RUNS
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is asked for of a suite; None for all of it."""
+
+    datasets: Sequence[str] | None = None
+    losses: Sequence[str] | None = None
+    noise: Sequence[str] | None = None
+    seeds: Sequence[int] | None = None
+    runs: Sequence[str] | None = None
+
+
+def _product(datasets: Sequence[str], losses: Sequence[str], noises: Sequence[str]) -> list[Cell]:
+    return list(itertools.product(datasets, losses, noises))
+
+
+def _full(losses: Sequence[str]) -> list[Cell]:
+    return [
+        *_product(_SENTENCES, losses, _EASY),
+        *_product(_SENTENCES, ("MultiSimilarity", "SupCon"), ("symmetric:0.7",)),
+        *_product(_SENTENCES, losses, _HARD),
+        *_product(("omniglot",), ("MultiSimilarity",), ("symmetric:0.2", "symmetric:0.5")),
+        *_product(
+            ("synthetic",), ("MultiSimilarity",), ("symmetric:0.3", "symmetric:0.5", NO_NOISE)
+        ),
+    ]
+
+
+_ABLATION = [
+    ("clinc", "MultiSimilarity", "symmetric:0.5"),
+    ("clinc", "Triplet", "near:0.4"),
+    ("hwu", "SupCon", "symmetric:0.5"),
+    ("hwu", "MultiSimilarity", "pair:0.2"),
+    ("omniglot", "MultiSimilarity", "symmetric:0.5"),
+]
+
+SUITES: dict[str, Suite] = {
+    "quick": Suite(
+        lambda losses: _product(("digits",), losses, ("symmetric:0.4", NO_NOISE)), seeds=(0,)
+    ),
+    "full": Suite(_full),
+    "ablation": Suite(lambda _: _ABLATION, runs=("plain", *OURS, "clean_only")),
+    "losses": Suite(
+        lambda losses: _product(("hwu",), losses, ("near:0.4",)),
+        losses=tuple(LOSSES),
+        runs=("plain", "ours", "clean_only"),
+    ),
+    "long_tailed": Suite(
+        lambda losses: _product(
+            [f"{data}{LONG_TAILED}" for data in _SENTENCES],
+            losses,
+            ("symmetric:0.2", "symmetric:0.5", "near:0.4", NO_NOISE),
+        ),
+        runs=("plain", "prism", "ours", "ours_class_counts", "clean_only"),
+    ),
+    "measurements": Suite(
+        lambda losses: _product(MEASUREMENTS, losses, ("symmetric:0.5", "near:0.4", NO_NOISE)),
+        runs=("plain", "prism", "no_neighbours", "ours", "clean_only"),
+    ),
+    "words": Suite(lambda losses: _product(("banking",), losses, _EASY)),
+}
+
+
+def jobs_of(suite: Suite, choice: Choice) -> list[Job]:
+    """All runs that are asked for, those of a row together."""
+    return [
+        Job(data, loss, noise, seed, run)
+        for data, loss, noise in suite.cells(choice.losses or suite.losses)
+        if not choice.datasets or data in choice.datasets
+        if not choice.losses or loss in choice.losses
+        if not choice.noise or noise in choice.noise
+        for seed in choice.seeds or suite.seeds
+        for run in choice.runs or suite.runs
+        # without noise there is nothing to leave out
+        if noise != NO_NOISE or run not in ("prism", "clean_only")
+        if loss != "Triplet" or not METHODS[run].needs_pairs
+    ]

@@ -1,0 +1,69 @@
+import itertools
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from benchmarks.noise import protocol
+from benchmarks.noise.data import Benchmark, load
+from benchmarks.noise.methods import OURS
+from benchmarks.noise.protocol import batches, num_steps, train
+from benchmarks.noise.results import Job
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A data set that is trained on in no time, in the place of all others."""
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(32).repeat_interleave(16)
+    x = torch.randn(32, 8, generator=generator)[y] + torch.randn(512, 8, generator=generator)
+    data = Benchmark((x, y), (x, y), 7, lambda: torch.nn.Linear(8, 128), lambda batch: batch)
+    monkeypatch.setattr(protocol, "load", lambda *_: data)
+    return data
+
+
+@pytest.mark.parametrize("run", ["plain", "ours"])
+def test_a_run_is_the_same_when_it_is_made_again(small, run):
+    job = Job("small", "SupCon", "symmetric:0.4", 1, run)
+    first, second = (replace(train(job, None), seconds=0.0) for _ in range(2))
+    assert repr(first) == repr(second)  # nan is not equal to itself
+    assert first.job == job
+
+
+@pytest.mark.parametrize("run", ["plain", "prism", "ours_views", "hyperbolic"])
+def test_figures_that_a_method_does_not_have_are_nan(small, run):
+    result = train(Job("small", "SupCon", "symmetric:0.4", 1, run), None)
+    assert 0 < result.map_at_r < result.precision_at_1 <= 1
+    assert result.noise_rate_seen == pytest.approx(0.4, abs=0.05)
+    assert math.isfinite(result.noise_rate) == (run in OURS)
+    assert math.isfinite(result.trust_auroc) == (run in OURS)
+
+
+def test_with_right_labels_only_no_wrong_one_is_seen(small):
+    result = train(Job("small", "SupCon", "symmetric:0.4", 1, "clean_only"), None)
+    assert result.noise_rate_seen == 0
+
+
+def test_without_noise_trust_has_nothing_to_tell_apart(small):
+    result = train(Job("small", "SupCon", "none:0", 1, "ours"), None)
+    assert result.noise_rate < 0.3
+    assert math.isnan(result.trust_auroc)
+
+
+def test_longer_trainings_have_so_many_times_the_steps():
+    data = load("digits", None)
+    assert num_steps(data) == data.epochs * (len(data.train[1]) // 128)
+    assert num_steps(data, 3) == 3 * num_steps(data)
+
+
+def test_batches_hold_four_samples_of_a_class():
+    labels = torch.arange(64).repeat_interleave(10)
+    for rows in itertools.islice(batches(labels), 12):
+        assert labels[rows].bincount().unique().tolist() in ([0, 4], [4])
+
+
+def test_of_few_classes_a_batch_holds_more():
+    labels = torch.arange(10).repeat_interleave(40)
+    counts = labels[next(batches(labels))].bincount().sort().values
+    assert counts.tolist() == [11, *[13] * 9]
