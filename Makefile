@@ -24,7 +24,7 @@ test-lowest: $(LOWEST_INSTALLED)
 soak: $(INSTALLED)
 	$(BIN)/python -m pytest -m soak -s
 
-# A seeded sample of small faults, each of which a test should notice; an hour on two cores.
+# A sample of small faults, each of which a test should notice; half an hour on two free cores.
 mutation: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.mutation
 

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib import import_module, util
 from pathlib import Path
@@ -109,16 +109,18 @@ def sample(places: list[list[Mutant]], count: int, seed: int) -> list[Mutant]:
     return [mutant for _, mutant in sorted(drawn)[:count]]
 
 
-def tests_of(path: str) -> list[str]:
-    """The tests beside a file: its own first, then those that mention it, then the others."""
+def tests_of(path: str) -> tuple[list[str], list[str]]:
+    """The tests of a file, and the others of its folder, those that mention it first."""
     folder, stem = Path(path).parent.name, Path(path).stem
     tests = list((ROOT / "tests" / folder).glob("test_*.py"))
     tests.sort(key=lambda t: (t.stem != f"test_{stem}", stem not in t.read_text(), t.name))
-    return [path, *(str(test.relative_to(ROOT)) for test in tests)]
+    own, *others = [str(test.relative_to(ROOT)) for test in tests]
+    # not the doctests first: pytest would import the file beside the package, as a second module
+    return [own, path], others
 
 
-def start(copy: Path, tests: list[str], timeout: int) -> int:
-    """Run tests in a copy, in a process of their own, whose id is returned."""
+def start(copy: Path, groups: Iterable[list[str]], timeout: int) -> int:
+    """Run groups of tests in a copy until a group fails, in a process whose id is returned."""
     if pid := os.fork():
         return pid
     code = int(pytest.ExitCode.USAGE_ERROR)
@@ -134,11 +136,17 @@ def start(copy: Path, tests: list[str], timeout: int) -> int:
         found = util.find_spec("pml_ahsml").origin
         if not Path(found).is_relative_to(copy):
             raise ImportError(f"pml_ahsml must be imported from {copy}, got {found}")
-        code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
+        for tests in filter(None, groups):
+            code = int(pytest.ExitCode.USAGE_ERROR)
+            if not (pid := os.fork()):
+                os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests])))
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            if code:
+                break
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
-    os._exit(code)
+    os._exit(code if code >= 0 else 1)  # a signal is as good as a failure
 
 
 def outcome(pid: int, status: int, copy: Path) -> str:
@@ -215,8 +223,9 @@ def main() -> None:
                 shutil.copytree(ROOT / name, copy / name)
             shutil.copy(ROOT / "pyproject.toml", copy)
         for source in sorted({Path(m.path).parent for m in keys}):
-            of_all = [f for m in keys if Path(m.path).parent == source for f in tests_of(m.path)]
-            pid = start(copies[0], sorted(set(of_all)), 3600)
+            groups = [tests_of(m.path) for m in keys if Path(m.path).parent == source]
+            files = sorted({f for group in groups for tests in group for f in tests}, reverse=True)
+            pid = start(copies[0], [files], 3600)
             if outcome(pid, os.waitpid(pid, 0)[1], copies[0]) != "survived":
                 raise RuntimeError(f"fails without a fault: {(copies[0] / 'log').read_text()}")
         for number, (mutant, what) in enumerate(outcomes([*keys], copies, options.timeout), 1):

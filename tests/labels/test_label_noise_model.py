@@ -571,6 +571,7 @@ def test_resumes_bit_for_bit():
         ({"lr": 0.0}, "lr must be positive"),
         ({"max_counted_classes": -1}, "max_counted_classes must be at least 0, got -1"),
         ({"class_counts": torch.ones(3)}, r"class_counts must be of shape \(12,\), got \(3,\)"),
+        ({"class_counts": torch.ones(K + 1)}, r"shape \(12,\), got \(13,\)"),
         ({"class_counts": torch.zeros(K)}, "class_counts must be at least 0 and not all 0"),
         (
             {"class_counts": torch.ones(K, device="meta")},

@@ -64,3 +64,8 @@ def test_the_weight_of_distances_is_that_of_the_prior_the_counts_were_drawn_from
     assert found == pytest.approx(strength, rel=0.25)
     by_chance = torch.distributions.Multinomial(draws, shares).sample()
     assert cc.weight_of_distances(by_chance, shares) > 1000
+
+
+def test_where_nothing_has_been_counted_the_distances_say_all():
+    shares = cp.confusion_shares(all_neighbours(divergence()).distances, 0.7)
+    assert cc.weight_of_distances(0 * shares, shares) == float("inf")
