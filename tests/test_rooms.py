@@ -49,8 +49,3 @@ def test_imports_run_one_way():
             seen.add(room)
             assert imported_rooms(path) <= MAY_IMPORT[room] | {room}, path
     assert seen == set(MAY_IMPORT)
-
-
-def test_no_file_is_too_long_to_keep_in_mind():
-    lengths = {path: len(path.read_text().splitlines()) for path in ROOT.rglob("*.py")}
-    assert {path.name: length for path, length in lengths.items() if length > 300} == {}

@@ -202,15 +202,20 @@ class LabelNoiseModel(ModuleWithTables):
         weight, *sums = self.noise_rate_sums.tolist()
         return max(sums) / weight if weight > 0 else math.nan
 
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """What is learnt: ε as "noise_rate", σ as "spread", and a parameter of each witness."""
+        return tuple(of.name for of in self._parameters_learnt)
+
     def parameter(self, name: str) -> float:
         """The present value of a parameter.
 
         Args:
-            name: "noise_rate" (ε, not smoothed), "spread" (σ), or that of a witness.
+            name: one of ``parameter_names``; "noise_rate" is ε as it stands, not smoothed.
         """
-        names = [of.name for of in self._parameters_learnt]
-        if name not in names:
-            raise ValueError(f"name must be one of {', '.join(names)}, got {name!r}")
+        if name not in self.parameter_names:
+            names = ", ".join(self.parameter_names)
+            raise ValueError(f"name must be one of {names}, got {name!r}")
         return self._values()[name]
 
     @property

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pytorch_metric_learning import losses as pml_losses
 from torch import Tensor
 
 from ..checks import check_flag, check_in_interval
@@ -14,27 +13,7 @@ from ..classes import class_similarity as cs
 from ..classes.class_statistics import ClassStatistics
 from ..distances import as_similarity, max_distance
 from .batch import Batch
-from .view_pairs import takes_pairs
-
-# Losses that compare entries of the matrix that their distance returns for the batch.
-_SUPPORTED = (
-    pml_losses.ContrastiveLoss,
-    pml_losses.GeneralizedLiftedStructureLoss,
-    pml_losses.HistogramLoss,
-    pml_losses.IntraPairVarianceLoss,
-    pml_losses.LiftedStructureLoss,
-    pml_losses.MarginLoss,
-    pml_losses.MultiSimilarityLoss,
-    pml_losses.NCALoss,
-    pml_losses.NTXentLoss,
-    pml_losses.RankedListLoss,
-    pml_losses.SupConLoss,
-    pml_losses.TripletMarginLoss,
-)
-
-# Those in which they raise what is retrieved, with wrong labels and without: docs/research.md. In a
-# MultiSimilarityLoss and a MarginLoss they lower it.
-_HELPED = (pml_losses.ContrastiveLoss, pml_losses.SupConLoss, pml_losses.TripletMarginLoss)
+from .loss_traits import names_with, traits_of
 
 
 @dataclass(frozen=True)
@@ -85,11 +64,11 @@ class AdaptiveMargins:
 
     def check_loss(self, loss: torch.nn.Module) -> None:
         """Raise unless the margins can work inside the loss."""
-        if not isinstance(loss, _SUPPORTED) or isinstance(loss, pml_losses.ProxyNCALoss):
+        if not traits_of(loss).takes_margins:
             raise ValueError(
                 "margins must be None or 'auto' for a loss that does not compare the pairs of a "
                 f"batch, got them for {type(loss).__name__}; they work in "
-                + ", ".join(supported.__name__ for supported in _SUPPORTED)
+                + names_with("takes_margins")
             )
         as_similarity(torch.zeros(1), loss.distance)
 
@@ -97,7 +76,7 @@ class AdaptiveMargins:
         """Raise unless there are views, in a loss that takes pairs, where M_a is asked for."""
         if self.view_margin and num_views == 1:
             raise ValueError("view_margin must be False with num_views=1, got True")
-        if self.view_margin and not takes_pairs(loss):
+        if self.view_margin and not traits_of(loss).takes_pairs:
             raise ValueError(
                 "view_margin must be False for a loss that is not called with pairs, got True for "
                 f"{type(loss).__name__}"
@@ -180,7 +159,7 @@ class AdaptiveMargins:
             scale = -1.0 if distance.is_inverted or bound is None else bound / 2
             shifted = values + offsets.to(values.dtype) * scale
             # its bins end at −1 and 1
-            return shifted.clamp(-1, 1) if isinstance(loss, pml_losses.HistogramLoss) else shifted
+            return shifted.clamp(-1, 1) if traits_of(loss).has_bins else shifted
 
         handle = distance.register_forward_hook(hook)
         try:
@@ -218,5 +197,5 @@ def choose_margins(margins: Any, loss: torch.nn.Module, num_views: int) -> Adapt
 
 
 def _helps(loss: torch.nn.Module) -> bool:
-    distance: Any = loss.distance if isinstance(loss, _HELPED) else None
+    distance: Any = loss.distance if traits_of(loss).gains_by_margins else None
     return distance is not None and (distance.is_inverted or max_distance(distance) is not None)

@@ -11,7 +11,7 @@ from pytorch_metric_learning.distances import BaseDistance
 from pytorch_metric_learning.reducers import BaseReducer
 from torch import Tensor
 
-from ..checks import check_count, check_embeddings, check_flag, check_labels, to_tensor
+from ..checks import check_count, check_flag, to_tensor
 from ..classes import class_means as cm
 from ..classes.class_statistics import ClassStatistics
 from ..distances import PoincareDistance
@@ -21,14 +21,16 @@ from ..labels.label_posterior import LabelPosterior
 from ..labels.label_recurrence import LabelRecurrence
 from ..labels.witnesses.neighbour_memory import SHORTEST_MEMORY, NeighbourMemory
 from ..state.gather import AllRanks, by_rank
-from . import view_pairs, wrapped_loss
+from . import wrapped_loss
 from .adaptive_margins import AdaptiveMargins, choose_margins
+from .arguments import Arguments, check_can_be_wrapped, check_not_transformed
 from .batch import Batch
+from .batch_plan import BatchPlan, plan_batch, run_plan
 from .judgement import Judgement
 from .queue_positions import WithQueues
 from .relabelling import Relabelling
 from .replay_memory import ReplayMemory
-from .row_selection import IndicesTuple, RowSelection
+from .row_selection import IndicesTuple
 
 # A distrusted sample still says a little about where its class lies. Without that little, a class
 # whose samples are all distrusted for a while could never come back.
@@ -173,7 +175,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
                 raise ValueError(
                     f"{name} must be given to the wrapped loss, got it for AdaptiveNoiseAwareLoss"
                 )
-        _check_can_be_wrapped(loss, num_views)
+        check_can_be_wrapped(loss, num_views)
         chosen_margins = choose_margins(margins, loss, num_views)
         noise_model = LabelNoiseModel(
             num_classes,
@@ -218,7 +220,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         # a loss put in place of the first one must be as fit for it, and has margins of its own
         if name == "loss" and "loss" in self._modules:
             wrapped_loss.check_loss(value)
-            _check_can_be_wrapped(value, self.num_views)
+            check_can_be_wrapped(value, self.num_views)
             self._check_geometry(value)
             self.margins = choose_margins(self._margins_wanted, value, self.num_views)
         super().__setattr__(name, value)
@@ -274,17 +276,18 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
                 self.loss, embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask
             )
         with AllRanks(self.sync, embeddings) as ranks:
-            batch = self._checked_batch(
+            batch = self._arguments().batch(
                 embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask, view_ids
             )
-            _check_not_transformed(embeddings)
+            check_not_transformed(embeddings)
             ranks.announce(batch.num_queries, has_view_ids=batch.view_ids is not None)
             self.reset_stats()
             # by centroids and parameters that have not seen these samples yet
             belief = self._believe(batch.embeddings, batch.labels, batch.view_ids)
             judgement = self._judge(belief)
             with wrapped_loss.undone(self.loss, len(batch.labels), only_on_error=True):
-                output = self._wrapped(batch, belief, judgement)
+                plan = self._plan(batch, belief, judgement)
+                output = run_plan(self.loss, plan, self._margins)
                 if self.collect_stats:
                     self._record(batch, judgement)
                 # last, so that a batch that the wrapped loss refuses has taught nothing
@@ -312,7 +315,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
             True
         """
         with AllRanks(self.sync, embeddings) as ranks:
-            batch = self._checked_batch(embeddings, labels, None, None, None, None, view_ids)
+            batch = self._arguments().batch(embeddings, labels, view_ids=view_ids)
             ranks.announce(batch.num_queries, has_view_ids=batch.view_ids is not None)
             belief = self._believe(batch.embeddings, batch.labels, batch.view_ids)
             self._learn(batch, belief, self._judge(belief), ranks)
@@ -328,7 +331,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         Returns:
             (N,) in [0, 1]; 1 during the warm-up and for classes that are still in theirs.
         """
-        labels = self._checked(embeddings, labels)
+        labels = self._arguments().labels(embeddings, labels)
         return self._trust(self._believe(embeddings, labels))
 
     @torch.no_grad()
@@ -343,7 +346,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
             (N, num_classes), rows sum to 1; all on the given label during the warm-up and for
             classes that are still in theirs.
         """
-        labels = self._checked(embeddings, labels)
+        labels = self._arguments().labels(embeddings, labels)
         belief = self._believe(embeddings, labels)
         posterior = belief.evidence.for_all_classes(belief.posterior)
         return lp.taken_at_their_word(posterior, labels, self._in_warmup(labels))
@@ -362,6 +365,23 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
             # a list without classes is of no dtype
             classes = wanted if len(wanted) else wanted.long()
         return self.class_statistics.divergence(classes)
+
+    def _arguments(self) -> Arguments:
+        return Arguments(
+            self.loss, self.num_classes, self.embedding_size, self.num_views, self.needs_margins
+        )
+
+    def _check_geometry(self, loss: torch.nn.Module) -> None:
+        """Raise unless the class statistics fit the distance of another loss."""
+        distance = getattr(wrapped_loss.inner_loss(loss), "distance", None)
+        statistics = self.class_statistics
+        wanted = statistics.distance if statistics.keeps_norm else None
+        if (distance if isinstance(distance, PoincareDistance) else None) is not wanted:
+            raise ValueError(
+                "loss must have the PoincareDistance of the loss before it, or none if that had "
+                f"none, as class statistics go by it, got {type(loss).__name__} with "
+                f"{type(distance).__name__}"
+            )
 
     @torch.no_grad()
     def _believe(
@@ -399,59 +419,15 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         model = self.noise_model
         return self.relabel is not None and model.is_warm and model.has_settled
 
-    def _wrapped(self, batch: Batch, belief: LabelPosterior, judgement: Judgement) -> Any:
-        """The wrapped loss on the rows that take part."""
-        is_memory = isinstance(self.loss, pml_losses.CrossBatchMemory)
-        forms_pairs = batch.indices_tuple is None and not is_memory
-        given, ref_rows = batch.labels, None
-        keep = judgement.takes_part & (forms_pairs | (judgement.labels == given))
-        if batch.ref_emb is not None and batch.ref_labels is None:
-            ref_rows = torch.ones(len(batch.ref_emb), dtype=torch.bool, device=keep.device)
-        elif batch.ref_emb is not None and batch.ref_labels is not None:
+    def _plan(self, batch: Batch, belief: LabelPosterior, judgement: Judgement) -> BatchPlan:
+        """What the wrapped loss is going to see."""
+        refs = None
+        if batch.ref_emb is not None and batch.ref_labels is not None:
             refs = self._judge(self._believe(batch.ref_emb, batch.ref_labels, beside=belief))
-            ref_rows = refs.takes_part & (forms_pairs | (refs.labels == batch.ref_labels))
-            if forms_pairs and refs.relabels:
-                batch = replace(batch, ref_labels=refs.labels)
-        if forms_pairs and judgement.relabels:
-            batch = replace(batch, labels=judgement.labels)
-        past: tuple[Tensor, Tensor] | None = None
-        if forms_pairs and batch.ref_emb is None and not wrapped_loss.is_unreduced(self.loss):
-            past = self._stand_ins(batch, keep, belief)
-        own_pairs = batch.view_ids is not None and forms_pairs and batch.ref_emb is None
-        if own_pairs and view_pairs.takes_pairs(self.loss):
-            return self._wrapped_views(batch, keep, past)
-        selection = RowSelection(keep, ref_rows)
-        selected = batch if selection.keeps_all else batch.select(selection)
-        if past is not None:
-            selected = selected.extended(*past)
-        nothing_left = selected.has_empty_tuple and not batch.has_empty_tuple
-        is_filtered = selected is not batch or len(given) == 0
-        if nothing_left or (is_filtered and wrapped_loss.would_break(self.loss, selected)):
-            return wrapped_loss.zero(self.loss, batch.embeddings)
-        with self._margins(selected):
-            output = wrapped_loss.call(self.loss, selected)
-        if isinstance(output, dict) and not isinstance(self.loss, pml_losses.ProxyAnchorLoss):
-            # (the elements of a ProxyAnchorLoss are its proxies, not rows of the batch)
-            if batch.enqueue_mask is not None:
-                selection = RowSelection(keep[~batch.enqueue_mask])
-            output = selection.restore_indices(output, ref_is_memory=is_memory)
-        return output
-
-    def _wrapped_views(self, batch: Batch, keep: Tensor, past: tuple[Tensor, Tensor] | None) -> Any:
-        """A pair loss on the pairs of the rows that take part, and on all pairs of views."""
-        if len(batch.labels) == 0:
-            return wrapped_loss.zero(self.loss, batch.embeddings)
-        if past is not None:
-            batch = batch.extended(*past)
-            keep = torch.cat([keep, keep.new_ones(len(past[1]))])
-        assert batch.view_ids is not None  # the caller's condition
-        pairs = view_pairs.ViewPairs.of(batch.view_ids, batch.labels, keep)
-        with self._margins(batch, keep):
-            outputs = [
-                wrapped_loss.call(self.loss, replace(batch, indices_tuple=indices_tuple))
-                for indices_tuple in pairs.calls(self.loss)
-            ]
-        return outputs[0] if len(outputs) == 1 else torch.stack(outputs).sum(0)
+        plan = plan_batch(self.loss, batch, judgement, refs)
+        if not plan.takes_past:
+            return plan
+        return replace(plan, past=self._stand_ins(plan.batch, plan.keep, belief))
 
     def _record(self, batch: Batch, judgement: Judgement) -> None:
         relabelled = judgement.takes_part & (judgement.labels != batch.labels)
@@ -530,91 +506,6 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         # last, as a warning may be an error
         if was_warm:
             self.label_recurrence.on(labels.device).learn(belief)
-
-    def _checked_batch(
-        self,
-        embeddings: Tensor,
-        labels: Tensor | None,
-        indices_tuple: IndicesTuple | None,
-        ref_emb: Tensor | None,
-        ref_labels: Tensor | None,
-        enqueue_mask: Tensor | None,
-        view_ids: Tensor | None,
-    ) -> Batch:
-        if ref_emb is embeddings and ref_labels is labels:
-            # by object identity PML then leaves out self-comparisons, as without references
-            ref_emb = ref_labels = None
-        labels = self._checked(embeddings, labels)
-        if ref_emb is not None:
-            wrapped_loss.check_takes_references(self.loss)
-            if ref_labels is not None:
-                ref_labels = self._checked(ref_emb, ref_labels, ("ref_emb", "ref_labels"))
-            else:
-                check_embeddings("ref_emb", ref_emb, self.embedding_size)
-                if self.needs_margins:
-                    raise ValueError("ref_labels must be given where margins are used, got None")
-        if enqueue_mask is not None:
-            wrapped_loss.check_enqueue_mask(self.loss, enqueue_mask, len(embeddings))
-            enqueue_mask = enqueue_mask.to(embeddings.device)
-        if view_ids is not None:
-            view_ids = view_pairs.check_view_ids(view_ids, labels)
-        elif self.num_views > 1:
-            view_ids = view_pairs.ids_by_layout(labels, self.num_views)
-        return Batch(embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask, view_ids)
-
-    def _check_geometry(self, loss: torch.nn.Module) -> None:
-        """Raise unless the class statistics fit the distance of another loss."""
-        distance = getattr(wrapped_loss.inner_loss(loss), "distance", None)
-        statistics = self.class_statistics
-        wanted = statistics.distance if statistics.keeps_norm else None
-        if (distance if isinstance(distance, PoincareDistance) else None) is not wanted:
-            raise ValueError(
-                "loss must have the PoincareDistance of the loss before it, or none if that had "
-                f"none, as class statistics go by it, got {type(loss).__name__} with "
-                f"{type(distance).__name__}"
-            )
-
-    def _checked(
-        self,
-        embeddings: Tensor,
-        labels: Tensor | None,
-        names: tuple[str, str] = ("embeddings", "labels"),
-    ) -> Tensor:
-        """Raise for bad embeddings or labels; the labels as indices beside the embeddings."""
-        check_embeddings(names[0], embeddings, self.embedding_size)
-        if labels is None:
-            raise ValueError(
-                f"{names[1]} must be given, as they are what is judged, got None; for pairs or "
-                "triplets without labels use the loss without the wrapper"
-            )
-        # as indices: torch takes uint8 for a mask
-        labels = check_labels(names[1], labels, len(embeddings), self.num_classes)
-        return labels.to(embeddings.device)
-
-
-def _check_can_be_wrapped(loss: torch.nn.Module, num_views: int) -> None:
-    name = type(loss).__name__
-    if isinstance(loss, AdaptiveNoiseAwareLoss):
-        raise ValueError(f"loss must not be wrapped already, got {name}")
-    if num_views > 1 and view_pairs.has_own_term(loss) and wrapped_loss.is_unreduced(loss):
-        raise ValueError(
-            f"num_views must be 1 for a {name} with a DoNothingReducer, whose "
-            f"terms cannot be added, got {num_views}"
-        )
-
-
-def _check_not_transformed(embeddings: Any) -> None:
-    """Raise inside torch.func.grad and its like, which forbid that anything is learnt."""
-    try:
-        embeddings.data_ptr()
-    except RuntimeError:
-        raise ValueError(
-            "embeddings must be a tensor of their own where the wrapper learns, got one inside a "
-            "transform of torch.func: take gradients by backward() or torch.autograd.grad, or call "
-            "eval() first, with which the wrapped loss sees all rows"
-        ) from None
-    except AttributeError:
-        pass  # no tensor, which the checks say better
 
 
 def _neighbours(num_classes: int, embedding_size: int, size: int) -> NeighbourMemory | None:

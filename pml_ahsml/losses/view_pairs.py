@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pytorch_metric_learning import losses as pml_losses
 from torch import Tensor
 
 from ..checks import check_integers
+from .loss_traits import traits_of
 from .row_selection import IndicesTuple
 
 
@@ -49,20 +49,10 @@ class ViewPairs:
         A MultiSimilarityLoss has a term of its own for the views of a row, as in AHSML; in any
         other loss they are positives among the others.
         """
-        if has_own_term(loss):
+        if traits_of(loss).has_view_term:
             nothing = torch.zeros_like(self.views)
             return [_indices(self.positives, self.negatives), _indices(self.views, nothing)]
         return [_indices(self.positives | self.views, self.negatives)]
-
-
-def takes_pairs(loss: Any) -> bool:
-    """Whether a PML loss compares exactly the pairs that an indices_tuple names."""
-    return isinstance(loss, pml_losses.GenericPairLoss)
-
-
-def has_own_term(loss: Any) -> bool:
-    """Whether the views of a row get a term of their own in the loss."""
-    return isinstance(loss, pml_losses.MultiSimilarityLoss)
 
 
 def ids_by_layout(labels: Tensor, num_views: int) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..checks import check_tensor
 from .batch import Batch
+from .loss_traits import traits_of
 from .row_selection import IndicesTuple
 
 
@@ -29,13 +30,9 @@ def check_loss(loss: Any) -> None:
         )
     parts = loss.losses if isinstance(loss, pml_losses.MultipleLosses) else [inner_loss(loss)]
     for part in parts.values() if isinstance(parts, torch.nn.ModuleDict) else parts:
-        if isinstance(part, pml_losses.VICRegLoss | pml_losses.ManifoldLoss):
-            raise ValueError(f"loss must be one that takes labels, got {type(part).__name__}")
-        if isinstance(part, pml_losses.SmoothAPLoss):
-            raise ValueError(
-                "loss must take classes of unequal size, which is what is left when samples are "
-                f"distrusted, got {type(part).__name__}; FastAPLoss does"
-            )
+        refusal = traits_of(part).refusal
+        if refusal is not None:
+            raise ValueError("loss must " + refusal.format(type(part).__name__))
 
 
 def check_takes_references(loss: torch.nn.Module) -> None:
@@ -169,9 +166,7 @@ def would_break(loss: torch.nn.Module, batch: Batch) -> bool:
     if isinstance(loss, pml_losses.CrossBatchMemory) and batch.enqueue_mask is not None:
         # with nothing to enqueue PML takes an empty memory for a full one
         return not batch.enqueue_mask.any() and not loss.has_been_filled
-    inner = inner_loss(loss)
-    if isinstance(inner, pml_losses.NCALoss) and not isinstance(inner, pml_losses.ProxyNCALoss):
-        # the mean over no anchor with a positive is nan
+    if traits_of(inner_loss(loss)).is_nan_without_positives:
         return not lmu.get_matches_and_diffs(batch.labels, batch.ref_labels)[0].any()
     return False
 

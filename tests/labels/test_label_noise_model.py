@@ -114,7 +114,7 @@ def test_one_step_is_adam_on_the_marginal_likelihood():
         step = 1e-5 * torch.eye(3, dtype=torch.float64)[i]
         slope = (loss((start + step).tolist()) - loss((start - step).tolist())) / 2e-5
         # the first step of Adam is lr times the sign of the slope, and its mean a tenth of it
-        of = [parameter.name for parameter in model._parameters_learnt].index(name)
+        of = model.parameter_names.index(name)
         assert float(model.adam_mean[of]) == pytest.approx(0.1 * slope, rel=1e-2, abs=1e-6)
         moved = float(model.log_parameters[of]) - float(start[i])
         assert moved == pytest.approx(-0.05 * math.copysign(1, slope), rel=1e-2)
@@ -173,7 +173,7 @@ def test_one_step_on_the_weight_of_votes_is_adam_on_the_marginal_likelihood():
     model.update(evidence, labels)
     start = math.log(0.2)
     slope = (loss(start + 1e-5) - loss(start - 1e-5)) / 2e-5
-    of = [parameter.name for parameter in model._parameters_learnt].index("vote_weight")
+    of = model.parameter_names.index("vote_weight")
     assert float(model.adam_mean[of]) == pytest.approx(0.1 * slope, rel=1e-2)
     moved = math.log(model.vote_weight) - start
     assert moved == pytest.approx(-0.05 * math.copysign(1, slope), rel=1e-2)
@@ -267,8 +267,7 @@ def counted(neighbours: bool):
     log_weight = math.log(model.vote_weight) if neighbours else 0.0
     model.log_parameters.fill_(0)  # ε = ½, τ = σ = 1, with which much is in doubt
     if neighbours:
-        names = [parameter.name for parameter in model._parameters_learnt]
-        model.log_parameters[names.index("vote_weight")] = log_weight
+        model.log_parameters[model.parameter_names.index("vote_weight")] = log_weight
     model.recent_noise_rates.fill_(0.5)
     assert model.has_settled
     counts = model.confusion_counts

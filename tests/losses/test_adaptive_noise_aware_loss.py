@@ -934,7 +934,9 @@ def test_a_model_that_cannot_tell_leaves_the_likeliest_rows_to_learn_from():
     embeddings, labels, is_noisy = batch(100)
     wrapper = warmed(losses.MultiSimilarityLoss())
     # ε = .96, τ = 2, and neighbours next to unheard
-    wrapper.noise_model.log_parameters[:] = torch.tensor([3.3, 0.7, 0.0, -6.0])
+    logarithms = {"noise_rate": 3.3, "temperature": 0.7, "spread": 0.0, "vote_weight": -6.0}
+    model = wrapper.noise_model
+    model.log_parameters[:] = torch.tensor([logarithms[name] for name in model.parameter_names])
     trust = wrapper.trust(embeddings, labels)
     assert trust[trust > 0.5].sum() < trust.sum() / 2
     _, gradient = value_and_gradient(wrapper, embeddings, labels)

@@ -1,0 +1,133 @@
+"""What the wrapped loss is going to see of a batch, and how it is called with it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from pytorch_metric_learning.losses import CrossBatchMemory
+from torch import Tensor
+
+from . import view_pairs, wrapped_loss
+from .batch import Batch
+from .judgement import Judgement
+from .loss_traits import traits_of
+from .row_selection import RowSelection
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """Which rows, labels and past samples the wrapped loss sees. Making one changes nothing.
+
+    Args:
+        batch: the batch, with the labels that are believed.
+        keep: (N,) bool, the rows that take part.
+        keep_refs: (M,) bool, the references that take part, or None without references.
+        forms_pairs: whether the loss forms its pairs itself, by the labels it is given.
+        takes_past: whether past samples may stand in for rows that are left out.
+        past: (V, D) embeddings and (V,) labels of past samples, or None.
+    """
+
+    batch: Batch
+    keep: Tensor
+    keep_refs: Tensor | None
+    forms_pairs: bool
+    takes_past: bool
+    past: tuple[Tensor, Tensor] | None = None
+
+
+def plan_batch(
+    loss: torch.nn.Module, batch: Batch, judged: Judgement, judged_refs: Judgement | None
+) -> BatchPlan:
+    """Decide what a loss sees of a batch.
+
+    Rows are relabelled only where the loss forms its pairs itself: an indices_tuple was chosen by
+    the labels as given, and a CrossBatchMemory would remember the guess.
+
+    Args:
+        loss: the wrapped loss.
+        batch: as given.
+        judged: which of its labels are believed.
+        judged_refs: the same of the references; None for references without labels, or none.
+    """
+    forms_pairs = batch.indices_tuple is None and not isinstance(loss, CrossBatchMemory)
+    planned = batch
+    keep_refs = None
+    if batch.ref_emb is not None and judged_refs is None:
+        keep_refs = batch.ref_emb.new_ones(len(batch.ref_emb), dtype=torch.bool)
+    elif batch.ref_labels is not None and judged_refs is not None:
+        keep_refs = _takes_part(judged_refs, batch.ref_labels, forms_pairs)
+        if forms_pairs and judged_refs.relabels:
+            planned = replace(planned, ref_labels=judged_refs.labels)
+    if forms_pairs and judged.relabels:
+        planned = replace(planned, labels=judged.labels)
+    takes_past = forms_pairs and batch.ref_emb is None and not wrapped_loss.is_unreduced(loss)
+    keep = _takes_part(judged, batch.labels, forms_pairs)
+    return BatchPlan(planned, keep, keep_refs, forms_pairs, takes_past)
+
+
+def run_plan(
+    loss: torch.nn.Module,
+    plan: BatchPlan,
+    margins: Callable[[Batch, Tensor | None], AbstractContextManager[None]],
+) -> Any:
+    """Call a loss as planned.
+
+    Args:
+        loss: the wrapped loss.
+        plan: of :func:`plan_batch`.
+        margins: the margins in the distance of the loss while it sees a batch, of which some rows
+            take part.
+
+    Returns:
+        What the loss returns; indices of unreduced losses are rows of the batch as given. A zero
+        where nothing is left.
+    """
+    batch = plan.batch
+    own_pairs = batch.view_ids is not None and plan.forms_pairs and batch.ref_emb is None
+    if own_pairs and traits_of(loss).takes_pairs:
+        return _run_on_views(loss, plan, margins)
+    selection = RowSelection(plan.keep, plan.keep_refs)
+    selected = batch if selection.keeps_all else batch.select(selection)
+    if plan.past is not None:
+        selected = selected.extended(*plan.past)
+    nothing_left = selected.has_empty_tuple and not batch.has_empty_tuple
+    is_filtered = selected is not batch or len(batch.labels) == 0
+    if nothing_left or (is_filtered and wrapped_loss.would_break(loss, selected)):
+        return wrapped_loss.zero(loss, batch.embeddings)
+    with margins(selected, None):
+        output = wrapped_loss.call(loss, selected)
+    if isinstance(output, dict) and traits_of(loss).indexes_rows:
+        if batch.enqueue_mask is not None:
+            selection = RowSelection(plan.keep[~batch.enqueue_mask])
+        is_memory = isinstance(loss, CrossBatchMemory)
+        output = selection.restore_indices(output, ref_is_memory=is_memory)
+    return output
+
+
+def _run_on_views(
+    loss: torch.nn.Module,
+    plan: BatchPlan,
+    margins: Callable[[Batch, Tensor | None], AbstractContextManager[None]],
+) -> Any:
+    """A pair loss on the pairs of the rows that take part, and on all pairs of views."""
+    batch, keep = plan.batch, plan.keep
+    if len(batch.labels) == 0:
+        return wrapped_loss.zero(loss, batch.embeddings)
+    if plan.past is not None:
+        batch = batch.extended(*plan.past)
+        keep = torch.cat([keep, keep.new_ones(len(plan.past[1]))])
+    assert batch.view_ids is not None  # the caller's condition
+    pairs = view_pairs.ViewPairs.of(batch.view_ids, batch.labels, keep)
+    with margins(batch, keep):
+        outputs = [
+            wrapped_loss.call(loss, replace(batch, indices_tuple=indices_tuple))
+            for indices_tuple in pairs.calls(loss)
+        ]
+    return outputs[0] if len(outputs) == 1 else torch.stack(outputs).sum(0)
+
+
+def _takes_part(judged: Judgement, given: Tensor, forms_pairs: bool) -> Tensor:
+    """(N,) bool: a relabelled row takes part only where its new label is used."""
+    return judged.takes_part & (forms_pairs | (judged.labels == given))
