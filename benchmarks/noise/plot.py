@@ -15,7 +15,8 @@ _LEGEND_COLUMNS = 4
 
 def plot(rows: Sequence[Row], runs: Sequence[str], path: Path) -> None:
     """Mean MAP@R of the runs of each row, with the standard deviation over the seeds."""
-    more_legend = (len(runs) - 1) // _LEGEND_COLUMNS
+    # there is room for two lines of the legend
+    more_legend = max(0, (len(runs) - 1) // _LEGEND_COLUMNS - 1)
     size = (9, 1 + 0.3 * len(rows) + 0.25 * more_legend)
     figure = Figure(figsize=size, layout="constrained")
     axis = figure.subplots()
