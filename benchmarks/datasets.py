@@ -134,7 +134,7 @@ def _words(folder: Path) -> Benchmark:
 
 def _measurements(path: Path) -> Benchmark:
     """A table of numbers: standardised columns, the first of ten folds for testing, 400 batches."""
-    stored = np.load(path, allow_pickle=True)  # some columns are objects
+    stored = np.load(path)
     train, test = (stored[f"fold0-x_{part}"].astype(np.float64) for part in ("train", "test"))
     mean, scale = train.mean(0), train.std(0) + 1e-6
     x, test_x = (torch.tensor((t - mean) / scale, dtype=torch.float32) for t in (train, test))

@@ -1,68 +1,153 @@
 """Checks of what users pass in, with one wording: "<argument> must be <rule>, got <value>"."""
 
 import math
+import numbers
+import sys
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-
-def check_positive(name: str, value: Any) -> None:
-    """Raise unless ``value`` is a positive, finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be positive and finite, got {value}")
-
-
-def check_in_interval(name: str, value: Any, low: float, high: float) -> None:
-    """Raise unless ``value`` is a number in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be in [{low}, {high}], got {value}")
+# torch 2.2 has no uint16, uint32 and uint64 yet
+_INTEGER_DTYPES = frozenset(
+    getattr(torch, name)
+    for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+    if hasattr(torch, name)
+)
 
 
-def check_count(name: str, value: Any, minimum: int) -> None:
-    """Raise unless ``value`` is an integer of at least ``minimum``."""
-    if isinstance(value, bool) or not isinstance(value, int):
+def check_positive(name: str, value: Any) -> float:
+    """The Python number for ``value``, or an error unless it is positive and finite.
+
+    Numbers of numpy and tensors without a dimension are numbers, a bool is none.
+    """
+    number = _checked_number(name, value)
+    # an integer beyond the range of floats is as good as infinite
+    if not 0 < number <= sys.float_info.max:
+        raise ValueError(f"{name} must be positive and finite, got {number}")
+    return number
+
+
+def check_in_interval(name: str, value: Any, low: float, high: float) -> float:
+    """The Python number for ``value``, or an error unless it is in [low, high]."""
+    number = _checked_number(name, value)
+    if not low <= number <= high:
+        raise ValueError(f"{name} must be in [{low}, {high}], got {number}")
+    return number
+
+
+def check_count(name: str, value: Any, minimum: int) -> int:
+    """The Python integer for ``value``, or an error unless it is one of at least ``minimum``."""
+    count = _python_number(value)
+    if not isinstance(count, int):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
-    if value < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {value}")
+    if count < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {count}")
+    return count
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """The Python bool for ``value``, or an error unless it is a bool of Python or numpy."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be a bool, got {type(value).__name__}")
+    return bool(value)
+
+
+def check_tensor(name: str, value: Any) -> None:
+    """Raise unless ``value`` is a tensor whose entries are all there."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a tensor, got {type(value).__name__}")
+    if value.layout != torch.strided or value.is_nested:
+        layout = "nested" if value.is_nested else value.layout
+        raise TypeError(f"{name} must be a dense tensor, got a {layout} one")
+    if value.is_meta:
+        raise ValueError(f"{name} must be a tensor with values, got one on the meta device")
+
+
+def check_integers(name: str, values: Any) -> Tensor:
+    """``values`` as int64, or an error unless they are a tensor of an integer dtype."""
+    check_tensor(name, values)
+    if values.dtype not in _INTEGER_DTYPES:
+        raise TypeError(f"{name} must be of an integer dtype, got {values.dtype}")
+    integers: Tensor = values.to(torch.long)
+    return integers
 
 
 def check_embeddings(name: str, embeddings: Any, embedding_size: int) -> None:
-    """Raise unless ``embeddings`` is a finite floating point (N, embedding_size) tensor."""
-    if not isinstance(embeddings, Tensor):
-        raise TypeError(f"{name} must be a tensor, got {type(embeddings).__name__}")
+    """Raise unless ``embeddings`` is a floating point (N, embedding_size) tensor of finite rows.
+
+    Statistics are kept in float32, so that a row's norm must be finite there.
+    """
+    check_tensor(name, embeddings)
     if not embeddings.is_floating_point():
         raise TypeError(f"{name} must be of a floating point dtype, got {embeddings.dtype}")
     if embeddings.ndim != 2 or embeddings.shape[1] != embedding_size:
         raise ValueError(
             f"{name} must be of shape (N, {embedding_size}), got {tuple(embeddings.shape)}"
         )
-    # a sum is cheaper than a mask, and finite unless one of its terms is not or it overflows
-    if math.isfinite(embeddings.detach().sum()):
+    rows = embeddings.detach().float()
+    # one norm of all is cheaper than a mask, and finite unless a row is bad or all overflow
+    if math.isfinite(torch.linalg.vector_norm(rows)):
         return
-    if not torch.isfinite(embeddings).all():
-        bad = int((~torch.isfinite(embeddings).all(1)).sum())
+    finite = torch.isfinite(embeddings).all(1)
+    if not finite.all():
+        bad = int((~finite).sum())
         raise ValueError(
             f"{name} must be finite, got nan or inf in {bad} of {len(embeddings)} rows"
         )
+    beyond = int((~torch.linalg.vector_norm(rows, dim=1).isfinite()).sum())
+    if beyond:
+        raise ValueError(
+            f"{name} must have rows whose norm float32 can hold, got {beyond} of "
+            f"{len(embeddings)} rows beyond it"
+        )
 
 
-def check_labels(name: str, labels: Any, num_rows: int, num_classes: int) -> None:
-    """Raise unless ``labels`` is an integer (num_rows,) tensor with values in [0, num_classes)."""
-    if not isinstance(labels, Tensor):
-        raise TypeError(f"{name} must be a tensor, got {type(labels).__name__}")
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise TypeError(f"{name} must be of an integer dtype, got {labels.dtype}")
-    if labels.shape != (num_rows,):
+def check_labels(name: str, labels: Any, num_rows: int, num_classes: int) -> Tensor:
+    """The labels as int64, or an error.
+
+    They must be an integer (num_rows,) tensor with values in [0, num_classes).
+    """
+    integers = check_integers(name, labels)
+    if integers.shape != (num_rows,):
         raise ValueError(f"{name} must be of shape ({num_rows},), got {tuple(labels.shape)}")
-    low, high = map(int, torch.aminmax(labels)) if len(labels) else (0, 0)
+    low, high = map(int, torch.aminmax(integers)) if num_rows else (0, 0)
     if low < 0 or high >= num_classes:
         raise ValueError(
             f"{name} must lie in [0, {num_classes}), got values from {low} to {high}; "
             "a PML trainer maps a data set's labels to 0, 1, 2, … with "
             "dataset_labels=… and set_min_label_to_zero=True"
         )
+    return integers
+
+
+def to_tensor(name: str, value: Any) -> Tensor:
+    """An array, a list or a tensor as a tensor on the CPU without a gradient, or an error."""
+    if isinstance(value, Tensor):
+        check_tensor(name, value)
+    try:
+        # not where torch.set_default_device says
+        return torch.as_tensor(value, device="cpu").detach()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"{name} must be a tensor, or numbers to make one of, got {type(value).__name__}"
+        ) from error
+
+
+def _checked_number(name: str, value: Any) -> float:
+    number = _python_number(value)
+    if number is None:
+        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
+    return number
+
+
+def _python_number(value: Any) -> int | float | None:
+    """What a number of Python, numpy or torch is in Python; None for anything else."""
+    if isinstance(value, Tensor | np.ndarray):
+        if value.ndim > 0 or (isinstance(value, Tensor) and value.is_meta):
+            return None
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return None
+    return int(value) if isinstance(value, numbers.Integral) else float(value)

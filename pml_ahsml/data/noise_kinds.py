@@ -1,6 +1,6 @@
 """How wrong labels are drawn: one function for each kind of label noise.
 
-All work on the CPU, take the clean labels (N,) and return noisy ones of the same dtype.
+All work on the CPU, whatever torch's default device, and take and return labels (N,) in int64.
 """
 
 import torch
@@ -16,7 +16,7 @@ def symmetric(clean: Tensor, count: int, num_classes: int, generator: Generator)
     """``count`` random samples get any other class, all alike."""
     chosen = _choose(len(clean), count, generator)
     # an offset of 1 … K−1 around the circle of classes reaches every other class alike
-    offset = torch.randint(1, num_classes, (count,), generator=generator)
+    offset = torch.randint(1, num_classes, (count,), generator=generator, device="cpu")
     return _replace(clean, chosen, (clean[chosen] + offset) % num_classes)
 
 
@@ -27,13 +27,13 @@ def neighbours(
     chosen = _choose(len(clean), count, generator)
     similarity = similarity.clone().fill_diagonal_(-torch.inf)
     nearest = similarity.topk(min(num_neighbours, len(similarity) - 1)).indices
-    which = torch.randint(nearest.shape[1], (count,), generator=generator)
+    which = torch.randint(nearest.shape[1], (count,), generator=generator, device="cpu")
     return _replace(clean, chosen, nearest[clean[chosen].long(), which])
 
 
 def small_cluster(clean: Tensor, count: int, num_classes: int, generator: Generator) -> Tensor:
     """Random classes are dissolved, the last one in part; small groups go to a kept class each."""
-    order = torch.randperm(num_classes, generator=generator)
+    order = torch.randperm(num_classes, generator=generator, device="cpu")
     sizes = torch.bincount(clean.long(), minlength=num_classes)[order]
     before = sizes.cumsum(0) - sizes  # samples in the classes dissolved earlier
     dissolved, kept = order[before < count], order[before >= count]
@@ -44,10 +44,10 @@ def small_cluster(clean: Tensor, count: int, num_classes: int, generator: Genera
     noisy = clean.clone()
     for k in dissolved.tolist():
         rows = (clean == k).nonzero().squeeze(1)
-        rows = rows[torch.randperm(len(rows), generator=generator)][:count]
+        rows = rows[torch.randperm(len(rows), generator=generator, device="cpu")][:count]
         count -= len(rows)
         for group in rows.split(_GROUP_SIZE):
-            new = kept[torch.randint(len(kept), (1,), generator=generator)]
+            new = kept[torch.randint(len(kept), (1,), generator=generator, device="cpu")]
             noisy[group] = new.to(noisy.dtype)
     return noisy
 
@@ -56,7 +56,7 @@ def choose_open_classes(
     clean: Tensor, count: int, num_classes: int, generator: Generator
 ) -> Tensor:
     """Random whole classes that together come as near to ``count`` samples as they can in turn."""
-    order = torch.randperm(num_classes, generator=generator)
+    order = torch.randperm(num_classes, generator=generator, device="cpu")
     sizes = torch.bincount(clean.long(), minlength=num_classes)[order]
     total, chosen = 0, []
     for k, size in zip(order.tolist(), sizes.tolist(), strict=True):
@@ -68,12 +68,12 @@ def choose_open_classes(
             "rate must be worth half a class at least for open_set noise, got "
             f"{count} of {len(clean)} samples"
         )
-    return torch.tensor(chosen, dtype=torch.long)
+    return torch.tensor(chosen, dtype=torch.long, device="cpu")
 
 
 def open_set(clean: Tensor, open_classes: Tensor, num_classes: int, generator: Generator) -> Tensor:
     """All samples of the open classes get any class that is kept, all alike."""
-    is_open = torch.zeros(num_classes, dtype=torch.bool)
+    is_open = torch.zeros(num_classes, dtype=torch.bool, device="cpu")
     is_open[open_classes] = True
     present = torch.bincount(clean.long(), minlength=num_classes) > 0
     kept = (present & ~is_open).nonzero().squeeze(1)
@@ -83,7 +83,9 @@ def open_set(clean: Tensor, open_classes: Tensor, num_classes: int, generator: G
     if len(chosen) == 0:
         return clean.clone()
     return _replace(
-        clean, chosen, kept[torch.randint(len(kept), (len(chosen),), generator=generator)]
+        clean,
+        chosen,
+        kept[torch.randint(len(kept), (len(chosen),), generator=generator, device="cpu")],
     )
 
 
@@ -105,7 +107,7 @@ def instance(clean: Tensor, count: int, similarity: Tensor, generator: Generator
     others, nearest = similarity.scatter(1, clean.long()[:, None], -torch.inf).max(1)
     lead = others - own.squeeze(1)
     # the largest of log-weight plus Gumbel noise are draws without replacement by those weights
-    uniform = torch.rand(len(clean), generator=generator, dtype=lead.dtype)
+    uniform = torch.rand(len(clean), generator=generator, dtype=lead.dtype, device="cpu")
     gumbel = -(-uniform.clamp_min(torch.finfo(lead.dtype).tiny).log()).log()
     spread = lead.std(unbiased=False).clamp_min(torch.finfo(lead.dtype).eps) if len(clean) else 1
     chosen = (lead / spread + gumbel).topk(count).indices
@@ -139,13 +141,13 @@ def mean_similarity(embeddings: Tensor, labels: Tensor, num_classes: int) -> Ten
 
 def _rows_and_means(embeddings: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     rows = torch.nn.functional.normalize(embeddings.detach().cpu().double())
-    sums = torch.zeros(num_classes, rows.shape[1], dtype=rows.dtype)
+    sums = rows.new_zeros(num_classes, rows.shape[1])
     sums.index_add_(0, labels.cpu().long(), rows)
     return rows, torch.nn.functional.normalize(sums)
 
 
 def _choose(total: int, count: int, generator: Generator) -> Tensor:
-    return torch.randperm(total, generator=generator)[:count]
+    return torch.randperm(total, generator=generator, device="cpu")[:count]
 
 
 def _replace(clean: Tensor, rows: Tensor, labels: Tensor) -> Tensor:

@@ -1,12 +1,23 @@
 """Noisy labels as published: lists of samples and labels in text files."""
 
+import codecs
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import torch
 from torch import Tensor
+
+from ..checks import check_count
+
+_INT64 = torch.iinfo(torch.int64)
+
+# A comma or white space parts the name from the label. Other characters that Unicode counts as
+# white space may be part of a name.
+_WITH_COMMA = re.compile(r"[ \t]*(.*?)[ \t]*,[ \t]*([+-]?[0-9]+)[ \t]*", re.DOTALL | re.ASCII)
+_WITH_SPACE = re.compile(r"[ \t]*(.*?)[ \t]+([+-]?[0-9]+)[ \t]*", re.DOTALL | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -37,13 +48,14 @@ class NoiseList:
                 and SOP apart.
 
         Returns:
-            (len(names),) positions, so that ``labels[positions]`` are the labels of the data set.
+            (len(names),) int64 positions, so that ``labels[positions]`` are the labels of the data
+            set.
 
         Raises:
+            TypeError: for components that are no integer.
             ValueError: for a name that the list does not hold, or holds twice.
         """
-        if components < 1:
-            raise ValueError(f"components must be at least 1, got {components}")
+        components = check_count("components", components, minimum=1)
         positions: dict[tuple[str, ...], int] = {}
         for position, name in enumerate(self.names):
             key = _key(name, components)
@@ -59,7 +71,8 @@ class NoiseList:
                 f"names must be those of the list, got {missing[0]!r} and {len(missing) - 1} others"
                 " that it does not hold"
             )
-        return torch.tensor([positions[_key(str(name), components)] for name in names])
+        found = [positions[_key(str(name), components)] for name in names]
+        return torch.tensor(found, dtype=torch.long)
 
 
 def read_noise_list(
@@ -68,8 +81,8 @@ def read_noise_list(
     r"""Read a list of noisy labels, as published with PRISM.
 
     A line holds a sample and its label, an integer: ``path,label``, or ``path label`` or
-    ``index label``. What stands behind the last comma, or without a comma behind the last white
-    space, is the label, so paths may hold spaces. Empty lines are passed over. PRISM's authors
+    ``index label``. What stands behind the last comma, or without a comma behind the last space or
+    tab, is the label, so paths may hold spaces. Empty lines are passed over. PRISM's authors
     publish beside each list ``…noised_train.csv`` a second one, ``…noised_cleaned_train.csv``, of
     the samples in it whose label is right; it is what tells wrong labels from right ones.
 
@@ -82,7 +95,8 @@ def read_noise_list(
         The list, in the order of the file.
 
     Raises:
-        ValueError: for a line of another form, or a clean sample that the list does not hold.
+        ValueError: for a line of another form, with the file and the number of the line, or a clean
+            sample that the list does not hold.
 
     Source:
         Format: the lists of Liu et al. (PRISM), CVPR 2021. Reader: this project.
@@ -114,19 +128,32 @@ def read_noise_list(
 
 def _read(path: Path) -> tuple[list[str], list[int]]:
     names, labels = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        parts = line.rsplit(",", 1) if "," in line else line.rsplit(maxsplit=1)
+    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    # bytes are split at ends of lines; text would be at form feeds and the like in a name, too
+    for number, raw in enumerate(content.splitlines(), start=1):
         try:
-            name, label = parts[0].strip(), int(parts[1])
-        except (IndexError, ValueError):
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            raise ValueError(f"line {number} of {path} must be UTF-8, got {raw!r}") from None
+        if not line.strip(" \t"):
+            continue
+        parts = (_WITH_COMMA if "," in line else _WITH_SPACE).fullmatch(line)
+        if parts is None or not parts[1]:
             raise ValueError(
                 f"line {number} of {path} must be a sample and its label, got {line!r}"
-            ) from None
-        names.append(name)
-        labels.append(label)
+            )
+        if not _fits_int64(parts[2]):
+            raise ValueError(
+                f"line {number} of {path} must have a label that int64 can hold, got {parts[2]}"
+            )
+        names.append(parts[1])
+        labels.append(int(parts[2]))
     return names, labels
+
+
+def _fits_int64(digits: str) -> bool:
+    # Python refuses to read integers of some thousand digits
+    return len(digits) < 1000 and _INT64.min <= int(digits) <= _INT64.max
 
 
 def _key(name: str, components: int) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import torch
 from pytorch_metric_learning.distances import BaseDistance
 from torch import Tensor
 
-from ..checks import check_positive
+from ..checks import check_flag, check_in_interval, check_positive
 from ..functional import poincare
 from ..functional.polar import exact_dtype
 
@@ -66,12 +66,14 @@ class PoincareDistance(BaseDistance):
         embedding_space: str = "tangent",
         **kwargs: Any,
     ) -> None:
-        check_positive("curvature", curvature)
-        check_positive("clip_radius", clip_radius)
+        curvature = check_positive("curvature", curvature)
+        clip_radius = check_positive("clip_radius", clip_radius)
+        learn_curvature = check_flag("learn_curvature", learn_curvature)
         if embedding_space not in ("tangent", "ball"):
             raise ValueError(
                 f"embedding_space must be 'tangent' or 'ball', got {embedding_space!r}"
             )
+        kwargs = _checked(kwargs)
         if kwargs.get("is_inverted", False):
             raise ValueError("is_inverted must be False for a distance, got True")
         if manifold is not None:
@@ -146,6 +148,19 @@ class PoincareDistance(BaseDistance):
         exact = exact_dtype(query_emb)
         query, ref = (self.to_tangent(e.to(exact)) for e in (query_emb, ref_emb))
         return poincare.pairwise_distance(query, ref, self.curvature).to(query_emb.dtype)
+
+
+def _checked(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The options of ``BaseDistance``, which does not look at them."""
+    checked = dict(kwargs)
+    for name in ("normalize_embeddings", "is_inverted", "collect_stats"):
+        if checked.get(name) is not None:
+            checked[name] = check_flag(name, checked[name])
+    if "power" in checked:
+        checked["power"] = check_positive("power", checked["power"])
+    if "p" in checked:
+        checked["p"] = check_in_interval("p", checked["p"], 1.0, math.inf)
+    return checked
 
 
 def _check_manifold(manifold: torch.nn.Module) -> None:

@@ -64,7 +64,8 @@ def candidate_classes(
     spaced = (labels[:, None] + 1 + steps) % num_classes
     in_sample = seen[spaced] & (spaced[:, :, None] != near[:, None]).all(2)
     rest = seen.sum() - seen[labels].to(labels) - is_near.sum(1)
-    share = rest / in_sample.sum(1).clamp_min(1)
+    # of two integers it would be of the default dtype
+    share = rest.to(means.dtype) / in_sample.sum(1).clamp_min(1)
     weights = [seen[labels, None], is_near, in_sample * share[:, None]]
     return Candidates(
         torch.cat([labels[:, None], near, spaced], 1),

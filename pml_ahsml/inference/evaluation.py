@@ -12,7 +12,7 @@ from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import InferenceModel, MatchFinder
 from torch import Tensor
 
-from ..checks import check_positive
+from ..checks import check_count, check_positive
 from ..distances import PoincareDistance
 from .poincare_knn import PoincareKNN, warn_if_normalised
 
@@ -47,6 +47,8 @@ def accuracy_calculator(
     _refuse("knn_func", kwargs)
     if not kwargs.get("include"):
         kwargs["exclude"] = (*kwargs.get("exclude", ()), "NMI", "AMI")
+    if kwargs.get("k") is not None and not isinstance(kwargs["k"], str):
+        kwargs["k"] = check_count("k", kwargs["k"], minimum=1)  # PML takes none of numpy's
     return AccuracyCalculator(knn_func=PoincareKNN(distance), **kwargs)
 
 
@@ -78,7 +80,7 @@ class PoincareMatchFinder(MatchFinder):
         if not isinstance(distance, PoincareDistance):
             raise TypeError(f"distance must be a PoincareDistance, got {type(distance).__name__}")
         if threshold is not None:
-            check_positive("threshold", threshold)
+            threshold = check_positive("threshold", threshold)
         super().__init__(distance, threshold)
 
     def get_matching_pairs(
@@ -89,18 +91,19 @@ class PoincareMatchFinder(MatchFinder):
         return_tuples: bool = False,
     ) -> Any:
         """Which pairs match. Overrides ``MatchFinder.get_matching_pairs``."""
-        self._check(threshold, query_emb, ref_emb)
+        threshold = self._checked(threshold, query_emb, ref_emb)
         return super().get_matching_pairs(query_emb, ref_emb, threshold, return_tuples)
 
     def is_match(self, x: Tensor, y: Tensor, threshold: float | None = None) -> Any:
         """Whether matching rows match. Overrides ``MatchFinder.is_match``."""
-        self._check(threshold, x, y)
+        threshold = self._checked(threshold, x, y)
         return super().is_match(x, y, threshold)
 
-    def _check(self, threshold: float | None, *embeddings: Tensor | None) -> None:
+    def _checked(self, threshold: float | None, *embeddings: Tensor | None) -> float | None:
         if threshold is None and self.threshold is None:
             raise ValueError("threshold must be given here or to the match finder, got None")
         warn_if_normalised(self.distance, *embeddings)
+        return None if threshold is None else check_positive("threshold", threshold)
 
 
 def inference_model(

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import check_count
+from ..checks import check_count, check_flag, check_tensor
 from ..distances import PoincareDistance
 from ..functional.candidate_distances import candidate_distances
 from ..functional.polar import Polar, polar_coordinates, row_norms
@@ -93,14 +93,14 @@ class PoincareKNN:
         distance = PoincareDistance() if distance is None else distance
         if not isinstance(distance, PoincareDistance):
             raise TypeError(f"distance must be a PoincareDistance, got {type(distance).__name__}")
-        check_count("rerank", rerank, minimum=0)
+        rerank = check_count("rerank", rerank, minimum=0)
         if index_init_fn is not None and faiss is None:
             raise ValueError("index_init_fn must be None where faiss is not installed, got one")
         self.distance = distance
         self.rerank = rerank
         self.index_init_fn = index_init_fn
-        self.reset_before = reset_before
-        self.reset_after = reset_after
+        self.reset_before = check_flag("reset_before", reset_before)
+        self.reset_after = check_flag("reset_after", reset_after)
         self.reset()
 
     @torch.no_grad()
@@ -142,7 +142,7 @@ class PoincareKNN:
                 f"reference must include the {len(query)} queries where ref_includes_query is "
                 f"True, got {available} rows"
             )
-        check_count("k", k, minimum=1)
+        k = check_count("k", k, minimum=1)
         if k > available - ref_includes_query:
             raise ValueError(
                 f"k must be at most {available - ref_includes_query}, the number of references "
@@ -266,7 +266,7 @@ class PoincareKNN:
         candidates = candidates.sort(dim=1).values
         missing = candidates < 0
         if leave_out:
-            missing |= candidates == torch.arange(start, start + len(query))[:, None]
+            missing |= candidates == torch.arange(start, start + len(query), device="cpu")[:, None]
         distances = candidate_distances(
             query, self._rows, polar, self._polar, candidates.clamp_min(0), self._geometry[0]
         ).masked_fill_(missing, torch.inf)
@@ -305,6 +305,8 @@ def warn_if_normalised(distance: PoincareDistance, *embeddings: Tensor | None) -
 
 def _check_rows(name: str, embeddings: Any, columns: int | None) -> Tensor:
     """Embeddings as a tensor of float32 or float64."""
+    if isinstance(embeddings, Tensor):
+        check_tensor(name, embeddings)
     rows = torch.as_tensor(embeddings).detach()
     if rows.ndim != 2 or (columns is not None and rows.shape[1] != columns):
         shape = f"(N, {'D' if columns is None else columns})"

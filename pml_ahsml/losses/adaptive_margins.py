@@ -9,7 +9,7 @@ import torch
 from pytorch_metric_learning import losses as pml_losses
 from torch import Tensor
 
-from ..checks import check_in_interval
+from ..checks import check_flag, check_in_interval
 from ..distances import as_similarity, max_distance
 from ..functional import class_similarity as cs
 from ..statistics import ClassStatistics
@@ -76,12 +76,12 @@ class AdaptiveMargins:
     gamma: float = 0.5
 
     def __post_init__(self) -> None:
-        check_in_interval("span", self.span, 0.0, 2.0)
+        # plain numbers of Python, whatever they came as
+        object.__setattr__(self, "span", check_in_interval("span", self.span, 0.0, 2.0))
         if self.scope not in ("batch", "running"):
             raise ValueError(f"scope must be 'batch' or 'running', got {self.scope!r}")
-        if not isinstance(self.view_margin, bool):
-            raise TypeError(f"view_margin must be a bool, got {type(self.view_margin).__name__}")
-        check_in_interval("gamma", self.gamma, -1.0, 1.0)
+        object.__setattr__(self, "view_margin", check_flag("view_margin", self.view_margin))
+        object.__setattr__(self, "gamma", check_in_interval("gamma", self.gamma, -1.0, 1.0))
 
     def check_loss(self, loss: torch.nn.Module) -> None:
         """Raise unless the margins can work inside the loss."""

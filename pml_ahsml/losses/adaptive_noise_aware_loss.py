@@ -11,7 +11,7 @@ from pytorch_metric_learning.distances import BaseDistance
 from pytorch_metric_learning.reducers import BaseReducer
 from torch import Tensor
 
-from ..checks import check_count, check_embeddings, check_labels
+from ..checks import check_count, check_embeddings, check_flag, check_labels, to_tensor
 from ..distances import PoincareDistance
 from ..functional import class_means as cm
 from ..functional import label_posterior as lp
@@ -119,7 +119,8 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
     Raises:
         TypeError: for something that is no PML loss, or an unknown option.
         ValueError: for an option outside its range, a loss that cannot be wrapped, and in
-            ``forward`` for bad shapes, labels outside [0, K), nan or inf; the state is as before.
+            ``forward`` for bad shapes, labels outside [0, K), nan or inf, and rows whose norm
+            float32 cannot hold; the state is as before.
 
     Source:
         This project. That it wraps any pair-based loss, and judges by class-wise divergence in
@@ -153,8 +154,13 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         **kwargs: Any,
     ) -> None:
         wrapped_loss.check_loss(loss)
-        check_count("class_warmup", class_warmup, minimum=1)
-        check_count("num_views", num_views, minimum=1)
+        num_classes = check_count("num_classes", num_classes, minimum=2)
+        embedding_size = check_count("embedding_size", embedding_size, minimum=1)
+        class_warmup = check_count("class_warmup", class_warmup, minimum=1)
+        num_views = check_count("num_views", num_views, minimum=1)
+        sync = check_flag("sync", sync)
+        if kwargs.get("collect_stats") is not None:
+            kwargs["collect_stats"] = check_flag("collect_stats", kwargs["collect_stats"])
         if relabel is not None and not isinstance(relabel, Relabelling):
             raise TypeError(f"relabel must be a Relabelling, got {type(relabel).__name__}")
         for name in _OF_THE_WRAPPED_LOSS:
@@ -340,9 +346,11 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
         Returns:
             (C, C) geodesic lengths; nan where a class has not been seen.
         """
-        return self.class_statistics.divergence(
-            None if classes is None else torch.as_tensor(classes)
-        )
+        if classes is not None and not isinstance(classes, Tensor):
+            wanted = to_tensor("classes", classes)
+            # a list without classes is of no dtype
+            classes = wanted if len(wanted) else wanted.long()
+        return self.class_statistics.divergence(classes)
 
     @torch.no_grad()
     def _believe(
@@ -530,8 +538,7 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
             wrapped_loss.check_enqueue_mask(self.loss, enqueue_mask, len(embeddings))
             enqueue_mask = enqueue_mask.to(embeddings.device)
         if view_ids is not None:
-            view_pairs.check_view_ids(view_ids, labels)
-            view_ids = view_ids.to(embeddings.device)
+            view_ids = view_pairs.check_view_ids(view_ids, labels)
         elif self.num_views > 1:
             view_ids = view_pairs.ids_by_layout(labels, self.num_views)
         return Batch(embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask, view_ids)
@@ -561,9 +568,9 @@ class AdaptiveNoiseAwareLoss(pml_losses.BaseMetricLossFunction):
                 f"{names[1]} must be given, as they are what is judged, got None; for pairs or "
                 "triplets without labels use the loss without the wrapper"
             )
-        check_labels(names[1], labels, len(embeddings), self.num_classes)
         # as indices: torch takes uint8 for a mask
-        return labels.to(embeddings.device, torch.long)
+        labels = check_labels(names[1], labels, len(embeddings), self.num_classes)
+        return labels.to(embeddings.device)
 
 
 def _check_can_be_wrapped(loss: torch.nn.Module, num_views: int) -> None:
@@ -592,7 +599,7 @@ def _check_not_transformed(embeddings: Any) -> None:
 
 
 def _neighbours(num_classes: int, embedding_size: int, size: int) -> NeighbourMemory | None:
-    check_count("neighbour_memory", size, minimum=0)
+    size = check_count("neighbour_memory", size, minimum=0)
     if 0 < size < SHORTEST_MEMORY:
         raise ValueError(f"neighbour_memory must be 0 or at least {SHORTEST_MEMORY}, got {size}")
     if size < _FEWEST_OF_A_CLASS * num_classes:

@@ -71,11 +71,18 @@ class Relabelling:
     min_noise_rate: float = 0.05
 
     def __post_init__(self) -> None:
-        check_in_interval("confidence", self.confidence, 0.5, 1.0)
-        check_in_interval("gap", self.gap, 0.0, float("inf"))
-        check_in_interval("trust_threshold", self.trust_threshold, 0.5, _HIGHEST_THRESHOLD)
-        check_count("memory_size", self.memory_size, minimum=0)
-        check_in_interval("min_noise_rate", self.min_noise_rate, 0.0, 1.0)
+        checked = {
+            "confidence": check_in_interval("confidence", self.confidence, 0.5, 1.0),
+            "gap": check_in_interval("gap", self.gap, 0.0, float("inf")),
+            "trust_threshold": check_in_interval(
+                "trust_threshold", self.trust_threshold, 0.5, _HIGHEST_THRESHOLD
+            ),
+            "memory_size": check_count("memory_size", self.memory_size, minimum=0),
+            "min_noise_rate": check_in_interval("min_noise_rate", self.min_noise_rate, 0.0, 1.0),
+        }
+        for name, value in checked.items():
+            # plain numbers of Python, whatever they came as
+            object.__setattr__(self, name, value)
 
     def decide(self, belief: Belief, trust: Tensor, noise_rate: float) -> tuple[Tensor, Tensor]:
         """Which samples the wrapped loss sees, and with which labels.

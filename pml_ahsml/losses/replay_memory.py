@@ -40,8 +40,7 @@ class ReplayMemory(RecentSamples):
     """
 
     def __init__(self, size: int, embedding_size: int) -> None:
-        check_count("embedding_size", embedding_size, minimum=1)
-        super().__init__(size, embedding_size)
+        super().__init__(size, check_count("embedding_size", embedding_size, minimum=1))
 
     @torch.no_grad()
     def newest(self, wanted: Tensor) -> tuple[Tensor, Tensor]:

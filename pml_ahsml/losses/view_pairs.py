@@ -7,6 +7,7 @@ import torch
 from pytorch_metric_learning import losses as pml_losses
 from torch import Tensor
 
+from ..checks import check_integers
 from .row_selection import IndicesTuple
 
 
@@ -87,22 +88,22 @@ def ids_by_layout(labels: Tensor, num_views: int) -> Tensor:
     return ids
 
 
-def check_view_ids(view_ids: Any, labels: Tensor) -> None:
-    """Raise unless ``view_ids`` is an integer tensor, like (N,) labels, whose views agree in label.
+def check_view_ids(view_ids: Any, labels: Tensor) -> Tensor:
+    """The view ids as int64, or an error unless they are integers whose views agree in label.
 
     Args:
         view_ids: what a user gave.
         labels: (N,).
+
+    Returns:
+        (N,) beside the labels.
     """
-    if not isinstance(view_ids, Tensor):
-        raise TypeError(f"view_ids must be a tensor, got {type(view_ids).__name__}")
-    if view_ids.is_floating_point() or view_ids.dtype == torch.bool:
-        raise TypeError(f"view_ids must be of an integer dtype, got {view_ids.dtype}")
-    if view_ids.shape != labels.shape:
+    view_of = check_integers("view_ids", view_ids).to(labels.device)
+    if view_of.shape != labels.shape:
         raise ValueError(
-            f"view_ids must be of shape {tuple(labels.shape)}, got {tuple(view_ids.shape)}"
+            f"view_ids must be of shape {tuple(labels.shape)}, got {tuple(view_of.shape)}"
         )
-    ids, rows = view_ids.to(labels.device).unique(return_inverse=True)
+    ids, rows = view_of.unique(return_inverse=True)
     label_of = labels.new_zeros(len(ids)).scatter_(0, rows, labels)
     disagree = int((label_of[rows] != labels).sum())
     if disagree:
@@ -110,6 +111,7 @@ def check_view_ids(view_ids: Any, labels: Tensor) -> None:
             "labels must be the same for all views of a sample (rows i and i + N/num_views, or "
             f"rows with the same view_ids), got {disagree} rows that differ"
         )
+    return view_of
 
 
 def _indices(positives: Tensor, negatives: Tensor) -> IndicesTuple:

@@ -11,6 +11,7 @@ from pytorch_metric_learning.reducers import DoNothingReducer
 from pytorch_metric_learning.utils import loss_and_miner_utils as lmu
 from torch import Tensor
 
+from ..checks import check_tensor
 from .batch import Batch
 from .row_selection import IndicesTuple
 
@@ -55,6 +56,7 @@ def check_enqueue_mask(loss: torch.nn.Module, enqueue_mask: Tensor, num_rows: in
             "enqueue_mask must be None unless a CrossBatchMemory is wrapped, got one for "
             f"{type(loss).__name__}"
         )
+    check_tensor("enqueue_mask", enqueue_mask)
     if enqueue_mask.dtype != torch.bool or enqueue_mask.shape != (num_rows,):
         raise ValueError(
             f"enqueue_mask must be of shape ({num_rows},) and bool, got "

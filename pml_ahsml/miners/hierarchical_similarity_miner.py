@@ -8,7 +8,7 @@ from pytorch_metric_learning.miners import BaseMiner
 from pytorch_metric_learning.utils import loss_and_miner_utils as lmu
 from torch import Tensor
 
-from ..checks import check_in_interval
+from ..checks import check_flag, check_in_interval, check_labels, check_tensor
 from ..distances import PoincareDistance, as_similarity
 from ..functional import class_similarity as cs
 from ..statistics import ClassStatistics
@@ -34,11 +34,13 @@ class HierarchicalSimilarityMiner(BaseMiner):
 
     Returns:
         ``forward(embeddings, labels, ref_emb=None, ref_labels=None)``: (a1, p, a2, n), the indices
-        of the positive and the negative pairs.
+        of the positive and the negative pairs; four empty ones without rows.
 
     Raises:
-        ValueError: for an option outside its range, or a distance without a known maximum.
-        TypeError: for class_statistics of another type.
+        ValueError: for an option outside its range, or a distance without a known maximum; and in
+            ``forward`` for labels outside [0, K) where class_statistics are given.
+        TypeError: for an option of another type, and in ``forward`` for something that is no tensor
+            with values.
 
     Source:
         Margins: AHSML. Their use to select pairs, and the running means: this project.
@@ -60,8 +62,10 @@ class HierarchicalSimilarityMiner(BaseMiner):
         class_statistics: ClassStatistics | None = None,
         **kwargs: Any,
     ) -> None:
-        check_in_interval("gamma", gamma, -1.0, 1.0)
-        check_in_interval("span", span, 0.0, 2.0)
+        gamma = check_in_interval("gamma", gamma, -1.0, 1.0)
+        span = check_in_interval("span", span, 0.0, 2.0)
+        if kwargs.get("collect_stats") is not None:
+            kwargs["collect_stats"] = check_flag("collect_stats", kwargs["collect_stats"])
         if class_statistics is not None and not isinstance(class_statistics, ClassStatistics):
             raise TypeError(
                 f"class_statistics must be a ClassStatistics, got {type(class_statistics).__name__}"
@@ -78,10 +82,42 @@ class HierarchicalSimilarityMiner(BaseMiner):
         """The default of ``distance``."""
         return PoincareDistance()
 
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        ref_emb: Tensor | None = None,
+        ref_labels: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The pairs that violate their margin. Overrides ``BaseMiner.forward``."""
+        given = {
+            "embeddings": embeddings,
+            "labels": labels,
+            "ref_emb": ref_emb,
+            "ref_labels": ref_labels,
+        }
+        for name, value in given.items():
+            if value is not None or name in ("embeddings", "labels"):
+                check_tensor(name, value)
+            if value is not None and "labels" in name and self.class_statistics is not None:
+                # an index from the end would be silently another class
+                check_labels(name, value, value.numel(), self.class_statistics.num_classes)
+        mined: tuple[Tensor, Tensor, Tensor, Tensor] = super().forward(
+            embeddings, labels, ref_emb, ref_labels
+        )
+        return mined
+
     def mine(
         self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor, ref_labels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Overrides ``BaseMiner.mine``."""
+        # torch compares and sorts int64, but not every other type of integer
+        labels, ref_labels = (
+            y if y.is_floating_point() else y.long() for y in (labels, ref_labels)
+        )
+        if len(labels) == 0 or len(ref_labels) == 0:
+            nothing = labels.new_zeros(0, dtype=torch.long)
+            return nothing, nothing.clone(), nothing.clone(), nothing.clone()
         similarity = as_similarity(self.distance(embeddings, ref_emb), self.distance)
         # margins in float32 at least: min–max over half-precision means would lose the order
         similarity = similarity.float() if similarity.itemsize < 4 else similarity

@@ -4,7 +4,15 @@ import torch
 from pytorch_metric_learning.distances import BaseDistance
 from torch import Tensor
 
-from ..checks import check_count, check_embeddings, check_in_interval, check_labels
+from ..checks import (
+    check_count,
+    check_embeddings,
+    check_flag,
+    check_in_interval,
+    check_integers,
+    check_labels,
+    check_tensor,
+)
 from ..distances import PoincareDistance
 from ..functional import class_means as cm
 from ..functional import confusion_prior as cp
@@ -104,11 +112,14 @@ class ClassStatistics(ModuleWithTables):
         max_compared_classes: int = 1 << 15,
         centred: bool = False,
     ) -> None:
-        check_count("num_classes", num_classes, minimum=2)
-        check_count("embedding_size", embedding_size, minimum=1)
-        check_in_interval("momentum", momentum, 0.0, 1.0)
-        check_count("max_exact_classes", max_exact_classes, minimum=0)
-        check_count("max_compared_classes", max_compared_classes, minimum=max_exact_classes)
+        num_classes = check_count("num_classes", num_classes, minimum=2)
+        embedding_size = check_count("embedding_size", embedding_size, minimum=1)
+        momentum = check_in_interval("momentum", momentum, 0.0, 1.0)
+        max_exact_classes = check_count("max_exact_classes", max_exact_classes, minimum=0)
+        max_compared_classes = check_count(
+            "max_compared_classes", max_compared_classes, minimum=max_exact_classes
+        )
+        centred = check_flag("centred", centred)
         if centred and isinstance(distance, PoincareDistance):
             raise ValueError("centred must be False with a PoincareDistance, got True")
         super().__init__()
@@ -119,22 +130,22 @@ class ClassStatistics(ModuleWithTables):
         self.compares_all = num_classes <= max_compared_classes
         self.keeps_norm = isinstance(distance, PoincareDistance)
         self.distance = distance if isinstance(distance, PoincareDistance) else PoincareDistance()
-        self.register_table("means", torch.zeros(num_classes, embedding_size + 1))
-        self.register_table("visits", torch.zeros(num_classes))
+        self.register_table("means", _zeros(num_classes, embedding_size + 1))
+        self.register_table("visits", _zeros(num_classes))
         self.centred = centred
         # zeros before the first batch, which is centred by its own mean
-        self.register_table("centre", torch.zeros(embedding_size))
+        self.register_table("centre", _zeros(embedding_size))
         # mean squared distance of a visit from the running mean of its class, and what of it
         # comes from the visit's being a sample; both smoothed alike from 0 on
-        self.register_table("innovation", torch.zeros(2))
+        self.register_table("innovation", _zeros(2))
         # distances of each class to others: to all, or to those on its list
         if self.is_exact:
-            nothing = torch.full((num_classes, num_classes), torch.inf)
+            nothing = _zeros(num_classes, num_classes).fill_(torch.inf)
             self.register_table("neighbour_distances", nothing)
         else:
             shape = (num_classes, min(_NEAREST, num_classes - 1) + _SAMPLED)
-            self.register_table("neighbour_distances", torch.zeros(shape))
-            self.register_table("neighbour_weights", torch.zeros(shape))
+            self.register_table("neighbour_distances", _zeros(*shape))
+            self.register_table("neighbour_weights", _zeros(*shape))
 
     @property
     def seen(self) -> Tensor:
@@ -157,6 +168,7 @@ class ClassStatistics(ModuleWithTables):
         Returns:
             (N, D), without a gradient.
         """
+        check_tensor("embeddings", embeddings)
         embeddings = embeddings.detach().float()
         if self.keeps_norm:
             return self.distance.to_tangent(self.distance.maybe_normalize(embeddings)).detach()
@@ -204,20 +216,13 @@ class ClassStatistics(ModuleWithTables):
             ValueError: for shapes, values or labels out of range; nothing is changed then.
         """
         check_embeddings("embeddings", embeddings, self.embedding_size)
-        check_labels("labels", labels, len(embeddings), self.num_classes)
+        labels = check_labels("labels", labels, len(embeddings), self.num_classes)
         if weights is None:
             weights = torch.ones(len(embeddings), device=embeddings.device)
-        elif weights.shape != labels.shape:
-            raise ValueError(
-                f"weights must be of shape {tuple(labels.shape)}, got {tuple(weights.shape)}"
-            )
-        elif len(weights) and (weights.min() < 0 or weights.max() > 1):
-            raise ValueError(
-                f"weights must lie in [0, 1], got values from {float(weights.min())} to "
-                f"{float(weights.max())}"
-            )
+        else:
+            _check_weights(weights, labels)
         self.on(embeddings.device)
-        classes = cm.Groups.by(labels.to(embeddings.device, torch.long))
+        classes = cm.Groups.by(labels.to(embeddings.device))
         self.learn(self._points(embeddings), classes, weights)
         self.recentre(embeddings)
 
@@ -287,6 +292,8 @@ class ClassStatistics(ModuleWithTables):
             than ``max_compared_classes``, to some candidates; by centroids that have not seen this
             batch.
         """
+        labels = check_integers("labels", labels)
+        view_ids = None if view_ids is None else check_integers("view_ids", view_ids)
         points = self._points(embeddings)
         if not self.compares_all:
             evidence = self._evidence_of_candidates(points, labels, view_ids)
@@ -354,12 +361,14 @@ class ClassStatistics(ModuleWithTables):
         """
         if classes is None:
             classes = torch.arange(self.num_classes, device=self.means.device)
-        classes = classes.to(self.means.device, torch.long)
+        else:
+            classes = self._checked_classes(classes)
         centroids = poincare.hyperboloid_normalise(self.means[classes])
         divergence = self._lengths(centroids, centroids)
         divergence.masked_fill_(classes[:, None] == classes, 0)
         unseen = torch.where(self.seen[classes], 0.0, torch.nan)
-        return divergence + unseen + unseen[:, None]
+        # in place, as two numbers make a tensor of the default dtype
+        return divergence.add_(unseen).add_(unseen[:, None])
 
     @torch.no_grad()
     def centroids(self, classes: Tensor | None = None) -> Tensor:
@@ -371,9 +380,7 @@ class ClassStatistics(ModuleWithTables):
         Returns:
             (C, D); the origin for classes never seen.
         """
-        means = (
-            self.means if classes is None else self.means[classes.to(self.means.device, torch.long)]
-        )
+        means = self.means if classes is None else self.means[self._checked_classes(classes)]
         # a mean of time coordinates is at least 1, so a zero row is a class never seen
         time = torch.where(means[:, :1] > 0, means[:, :1], 1.0)
         return poincare.hyperboloid_unlift(torch.cat([time, means[:, 1:]], 1), self._curvature())
@@ -389,11 +396,17 @@ class ClassStatistics(ModuleWithTables):
                 sample with itself included, unlike the batch form.
             between: (C, C) ⟨m_a, m_b⟩, nan on the diagonal. Both are nan for classes never seen.
         """
+        classes = self._checked_classes(classes)
         means = self.means[classes]
         similarity = means[:, 1:] @ means[:, 1:].T - means[:, :1] @ means[:, :1].T
         seen = self.seen[classes]
         similarity = similarity.masked_fill(~(seen[:, None] & seen), torch.nan)
         return similarity.diagonal().clone(), similarity.fill_diagonal_(torch.nan)
+
+    def _checked_classes(self, classes: Tensor) -> Tensor:
+        """(C,) in [0, K), as indices beside the tables."""
+        integers = check_integers("classes", classes).to(self.means.device)
+        return check_labels("classes", integers, integers.numel(), self.num_classes)
 
     def _points(self, embeddings: Tensor) -> Tensor:
         """(N, D + 1) points of the hyperboloid, in float64."""
@@ -418,6 +431,25 @@ class ClassStatistics(ModuleWithTables):
 
     def _curvature(self) -> float:
         return float(self.distance.curvature)
+
+
+def _zeros(*shape: int) -> Tensor:
+    """Float32 whatever torch's default dtype, in which a network may compute."""
+    return torch.zeros(shape, dtype=torch.float32)
+
+
+def _check_weights(weights: Tensor, labels: Tensor) -> None:
+    check_tensor("weights", weights)
+    if weights.shape != labels.shape:
+        raise ValueError(
+            f"weights must be of shape {tuple(labels.shape)}, got {tuple(weights.shape)}"
+        )
+    # for nan, too
+    if len(weights) and not (weights.min() >= 0 and weights.max() <= 1):
+        raise ValueError(
+            f"weights must lie in [0, 1], got values from {float(weights.min())} to "
+            f"{float(weights.max())}"
+        )
 
 
 def _mean(directions: Tensor) -> Tensor:

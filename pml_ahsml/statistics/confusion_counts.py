@@ -53,11 +53,11 @@ class ConfusionCounts(ModuleWithTables):
     strength: Tensor
 
     def __init__(self, num_classes: int) -> None:
-        check_count("num_classes", num_classes, minimum=2)
+        num_classes = check_count("num_classes", num_classes, minimum=2)
         super().__init__()
-        self.register_table("counts", torch.zeros(num_classes, num_classes))
-        self.register_table("batches", torch.zeros(()))
-        self.register_table("strength", torch.tensor(torch.inf))
+        self.register_table("counts", torch.zeros(num_classes, num_classes, dtype=torch.float32))
+        self.register_table("batches", torch.zeros((), dtype=torch.float32))
+        self.register_table("strength", torch.full((), torch.inf, dtype=torch.float32))
 
     @torch.no_grad()
     def learn(self, posterior: Tensor, labels: Tensor, divergence: Tensor, spread: float) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from ..checks import check_count, check_positive
+from ..checks import check_count, check_integers, check_positive, to_tensor
 from ..functional import confusion_prior as cp
 from ..functional import label_posterior as lp
 from ..functional import neighbour_votes as nv
@@ -120,10 +120,14 @@ class LabelNoiseModel(ModuleWithTables):
         neighbours: NeighbourMemory | None = None,
         max_counted_classes: int = 1000,
     ) -> None:
-        check_count("num_classes", num_classes, minimum=2)
-        check_count("warmup", warmup, minimum=0)
-        check_positive("lr", lr)
-        check_count("max_counted_classes", max_counted_classes, minimum=0)
+        num_classes = check_count("num_classes", num_classes, minimum=2)
+        warmup = check_count("warmup", warmup, minimum=0)
+        lr = check_positive("lr", lr)
+        max_counted_classes = check_count("max_counted_classes", max_counted_classes, minimum=0)
+        if neighbours is not None and not isinstance(neighbours, NeighbourMemory):
+            raise TypeError(
+                f"neighbours must be a NeighbourMemory, got {type(neighbours).__name__}"
+            )
         super().__init__()
         self.num_classes = num_classes
         self.warmup = warmup
@@ -133,20 +137,21 @@ class LabelNoiseModel(ModuleWithTables):
         num_parameters = 3 if neighbours is None else 4
         values = (v[:num_parameters] for v in (_START, _LOWEST, _HIGHEST))
         start, *self._range = map(_to_unconstrained, values)
-        counts = torch.zeros(num_classes)
+        counts = torch.zeros(num_classes, dtype=torch.float32)
         if class_counts is not None:
-            counts = _check_class_counts(class_counts, num_classes)
-        self.register_table("log_parameters", start)
-        self.register_table("adam_mean", torch.zeros(num_parameters))
-        self.register_table("adam_square", torch.zeros(num_parameters))
-        self.register_table("adam_steps", torch.zeros(()))
+            # to where the other tables are
+            counts = _check_class_counts(class_counts, num_classes).to(counts)
+        self.register_table("log_parameters", start.to(counts))
+        self.register_table("adam_mean", torch.zeros_like(self.log_parameters))
+        self.register_table("adam_square", torch.zeros_like(self.log_parameters))
+        self.register_table("adam_steps", torch.zeros((), dtype=torch.float32))
         self.register_table("label_counts", counts)
         # sum of the smoothing weights, of the weighted ε, and of the weighted shares not trusted
-        self.register_table("smoothed", torch.zeros(3))
+        self.register_table("smoothed", torch.zeros(3, dtype=torch.float32))
         # sum of the smoothing weights, and of the weighted S, P and B
-        self.register_table("far_labels", torch.zeros(4))
+        self.register_table("far_labels", torch.zeros(4, dtype=torch.float32))
         # ε after each of the last batches, newest first; inf for batches that have not been
-        self.register_table("recent", torch.full((_WINDOW,), torch.inf))
+        self.register_table("recent", torch.full((_WINDOW,), torch.inf, dtype=torch.float32))
         self.neighbours = neighbours
         is_counted = num_classes <= max_counted_classes
         self.confusion_counts = ConfusionCounts(num_classes) if is_counted else None
@@ -219,6 +224,7 @@ class LabelNoiseModel(ModuleWithTables):
         Returns:
             The posterior, and what :meth:`learn` needs beside it.
         """
+        labels = check_integers("labels", labels)
         noise_rate, temperature, spread = self._numbers()
         columns = evidence.own_columns(labels)
         neighbours, votes = self._ask_neighbours(evidence, labels)
@@ -257,7 +263,9 @@ class LabelNoiseModel(ModuleWithTables):
         Returns:
             (N, K), rows sum to 1; one-hot at the label where that class is still unseen.
         """
-        posterior = evidence.for_all_classes(self.believe(evidence, labels).posterior)
+        belief = self.believe(evidence, labels)
+        labels = belief.labels
+        posterior = evidence.for_all_classes(belief.posterior)
         return lp.taken_at_their_word(posterior, labels, ~evidence.seen[labels])
 
     def update(self, evidence: Evidence, labels: Tensor) -> None:
@@ -399,7 +407,8 @@ class LabelNoiseModel(ModuleWithTables):
 def _to_unconstrained(values: tuple[float, ...]) -> Tensor:
     """(logit ε, log τ, log σ) and, where there is one, log β."""
     noise_rate, *others = values
-    return torch.tensor([_logit(noise_rate), *map(math.log, others)])
+    values = (_logit(noise_rate), *map(math.log, others))
+    return torch.tensor(values, dtype=torch.float32, device="cpu")
 
 
 def _logit(share: float) -> float:
@@ -407,11 +416,14 @@ def _logit(share: float) -> float:
 
 
 def _check_class_counts(class_counts: Tensor, num_classes: int) -> Tensor:
-    counts = torch.as_tensor(class_counts, dtype=torch.float32)
+    given = to_tensor("class_counts", class_counts)
+    if given.dtype == torch.bool or given.is_complex():
+        raise TypeError(f"class_counts must be of a real dtype, got {given.dtype}")
+    counts = given.float()
     if counts.shape != (num_classes,):
         raise ValueError(
             f"class_counts must be of shape ({num_classes},), got {tuple(counts.shape)}"
         )
     if not (counts.isfinite().all() and (counts >= 0).all() and counts.sum() > 0):
         raise ValueError(f"class_counts must be at least 0 and not all 0, got {counts.tolist()}")
-    return counts.clone()
+    return counts

@@ -42,7 +42,7 @@ class LabelRecurrence(ModuleWithTables):
     def __init__(self) -> None:
         super().__init__()
         # batches looked at, ΣW and ΣF
-        self.register_table("sums", torch.zeros(3))
+        self.register_table("sums", torch.zeros(3, dtype=torch.float32))
 
     @property
     def is_decided(self) -> bool:

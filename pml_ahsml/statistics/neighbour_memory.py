@@ -61,16 +61,16 @@ class NeighbourMemory(RecentSamples):
     agreement: Tensor
 
     def __init__(self, num_classes: int, embedding_size: int, size: int = 1024) -> None:
-        check_count("num_classes", num_classes, minimum=2)
-        check_count("embedding_size", embedding_size, minimum=1)
-        check_count("size", size, minimum=SHORTEST_MEMORY)
+        num_classes = check_count("num_classes", num_classes, minimum=2)
+        embedding_size = check_count("embedding_size", embedding_size, minimum=1)
+        size = check_count("size", size, minimum=SHORTEST_MEMORY)
         super().__init__(size, embedding_size + 1)  # points of the hyperboloid
         self.num_classes = num_classes
         # of the rows so many, the newest, are looked at
         self.register_table("length", torch.tensor(size))
         # sum of the smoothing weights, and of the weighted shares of samples whose r-th nearest
         # row has their label
-        self.register_table("agreement", torch.zeros(1 + _MOST_NEIGHBOURS))
+        self.register_table("agreement", torch.zeros(1 + _MOST_NEIGHBOURS, dtype=torch.float32))
 
     @property
     def num_neighbours(self) -> int:
@@ -107,7 +107,7 @@ class NeighbourMemory(RecentSamples):
         Returns:
             (N, K) in [0, k].
         """
-        weights = torch.ones(neighbours.shape[1], device=labels.device)
+        weights = self.agreement.new_ones(neighbours.shape[1], device=labels.device)
         weight, shares = self.agreement[0], self.agreement[1 : 1 + neighbours.shape[1]]
         if weight > 0:
             weights = nv.rank_weights(shares / weight)

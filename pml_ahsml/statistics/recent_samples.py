@@ -38,10 +38,10 @@ class RecentSamples(ModuleWithTables):
     labels: Tensor
 
     def __init__(self, size: int, width: int) -> None:
-        check_count("size", size, minimum=1)
-        check_count("width", width, minimum=1)
+        size = check_count("size", size, minimum=1)
+        width = check_count("width", width, minimum=1)
         super().__init__()
-        self.register_table("vectors", torch.zeros(size, width))
+        self.register_table("vectors", torch.zeros(size, width, dtype=torch.float32))
         # −1 where nothing has been remembered yet
         self.register_table("labels", torch.full((size,), -1, dtype=torch.long))
         # the tables are rings, so that remembering moves nothing: newest first from here on

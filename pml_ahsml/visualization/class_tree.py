@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -14,9 +13,10 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import cophenet, leaves_list, linkage
 from scipy.spatial.distance import squareform
 
+from ..checks import to_tensor
 from .colours import LEGEND_LIMIT, class_colours
 from .dendrogram_purity import chance_purity, dendrogram_purity
-from .labels import check_groups, check_names, shortened
+from .labels import check_groups, check_names, fill_legend, shortened, show_literally
 
 METHODS = ("average", "complete", "single", "weighted")
 
@@ -48,6 +48,7 @@ def class_tree(divergence: Any, method: str = "average") -> NDArray[np.float64]:
         This project; that class-wise divergence in hyperbolic space shows the hierarchy: AHSML.
 
     Example:
+        >>> import torch
         >>> class_tree(torch.tensor([[0.0, 1.0, 4.0], [1.0, 0.0, 6.0], [4.0, 6.0, 0.0]]))
         array([[0., 1., 1., 2.],
                [2., 3., 5., 3.]])
@@ -91,6 +92,7 @@ def plot_class_tree(
         This project; cophenetic correlation: Sokal & Rohlf, 1962.
 
     Example:
+        >>> import torch
         >>> divergence = torch.tensor([[0.0, 1.0, 4.0], [1.0, 0.0, 6.0], [4.0, 6.0, 0.0]])
         >>> ax = plot_class_tree(divergence, names=["cat", "dog", "car"])
         >>> ax.get_title()
@@ -99,7 +101,8 @@ def plot_class_tree(
         ['car', 'cat', 'dog']
         >>> plt.close(ax.figure)
     """
-    matrix, num_classes = _square(divergence), len(torch.as_tensor(divergence))
+    matrix = _square(divergence)
+    num_classes = len(matrix)
     seen = ~np.isnan(matrix.diagonal())
     if seen.sum() < 2:
         raise ValueError(f"divergence must have 2 classes that were seen, got {int(seen.sum())}")
@@ -152,7 +155,7 @@ def plot_class_tree(
 
 
 def _square(divergence: Any) -> NDArray[np.float64]:
-    matrix = torch.as_tensor(divergence).detach().cpu().double()
+    matrix = to_tensor("divergence", divergence).double()
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"divergence must be of shape (K, K), got {tuple(matrix.shape)}")
     return np.asarray(matrix.numpy())
@@ -224,6 +227,7 @@ def _draw_names(
     ax.yaxis.tick_right()
     ax.set_yticks(range(len(names)), [shortened(name) for name in names], fontsize=size)
     ax.tick_params(axis="y", length=0, pad=12 if has_strip else 3)
+    show_literally(ax.get_yticklabels())
     for label, colour in zip(ax.get_yticklabels(), colours, strict=True):
         label.set_color(colour)
 
@@ -254,8 +258,8 @@ def _draw_legend(
     texts = [str(g) if group_names is None else shortened(group_names[g]) for g in present]
     # below the axis and its label, wherever the branches are and however high the picture is
     below = ax.transAxes + ScaledTranslation(0, -40 / 72, ax.figure.dpi_scale_trans)
-    ax.legend(
-        *(handles, texts),
+    legend = ax.legend(
+        *(handles, [str(g) for g in present]),
         loc="upper center",
         bbox_to_anchor=(0.5, 0),
         bbox_transform=below,
@@ -263,3 +267,4 @@ def _draw_legend(
         frameon=False,
         fontsize=8,
     )
+    fill_legend(legend, texts)

@@ -37,7 +37,7 @@ def class_colours(num_classes: int) -> NDArray[np.float64]:
         >>> class_colours(150).shape
         (150, 3)
     """
-    check_count("num_classes", num_classes, minimum=1)
+    num_classes = check_count("num_classes", num_classes, minimum=1)
     if num_classes <= LEGEND_LIMIT:
         name = "tab10" if num_classes <= 10 else "tab20"
         return np.asarray(matplotlib.colormaps[name](range(num_classes))[:, :3], dtype=np.float64)

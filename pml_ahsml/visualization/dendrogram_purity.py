@@ -74,7 +74,7 @@ def chance_purity(linkage: NDArray[np.float64], groups: Any, *, shuffles: int = 
         >>> 0.5 <= chance_purity(tree, [0, 0, 1, 1]) < 1
         True
     """
-    check_count("shuffles", shuffles, minimum=1)
+    shuffles = check_count("shuffles", shuffles, minimum=1)
     group = check_labels("groups", groups, len(linkage) + 1)
     random = np.random.default_rng(0)
     return float(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from ..checks import check_count
+from ..checks import check_count, to_tensor
 from ..distances import PoincareDistance
 from ..functional import poincare
 from ..inference.poincare_knn import warn_if_normalised
@@ -60,7 +60,7 @@ class DiskProjection:
             raise TypeError(f"distance must be a PoincareDistance, got {type(distance).__name__}")
         if method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, got {method!r}")
-        check_count("seed", seed, minimum=0)
+        seed = check_count("seed", seed, minimum=0)
         self.distance = distance
         self.method = method
         self.seed = seed
@@ -109,7 +109,7 @@ class DiskProjection:
         self.caption = f"{tangent.shape[1]}-D: distance to the origin exact, angle {angle}"
         norm = torch.linalg.vector_norm(plane, dim=1, keepdim=True)
         # a point in the middle of the plane has no angle; it gets that of the first axis
-        direction = torch.where(norm > 0, plane / norm, torch.tensor([1.0, 0.0], dtype=plane.dtype))
+        direction = torch.where(norm > 0, plane / norm, plane.new_tensor([1.0, 0.0]))
         return np.asarray((direction * torch.linalg.vector_norm(tangent, dim=1)[:, None]).numpy())
 
     def _neighbours(self, tangent: Tensor) -> Tensor:
@@ -120,13 +120,13 @@ class DiskProjection:
         plane = TSNE(
             metric="precomputed", init="random", perplexity=perplexity, random_state=self.seed
         ).fit_transform(geodesic.numpy())
-        plane = torch.as_tensor(plane, dtype=torch.float64)
+        plane = tangent.new_tensor(plane)
         return plane - plane.mean(0)
 
 
 def check_rows(name: str, embeddings: Any) -> Tensor:
     """Embeddings as a finite float64 (N, D) tensor on the CPU, or an error."""
-    rows = torch.as_tensor(embeddings).detach().cpu()
+    rows = to_tensor(name, embeddings)
     if rows.ndim != 2 or len(rows) == 0 or rows.shape[1] < 2:
         raise ValueError(
             f"{name} must be of shape (N, D) with N ≥ 1 and D ≥ 2, got {tuple(rows.shape)}"

@@ -1,28 +1,29 @@
 """Checks of the labels, groups, names and trust that a picture is given."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
+from matplotlib.legend import Legend
+from matplotlib.text import Text
 from numpy.typing import NDArray
+
+from ..checks import check_integers, to_tensor
 
 
 def check_labels(name: str, labels: Any, num_rows: int) -> NDArray[np.int64]:
     """Labels as a (num_rows,) array of integers ≥ 0, or an error."""
-    values = torch.as_tensor(labels).detach().cpu()
-    if values.is_floating_point() or values.dtype == torch.bool:
-        raise TypeError(f"{name} must be of an integer dtype, got {values.dtype}")
+    values = check_integers(name, to_tensor(name, labels))
     if values.shape != (num_rows,):
         raise ValueError(f"{name} must be of shape ({num_rows},), got {tuple(values.shape)}")
     if values.min() < 0:
         raise ValueError(f"{name} must be at least 0, got {int(values.min())}")
-    return np.asarray(values.long().numpy())
+    return np.asarray(values.numpy())
 
 
 def check_groups(name: str, groups: Any, classes: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """Groups as a (K,) array of integers ≥ 0 that holds every class, or an error."""
-    values = torch.as_tensor(groups)
+    values = to_tensor(name, groups)
     highest = -1 if classes is None else int(classes.max())
     if values.ndim != 1 or len(values) <= highest:
         raise ValueError(
@@ -34,7 +35,7 @@ def check_groups(name: str, groups: Any, classes: NDArray[np.int64] | None) -> N
 
 def check_trust(name: str, trust: Any, num_rows: int | None = None) -> NDArray[np.float64]:
     """Trust as a (num_rows,) array in [0, 1], or an error."""
-    values = torch.as_tensor(trust).detach().cpu().double()
+    values = to_tensor(name, trust).double()
     rows = "N" if num_rows is None else num_rows
     if values.ndim != 1 or len(values) == 0 or num_rows not in (None, len(values)):
         raise ValueError(f"{name} must be of shape ({rows},), got {tuple(values.shape)}")
@@ -48,10 +49,38 @@ def check_trust(name: str, trust: Any, num_rows: int | None = None) -> NDArray[n
 
 def check_names(name: str, names: Sequence[str], minimum: int) -> None:
     """Raise unless there is a name for each of ``minimum`` classes."""
+    if isinstance(names, str):
+        raise TypeError(f"{name} must be a sequence of names, got {names!r}")
     if len(names) < minimum:
         raise ValueError(f"{name} must have at least {minimum} entries, got {len(names)}")
 
 
+def show_literally(texts: Iterable[Text]) -> None:
+    """Show names as they are: to matplotlib what stands between two $ is mathematics.
+
+    Args:
+        texts: what shows the names.
+    """
+    for text in texts:
+        text.set_parse_math(False)
+        text.set_usetex(False)
+
+
+def fill_legend(legend: Legend, names: Sequence[str]) -> None:
+    """Put names in a legend, as they are.
+
+    Args:
+        legend: one whose entries have labels of their own: matplotlib leaves out an entry whose
+            label begins with _.
+        names: of its entries.
+    """
+    texts = legend.get_texts()
+    for text, name in zip(texts, names, strict=True):
+        text.set_text(name)
+    show_literally(texts)
+
+
 def shortened(name: str, length: int = 24) -> str:
     """A name that fits beside a picture."""
+    name = str(name)  # a number is a name, too
     return name if len(name) <= length else name[: length - 1] + "…"

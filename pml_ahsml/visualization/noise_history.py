@@ -69,7 +69,7 @@ def plot_noise_history(
             + ", ".join(str(values.shape) for values in series.values())
         )
     if true_rate is not None:
-        check_in_interval("true_rate", true_rate, 0.0, 1.0)
+        true_rate = check_in_interval("true_rate", true_rate, 0.0, 1.0)
     if ax is None:
         _, ax = plt.subplots(figsize=(7, 4), layout="constrained")
     batches = len(series["stat_noise_rate"])

@@ -17,7 +17,7 @@ from ..distances import PoincareDistance
 from ..statistics import ClassStatistics
 from .colours import LEGEND_LIMIT, class_colours
 from .disk_projection import DiskProjection, check_rows
-from .labels import check_groups, check_labels, check_names, check_trust, shortened
+from .labels import check_groups, check_labels, check_names, check_trust, fill_legend, shortened
 
 
 def plot_poincare_disk(
@@ -254,7 +254,10 @@ def _draw_disk(ax: Axes, distance: PoincareDistance, has_band: bool) -> None:
 
 
 def _draw_legend(ax: Axes, kinds: _Kinds) -> None:
-    for colour, name in zip(kinds.colours, kinds.names, strict=True):
-        ax.scatter([], [], color=colour, s=30, label=name)
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, handletextpad=0)
+    for kind, colour in enumerate(kinds.colours):
+        ax.scatter([], [], color=colour, s=30, label=str(kind))
+    legend = ax.legend(
+        loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, handletextpad=0
+    )
+    fill_legend(legend, kinds.names)
     ax.set_anchor("W")  # what a square leaves of the width is room for the legend

@@ -6,13 +6,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ..checks import check_positive
 from ..distances import PoincareDistance
 from .disk_projection import DiskProjection
+from .labels import show_literally
 from .poincare_disk import plot_poincare_disk
 
 
 def visualizer_hook(
-    folder: str | Path, *, names: Sequence[str] | None = None, dpi: int = 120
+    folder: str | Path, *, names: Sequence[str] | None = None, dpi: float = 120
 ) -> Callable[..., None]:
     """A ``visualizer_hook`` for PML's testers that saves the Poincaré disk of each split.
 
@@ -30,7 +32,10 @@ def visualizer_hook(
         ``hook(visualizer, embeddings, labels, split_name, keyname, epoch)``.
 
     Raises:
-        TypeError: at the first picture, for a visualizer that is no DiskProjection.
+        TypeError: for a dpi that is no number; at the first picture, for a visualizer that is no
+            DiskProjection.
+        ValueError: for a dpi that is not positive; at the first picture, for a name of a split that
+            would lead out of the folder.
 
     Source:
         This project.
@@ -47,12 +52,20 @@ def visualizer_hook(
         ...     visualizer_hook=visualizer_hook("pictures"),
         ... )
     """
+    dpi = check_positive("dpi", dpi)
 
     def hook(
         visualizer: Any, embeddings: Any, labels: Any, split_name: str, keyname: str, epoch: Any
     ) -> None:
         if not isinstance(visualizer, DiskProjection):
             raise TypeError(f"visualizer must be a DiskProjection, got {type(visualizer).__name__}")
+        picture = f"{split_name}_{keyname}_{epoch}.png"
+        for name, value in (("split_name", split_name), ("keyname", keyname), ("epoch", epoch)):
+            # on any system: a script is run on one as on the other
+            if any(sign in str(value) for sign in "/\\\0"):
+                raise ValueError(
+                    f"{name} must be part of a file's name, without / and \\, got {value!r}"
+                )
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
         figure = Figure(figsize=(8.5, 6.5), layout="constrained")  # not pyplot's, so none is kept
@@ -63,7 +76,7 @@ def visualizer_hook(
             embeddings, labels, names=names, distance=flat, ax=figure.add_subplot()
         )
         title = f"{split_name}, epoch {epoch}: {ax.get_title()}\n{visualizer.caption}"
-        ax.set_title(title.strip(), fontsize=9)
-        figure.savefig(path / f"{split_name}_{keyname}_{epoch}.png", dpi=dpi)
+        show_literally([ax.set_title(title.strip(), fontsize=9)])
+        figure.savefig(path / picture, dpi=dpi)
 
     return hook

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from sklearn.metrics import roc_auc_score
 
-from ..checks import check_count, check_in_interval
+from ..checks import check_count, check_in_interval, to_tensor
 from .labels import check_trust
 
 
@@ -52,11 +52,11 @@ def plot_trust_histogram(
         >>> plt.close(ax.figure)
     """
     values = check_trust("trust", trust)
-    check_in_interval("threshold", threshold, 0.0, 1.0)
-    check_count("bins", bins, minimum=1)
+    threshold = check_in_interval("threshold", threshold, 0.0, 1.0)
+    bins = check_count("bins", bins, minimum=1)
     wrong = None
     if is_noisy is not None:
-        mask = torch.as_tensor(is_noisy).detach().cpu()
+        mask = to_tensor("is_noisy", is_noisy)
         if mask.dtype != torch.bool:
             raise TypeError(f"is_noisy must be of dtype bool, got {mask.dtype}")
         if mask.shape != values.shape:

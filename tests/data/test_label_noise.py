@@ -182,7 +182,131 @@ def test_no_labels_have_no_wrong_ones():
     assert noisy.shape == (0,)
 
 
+GAPS = torch.tensor([3, 7, 21, 22, 40, 41, 60])
+
+
+def options_for(labels, classes):
+    """What each kind needs for labels that are ``classes`` of OPTIONS' labels."""
+    size = int(classes.max()) + 1
+    # absent classes would be the most similar of all
+    similarity = torch.full((size, size), 9.0)
+    similarity[classes[:, None], classes] = SIMILARITY
+    embeddings = torch.randn(K, 5, generator=torch.Generator().manual_seed(3))[labels]
+    embeddings = embeddings + 0.1 * torch.randn(len(labels), 5)
+    return {
+        "symmetric": {},
+        "small_cluster": {},
+        "open_set": {},
+        "near": {"class_similarity": similarity},
+        "pair": {"class_similarity": similarity},
+        "instance": {"embeddings": embeddings},
+        "near by embeddings": {"embeddings": embeddings},
+        "pair by embeddings": {"embeddings": embeddings},
+    }
+
+
+@pytest.mark.parametrize("classes", [torch.arange(1, K + 1), GAPS], ids=["from 1", "gaps"])
+@pytest.mark.parametrize("kind", options_for(torch.arange(K), torch.arange(K)))
+def test_wrong_labels_are_of_classes_that_occur(classes, kind):
+    labels = torch.arange(700) % K
+    compact, gaps = options_for(labels, torch.arange(K)), options_for(labels, classes)
+    gaps[kind] |= {k: v for k, v in compact[kind].items() if k == "embeddings"}
+
+    def draw(labels, options):
+        generator = torch.Generator().manual_seed(0)
+        return inject_label_noise(labels, 0.6, kind.split()[0], generator=generator, **options)
+
+    noisy, is_noisy = draw(classes[labels], gaps[kind])
+    assert torch.isin(noisy, classes).all()
+    assert is_noisy.any()
+    assert torch.equal(noisy != classes[labels], is_noisy)
+    if kind not in ("open_set", "instance"):
+        # the same draws as with labels without gaps
+        assert torch.equal(noisy, classes[draw(labels, compact[kind])[0]])
+
+
+def test_classes_that_do_not_occur_are_drawn_where_num_classes_says_so():
+    labels = torch.tensor([3, 5]).repeat(500)
+    noisy, _ = inject_label_noise(labels, 1.0, num_classes=K)
+    assert noisy.unique().tolist() == list(range(K))
+    noisy, _ = inject_label_noise(
+        labels, 1.0, "pair", num_classes=K, class_similarity=torch.arange(K).expand(K, K).float()
+    )
+    assert noisy.unique().tolist() == [6]
+
+
+@pytest.mark.parametrize("kind", ["near", "pair", "instance"])
+def test_embeddings_say_nothing_of_classes_that_do_not_occur(kind):
+    # of opposite directions: a mean of nothing, 0, would be nearer than the other class
+    labels = torch.tensor([3, 5]).repeat(50)
+    embeddings = torch.where(labels[:, None] == 3, 1.0, -1.0) + 0.1 * torch.randn(100, 4)
+    noisy, is_noisy = inject_label_noise(labels, 0.5, kind, num_classes=K, embeddings=embeddings)
+    assert int(is_noisy.sum()) == 50
+    assert torch.isin(noisy, labels).all()
+
+
+def test_a_matrix_that_leads_to_classes_that_do_not_occur_wants_their_number():
+    labels = torch.tensor([0, 2]).repeat(50)
+    with pytest.raises(ValueError, match="transition_matrix must lead to classes .* leads to 1"):
+        inject_label_noise(labels, None, "transition", transition_matrix=ROWS)
+    options = {"transition_matrix": ROWS, "num_classes": 3}
+    noisy, _ = inject_label_noise(labels, None, "transition", **options)
+    assert noisy.unique().tolist() == [0, 1, 2]
+    kept = torch.tensor([[0.5, 0.0, 0.5], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5]])
+    noisy, _ = inject_label_noise(labels, None, "transition", transition_matrix=kept)
+    assert noisy.unique().tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize("name", ["int8", "int16", "int32", "uint8", "uint16", "uint32", "uint64"])
+def test_labels_of_every_integer_type_are_made_wrong_alike(kind, name):
+    if not hasattr(torch, name):
+        pytest.skip(f"this torch has no {name}")
+    labels, dtype = torch.arange(1000) % K, getattr(torch, name)
+
+    def draw(labels):
+        generator = torch.Generator().manual_seed(0)
+        return inject_label_noise(labels, 0.4, kind, generator=generator, **OPTIONS[kind])
+
+    (noisy, is_noisy), (expected, expected_noisy) = draw(labels.to(dtype)), draw(labels)
+    assert noisy.dtype == dtype
+    assert torch.equal(noisy.long(), expected)
+    assert torch.equal(is_noisy, expected_noisy)
+
+
+def test_the_default_device_and_dtype_do_not_matter():
+    labels = torch.arange(1000) % K
+    expected = {
+        kind: inject_label_noise(
+            labels, 0.4, kind, generator=torch.Generator().manual_seed(0), **options
+        )[0]
+        for kind, options in OPTIONS.items()
+    }
+    torch.set_default_dtype(torch.float64)
+    try:
+        for kind, options in OPTIONS.items():
+            generator = torch.Generator().manual_seed(0)
+            with torch.device("meta"):
+                noisy, _ = inject_label_noise(labels, 0.4, kind, generator=generator, **options)
+            assert torch.equal(noisy, expected[kind])
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_a_similarity_need_not_say_how_like_itself_a_class_is():
+    labels, similarity = torch.arange(1000) % K, SIMILARITY.clone().fill_diagonal_(torch.nan)
+
+    def draw(similarity):
+        generator = torch.Generator().manual_seed(0)
+        return inject_label_noise(
+            labels, 0.4, "near", class_similarity=similarity, generator=generator
+        )[0]
+
+    assert torch.equal(draw(similarity), draw(SIMILARITY))
+
+
 FOUR = torch.arange(4)
+HOLE = torch.eye(4).index_fill(0, torch.tensor([2]), torch.nan)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +321,55 @@ FOUR = torch.arange(4)
             "kind must be one of 'symmetric', .*, got 'nearly'",
         ),
         ((torch.zeros(4).long(), 0.5), {}, ValueError, "num_classes must be at least 2, got 1"),
+        ((torch.full((4,), 5), 0.5), {}, ValueError, "labels must hold at least 2 classes.* got 1"),
+        ((torch.tensor(3), 0.5), {}, ValueError, r"labels must be of shape \(N,\), got \(\)"),
+        (
+            (torch.arange(4, dtype=torch.int8), 0.5),
+            {"num_classes": 129},
+            ValueError,
+            "labels must be of a dtype that holds 129 classes, got torch.int8",
+        ),
+        ((FOUR.to("meta"), 0.5), {}, ValueError, "labels must be a tensor with values"),
+        ((FOUR.to_sparse(), 0.5), {}, TypeError, "labels must be a dense tensor"),
+        ((FOUR, 0.5), {"num_classes": 4.0}, TypeError, "num_classes must be an integer, got float"),
+        ((FOUR, 0.5), {"generator": 3}, TypeError, "generator must be a torch.Generator, got int"),
+        ((FOUR, 0.5, ["pair"]), {}, ValueError, "kind must be one of"),
+        (
+            (FOUR, 0.5, "pair"),
+            {"class_similarity": HOLE},
+            ValueError,
+            "class_similarity must be finite, got nan or inf in 1 of 4 rows",
+        ),
+        (
+            (FOUR, 0.5, "near"),
+            {"class_similarity": [[0.0]]},
+            TypeError,
+            "class_similarity must be a tensor, got list",
+        ),
+        (
+            (FOUR, 0.5, "near"),
+            {"embeddings": HOLE},
+            ValueError,
+            "embeddings must be finite, got nan or inf in 1 of 4 rows",
+        ),
+        (
+            (FOUR, 0.5, "instance"),
+            {"embeddings": HOLE},
+            ValueError,
+            "embeddings must be finite, got nan or inf in 1 of 4 rows",
+        ),
+        (
+            (FOUR, None, "transition"),
+            {"transition_matrix": HOLE},
+            ValueError,
+            "transition_matrix must be finite, got nan or inf in 1 of 4 rows",
+        ),
+        (
+            (torch.zeros(4).long(), 0.5, "pair"),
+            {"embeddings": torch.ones(4, 2), "num_classes": 2},
+            ValueError,
+            "labels must hold at least 2 classes",
+        ),
         ((torch.arange(4.0), 0.5), {}, TypeError, "integer dtype"),
         (([0, 1], 0.5), {}, TypeError, "labels must be a tensor, got list"),
         ((FOUR, 0.5, "near"), {}, ValueError, "embeddings must be given for kind='near'"),

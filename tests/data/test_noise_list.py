@@ -42,6 +42,8 @@ def test_labels_are_those_of_a_data_set_elsewhere(lists):
         noise.order(["b.jpg", "images/c.jpg"])
     with pytest.raises(ValueError, match="components must be at least 1, got 0"):
         noise.order(mine, components=0)
+    with pytest.raises(TypeError, match="components must be an integer, got str"):
+        noise.order(mine, components="2")
 
 
 def test_reads_paths_or_indices_before_white_space(tmp_path):
@@ -53,10 +55,58 @@ def test_reads_paths_or_indices_before_white_space(tmp_path):
     assert noise.order([11, 10]).tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("line", ["a.jpg", "a.jpg,b", "a.jpg,", "a.jpg,1.5"])
+def test_no_samples_have_no_positions(lists):
+    positions = read_noise_list(*lists).order([])
+    assert positions.shape == (0,)
+    assert positions.dtype == torch.long
+
+
+def test_a_mark_of_byte_order_is_no_part_of_a_name(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_bytes(b"\xef\xbb\xbfa.jpg,1\r\nb.jpg,2\r\n")
+    noise = read_noise_list(path)
+    assert noise.names == ("a.jpg", "b.jpg")
+    assert noise.labels.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\u00a0"])
+@pytest.mark.parametrize("separator", [",", " "])
+def test_names_may_hold_what_unicode_counts_as_white_space(tmp_path, sign, separator):
+    names = (f"a{sign}b/1{sign}c.jpg", f"{sign}2.jpg{sign}")
+    path = tmp_path / "labels.txt"
+    path.write_text("".join(f"{name}{separator}7\n" for name in names), encoding="utf-8")
+    noise = read_noise_list(path)
+    assert noise.names == names
+    assert noise.labels.tolist() == [7, 7]
+
+
+@pytest.mark.parametrize("label", [2**63, -(2**63) - 1, 10**30, 10**5000], ids=range(4))
+def test_labels_beyond_int64_are_refused(tmp_path, label):
+    path = tmp_path / "labels.txt"
+    digits = "1" + "0" * 5000 if label > 10**40 else str(label)  # Python writes no longer ones
+    path.write_text(f"b.jpg,{2**63 - 1}\na.jpg,{digits}\n")
+    message = "line 2 of .*labels.txt must have a label that int64 can hold, got"
+    with pytest.raises(ValueError, match=message):
+        read_noise_list(path)
+    path.write_text(f"b.jpg,{2**63 - 1}\na.jpg,{-(2**63)}\n")
+    assert read_noise_list(path).labels.tolist() == [2**63 - 1, -(2**63)]
+
+
+@pytest.mark.parametrize("content", ["ä.jpg,2\n".encode("latin-1"), "b.jpg,2\n".encode("utf-16")])
+def test_other_encodings_are_refused(tmp_path, content):
+    path = tmp_path / "labels.txt"
+    path.write_bytes(b"a.jpg,1\n" + content)
+    with pytest.raises(ValueError, match="line 2 of .*labels.txt must be UTF-8, got b"):
+        read_noise_list(path)
+
+
+LINES = ["a.jpg", "a.jpg,b", "a.jpg,", "a.jpg,1.5", ",5", "  ,5", " 5", "a.jpg,1_0", "a.jpg,٣"]
+
+
+@pytest.mark.parametrize("line", LINES)
 def test_lines_of_another_form_are_refused(tmp_path, line):
     path = tmp_path / "labels.txt"
-    path.write_text(f"b.jpg,1\n{line}\n")
+    path.write_text(f"b.jpg,1\n{line}\n", encoding="utf-8")
     with pytest.raises(ValueError, match="line 2 of .* must be a sample and its label, got"):
         read_noise_list(path)
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -59,6 +60,13 @@ def test_a_match_finder_warns_of_normalised_embeddings():
     meant = PoincareMatchFinder(PoincareDistance(normalize_embeddings=True), threshold=1.0)
     assert meant.get_matching_pairs(e).diagonal().all()
     assert finder.get_matching_pairs(2 * e).diagonal().all()
+
+
+def test_k_may_be_a_number_of_any_library():
+    for k in (2, np.int64(2), torch.tensor(2)):
+        assert type(accuracy_calculator(k=k).k) is int
+    with pytest.raises(TypeError, match="k must be an integer, got float"):
+        accuracy_calculator(k=2.0)
 
 
 def test_bad_arguments_are_refused():

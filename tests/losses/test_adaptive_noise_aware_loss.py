@@ -370,16 +370,90 @@ def test_other_precisions_are_judged_alike(dtype):
     assert torch.equal(gradient.abs().sum(1) == 0, is_noisy)
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
+# torch 2.2 has no uint16, uint32 and uint64
+INTEGERS = ["int8", "int16", "int32", "uint8", "uint16", "uint32", "uint64"]
+
+
+@pytest.mark.parametrize(
+    "dtype", [getattr(torch, name) for name in INTEGERS if hasattr(torch, name)]
+)
 def test_labels_of_every_integer_type_are_indices(dtype):
     wrapper = warmed(losses.MultiSimilarityLoss(), relabel=Relabelling(memory_size=B))
     twin = copy.deepcopy(wrapper)
     for seed in (100, 101):
         embeddings, labels, _ = batch(seed)
-        expected = twin(embeddings, labels)
-        assert torch.equal(wrapper(embeddings, labels.to(dtype)), expected)
+        ids = torch.arange(B)
+        expected = twin(embeddings, labels, view_ids=ids)
+        found = wrapper(embeddings, labels.to(dtype), view_ids=ids.to(dtype))
+        assert torch.equal(found, expected)
     assert state_of(wrapper) == state_of(twin)
     assert torch.equal(wrapper.trust(embeddings, labels.to(dtype)), twin.trust(embeddings, labels))
+
+
+@pytest.mark.parametrize(("hyperbolic", "dtype"), [(False, torch.float32), (True, torch.float64)])
+def test_decisions_and_state_are_the_same_whatever_the_default_dtype(hyperbolic, dtype):
+    def train():
+        loss = losses.TripletMarginLoss(distance=PoincareDistance() if hyperbolic else None)
+        wrapper = AdaptiveNoiseAwareLoss(loss, K, D, warmup=5, class_counts=[B] * K)
+        for seed in range(70):  # until relabelling has begun
+            wrapper(*batches[seed])
+        return wrapper
+
+    batches = [(embeddings.to(dtype), labels) for embeddings, labels, _ in map(batch, range(70))]
+    expected = train()
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = train()
+        trust = found.trust(*batches[0])
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert expected.noise_model.has_settled
+    assert state_of(found) == state_of(expected)
+    expected_trust = expected.trust(*batches[0])
+    assert trust.dtype == expected_trust.dtype
+    assert torch.equal(trust, expected_trust)
+    tables = [*found.class_statistics.__dict__.values(), *found.noise_model.__dict__.values()]
+    tables = [table for table in tables if isinstance(table, torch.Tensor)]
+    assert all(table.dtype == torch.float32 for table in tables)
+
+
+def test_it_can_be_built_and_used_whatever_the_default_device():
+    plain = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, warmup=1, class_warmup=1)
+    with torch.device("cpu"):
+        made = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, warmup=1, class_warmup=1)
+    for seed in range(60):
+        embeddings, labels, _ = batch(seed)
+        expected = plain(embeddings, labels)
+        # a tensor that is made without a device would be on another one than the batch
+        with torch.device("meta"):
+            assert torch.equal(made(embeddings, labels), expected)
+            trust = made.trust(embeddings, labels)
+            posterior = made.posterior(embeddings, labels)
+            divergence = made.class_divergence([0, 1])
+    assert torch.equal(trust, plain.trust(embeddings, labels))
+    assert torch.equal(posterior, plain.posterior(embeddings, labels))
+    assert torch.equal(divergence, plain.class_divergence([0, 1]))
+    assert state_of(made) == state_of(plain)
+
+
+def test_it_is_built_on_the_meta_device_where_the_user_says_so():
+    with torch.device("meta"):
+        wrapper = AdaptiveNoiseAwareLoss(
+            losses.ContrastiveLoss(), K, D, class_counts=[1] * K, neighbour_memory=256
+        )
+    tables = [wrapper.class_statistics.means, wrapper.noise_model.label_counts]
+    assert [table.device.type for table in tables] == ["meta", "meta"]
+
+
+def test_classes_asked_for_are_classes():
+    wrapper = warmed(losses.ContrastiveLoss())
+    assert wrapper.class_divergence([]).shape == (0, 0)
+    assert wrapper.class_divergence([3, 1]).shape == (2, 2)
+    with pytest.raises(ValueError, match=r"classes must lie in \[0, 8\), got values from -1"):
+        wrapper.class_divergence([-1])
+    for wrong in ([0.7], [True], torch.tensor([0.7]), "abc"):
+        with pytest.raises(TypeError, match="classes must be"):
+            wrapper.class_divergence(wrong)
 
 
 def test_shares_its_statistics_with_a_miner():
@@ -408,6 +482,45 @@ REFUSED = [
     (lambda e, y: (e.masked_fill(e > 3, torch.nan), y), ValueError, "embeddings must be finite"),
     (lambda e, y: (e.masked_fill(e > 3, torch.inf), y), ValueError, "got nan or inf in"),
     (lambda e, y: (e.numpy(), y), TypeError, "embeddings must be a tensor, got ndarray"),
+    (
+        lambda e, y: (e.double() * 1e39, y),
+        ValueError,
+        "embeddings must have rows whose norm float32 can hold, got 64 of 64",
+    ),
+    (
+        lambda e, y: (e.to("meta"), y),
+        ValueError,
+        "embeddings must be a tensor with values, got one",
+    ),
+    (lambda e, y: (e, y.to("meta")), ValueError, "labels must be a tensor with values, got one"),
+    (lambda e, y: (e.to_sparse(), y), TypeError, "embeddings must be a dense tensor, got a torch"),
+    (lambda e, y: (e, y.to_sparse()), TypeError, "labels must be a dense tensor, got a torch"),
+    (
+        lambda e, y: (e, y, None, e.double() * 1e39, y),
+        ValueError,
+        "ref_emb must have rows whose norm",
+    ),
+    (
+        lambda e, y: (e, y, None, e.double() * 1e39),
+        ValueError,
+        "ref_emb must have rows whose norm",
+    ),
+    (
+        lambda e, y: (e, y, None, e.to("meta"), y),
+        ValueError,
+        "ref_emb must be a tensor with values",
+    ),
+    (lambda e, y: (e, y, None, e, y.to_sparse()), TypeError, "ref_labels must be a dense tensor"),
+    (
+        lambda e, y: (e, y, None, None, None, None, y.to("meta")),
+        ValueError,
+        "view_ids must be a tensor with values",
+    ),
+    (
+        lambda e, y: (e, y, None, None, None, None, y.bool()),
+        TypeError,
+        "view_ids must be of an integer dtype, got torch.bool",
+    ),
     (lambda e, y: (e, y, (y, y)), ValueError, "indices_tuple must be"),
     (lambda e, y: (e, y, None, e[:, 1:], y), ValueError, "ref_emb must be of shape"),
     (lambda e, y: (e, y, None, e, y + K), ValueError, "ref_labels must lie in"),

@@ -110,6 +110,49 @@ def test_half_precision_selects_nearly_the_same():
     assert len(pairs(*full[2:]) ^ pairs(*half[2:])) <= 1
 
 
+@pytest.mark.parametrize("references", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+def test_without_rows_there_are_no_pairs(references, shared):
+    statistics = ClassStatistics(10, 6, PoincareDistance()) if shared else None
+    miner = HierarchicalSimilarityMiner(class_statistics=statistics)
+    refs = (embeddings_of(LABELS), LABELS) if references else ()
+    mined = miner(torch.zeros(0, 6), torch.zeros(0, dtype=torch.long), *refs)
+    assert [(len(rows), rows.dtype) for rows in mined] == [(0, torch.long)] * 4
+    mined = miner(embeddings_of(LABELS), LABELS, torch.zeros(0, 6), LABELS[:0])
+    assert [(len(rows), rows.dtype) for rows in mined] == [(0, torch.long)] * 4
+
+
+@pytest.mark.parametrize("name", ["int8", "int16", "int32", "uint8", "uint16", "uint32", "uint64"])
+def test_labels_of_every_integer_type_are_labels(name):
+    if not hasattr(torch, name):
+        pytest.skip(f"this torch has no {name}")
+    e, dtype = embeddings_of(LABELS), getattr(torch, name)
+    for statistics in (None, ClassStatistics(10, 6, PoincareDistance())):
+        miner = HierarchicalSimilarityMiner(class_statistics=statistics)
+        expected = miner(e, LABELS, e + 0.1, LABELS)
+        found = miner(e, LABELS.to(dtype), e + 0.1, LABELS.to(dtype))
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda e, y: (e, y + 1), ValueError, r"labels must lie in \[0, 10\), got values from 4"),
+        (lambda e, y: (e, y - 4), ValueError, r"labels must lie in \[0, 10\), got values from -1"),
+        (lambda e, y: (e, y, e.clone(), y - 4), ValueError, "ref_labels must lie in"),
+        (lambda e, y: (e.to("meta"), y), ValueError, "embeddings must be a tensor with values"),
+        (lambda e, y: (e, y.to_sparse()), TypeError, "labels must be a dense tensor"),
+        (lambda e, y: (e, y.numpy()), TypeError, "labels must be a tensor, got ndarray"),
+        (lambda e, y: (e, y, e.numpy(), y), TypeError, "ref_emb must be a tensor, got ndarray"),
+    ],
+)
+def test_bad_batches_are_refused(change, error, message):
+    statistics = ClassStatistics(10, 6, PoincareDistance())
+    miner = HierarchicalSimilarityMiner(class_statistics=statistics)
+    with pytest.raises(error, match=message):
+        miner(*change(embeddings_of(LABELS), LABELS))
+
+
 def test_mines_for_a_loss_and_counts_its_pairs():
     e = embeddings_of(LABELS).requires_grad_()
     miner = HierarchicalSimilarityMiner(collect_stats=True)

@@ -206,6 +206,14 @@ def test_a_class_without_weight_is_left_alone():
         ((torch.full((2, D), torch.nan), torch.tensor([0, 1])), "must be finite"),
         ((torch.randn(2, D), torch.tensor([0, 1]), torch.ones(3)), "weights must be of shape"),
         ((torch.randn(2, D), torch.tensor([0, 1]), torch.tensor([2.0, 0])), "weights must lie in"),
+        (
+            (torch.randn(2, D), torch.tensor([0, 1]), torch.tensor([torch.nan, 0])),
+            "weights must lie in",
+        ),
+        (
+            (torch.full((2, D), 1e300, dtype=torch.float64), torch.tensor([0, 1])),
+            "embeddings must have rows whose norm float32 can hold, got 2 of 2",
+        ),
     ],
 )
 def test_a_refused_update_changes_nothing(arguments, message):
@@ -214,6 +222,49 @@ def test_a_refused_update_changes_nothing(arguments, message):
         statistics.update(*arguments)
     assert not statistics.seen.any()
     assert (statistics.means == 0).all()
+    assert (statistics.centre == 0).all()
+
+
+@pytest.mark.parametrize(("exact", "compared"), [(0, 100), (0, 2)])
+def test_many_classes_are_kept_in_float32_on_the_device_of_the_batch(exact, compared):
+    def learnt():
+        statistics = ClassStatistics(
+            K, D, max_exact_classes=exact, max_compared_classes=compared, centred=True
+        )
+        for _ in range(3):
+            statistics.update(embeddings, labels)
+        return statistics
+
+    embeddings, labels = torch.randn(12, D), torch.arange(12) % K
+    expected = learnt()
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = learnt()
+        with torch.device("meta"):
+            found.update(embeddings, labels)
+            distances = found.evidence(embeddings, labels.to(torch.uint8)).distances
+            divergence, centroids = found.divergence(), found.centroids()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    expected.update(embeddings, labels)
+    assert torch.equal(distances, expected.evidence(embeddings, labels).distances)
+    for result, wanted in ((divergence, expected.divergence()), (centroids, expected.centroids())):
+        assert result.dtype == wanted.dtype
+        assert torch.equal(result, wanted)
+    assert found.means.dtype == found.neighbour_weights.dtype == torch.float32
+    assert torch.equal(found.means, expected.means)
+    assert torch.equal(found.neighbour_distances, expected.neighbour_distances)
+
+
+def test_classes_asked_for_are_classes():
+    statistics = ClassStatistics(K, D)
+    statistics.update(torch.randn(K, D), torch.arange(K))
+    for ask in (statistics.divergence, statistics.centroids, statistics.mean_similarity):
+        ask(torch.tensor([0, 2], dtype=torch.uint8))
+        with pytest.raises(ValueError, match=r"classes must lie in \[0, 4\), got values from -1"):
+            ask(torch.tensor([-1, 2]))
+        with pytest.raises(TypeError, match="classes must be of an integer dtype, got torch.bool"):
+            ask(statistics.seen)
 
 
 @pytest.mark.parametrize(

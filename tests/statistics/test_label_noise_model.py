@@ -2,6 +2,7 @@ import copy
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -489,11 +490,40 @@ def test_resumes_bit_for_bit():
         ({"max_counted_classes": -1}, "max_counted_classes must be at least 0, got -1"),
         ({"class_counts": torch.ones(3)}, r"class_counts must be of shape \(12,\), got \(3,\)"),
         ({"class_counts": torch.zeros(K)}, "class_counts must be at least 0 and not all 0"),
+        (
+            {"class_counts": torch.ones(K, device="meta")},
+            "class_counts must be a tensor with values",
+        ),
     ],
 )
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         LabelNoiseModel(**{"num_classes": K, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"class_counts": "abc"}, "class_counts must be a tensor, or numbers .*, got str"),
+        ({"class_counts": torch.ones(K).to_sparse()}, "class_counts must be a dense tensor"),
+        (
+            {"class_counts": torch.ones(K) > 0},
+            "class_counts must be of a real dtype, got torch.bool",
+        ),
+        ({"neighbours": 10}, "neighbours must be a NeighbourMemory, got int"),
+    ],
+)
+def test_options_of_another_type_are_refused(options, message):
+    with pytest.raises(TypeError, match=message):
+        LabelNoiseModel(K, **options)
+
+
+@pytest.mark.parametrize("kind", [list, np.array, torch.tensor])
+def test_class_counts_may_be_of_any_kind(kind):
+    counts = kind(list(range(K)))
+    model = LabelNoiseModel(K, class_counts=counts)
+    assert model.label_counts.dtype == torch.float32
+    assert model.label_counts.tolist() == list(range(K))
 
 
 def test_settles_once_its_noise_rate_moves_no_more():

@@ -83,6 +83,17 @@ def test_families_are_found_and_coloured():
     assert np.isclose(drawn, 0.35).all(1).sum() == 6
 
 
+def test_names_are_shown_as_they_are():
+    names = ["$x_{ $y", "$5 or $6", r"a\$b", "_hidden", r"\frac", "plain"]
+    d = divergence(torch.randn(6, 4))
+    ax = plot_class_tree(d, names=names, groups=torch.arange(6), group_names=names)
+    ax.figure.canvas.draw()  # mathematics that is none ends the drawing
+    assert sorted(names_drawn(ax)) == sorted(names)
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == names
+    texts = [*ax.get_yticklabels(), *ax.get_legend().get_texts()]
+    assert not any(text.get_parse_math() or text.get_usetex() for text in texts)
+
+
 def test_classes_never_seen_are_left_out():
     d = divergence(torch.randn(6, 4))
     d[2], d[:, 2] = torch.nan, torch.nan

@@ -125,6 +125,31 @@ def test_a_legend_is_for_few_classes(count, has_legend):
     assert texts == ([f"n{k}" for k in range(count)] if has_legend else [])
 
 
+def test_names_are_shown_as_they_are():
+    names = ["$x_{ $y", "$5 or $6", r"a\$b", "_hidden", r"\frac"]
+    ax = plot_poincare_disk(torch.rand(50, 2), torch.arange(50) % 5, names=names)
+    ax.figure.canvas.draw()  # mathematics that is none ends the drawing
+    texts = ax.get_legend().get_texts()
+    assert [text.get_text() for text in texts] == names
+    assert not any(text.get_parse_math() or text.get_usetex() for text in texts)
+
+
+def test_labels_of_every_type_colour_alike():
+    embeddings, labels = torch.rand(50, 2), torch.arange(50) % 5
+    expected = plot_poincare_disk(embeddings, labels).collections[0].get_facecolor()
+    unsigned = [torch.uint8] + ([torch.uint16] if hasattr(torch, "uint16") else [])
+    for given in (labels.tolist(), labels.numpy(), *(labels.to(dtype) for dtype in unsigned)):
+        with torch.device("meta"):  # lists are turned into tensors on the CPU
+            ax = plot_poincare_disk(embeddings, given)
+        assert (ax.collections[0].get_facecolor() == expected).all()
+    with pytest.raises(TypeError, match="labels must be a tensor, or numbers .*, got str"):
+        plot_poincare_disk(embeddings, "abc")
+    with pytest.raises(ValueError, match="embeddings must be a tensor with values"):
+        plot_poincare_disk(embeddings.to("meta"), labels)
+    with pytest.raises(TypeError, match="names must be a sequence of names, got 'abcde'"):
+        plot_poincare_disk(embeddings, labels, names="abcde")
+
+
 def test_a_long_name_is_not_cut_off():
     ax = plot_poincare_disk(torch.randn(4, 2), [0, 1, 0, 1], names=["a" * 50, "b"])
     ax.figure.canvas.draw()

@@ -60,6 +60,29 @@ def test_the_disk_is_that_of_the_distance(tmp_path, monkeypatch):
     assert drawn[0].get_title().endswith(f"at the clip radius\n{projection.caption}")
 
 
+@pytest.mark.parametrize("split", ["../val", "val/clean", "val\\clean", "/tmp/val", "val\0"])
+def test_a_split_whose_name_leads_out_of_the_folder_is_refused(tmp_path, split):
+    folder = tmp_path / "pictures"
+    hook = visualizer_hook(folder)
+    with pytest.raises(ValueError, match="split_name must be part of a file's name"):
+        hook(DiskProjection(), torch.randn(9, 3), torch.arange(9) % 3, split, "key", 1)
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_the_name_of_a_split_is_shown_as_it_is(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    hook = visualizer_hook(tmp_path)
+    hook(DiskProjection(), torch.randn(9, 3), torch.arange(9) % 3, "$x_{ $y$", "key", 1)
+    drawn[0].canvas.draw()  # mathematics that is none ends the drawing
+    assert drawn[0].axes[0].get_title().startswith("$x_{ $y$, epoch 1")
+
+
+def test_dpi_is_a_positive_number(tmp_path):
+    with pytest.raises(ValueError, match="dpi must be positive and finite, got 0"):
+        visualizer_hook(tmp_path, dpi=0)
+
+
 def test_another_visualizer_is_refused(tmp_path):
     class Flat:
         def fit_transform(self, embeddings):
