@@ -110,7 +110,7 @@ def inject_label_noise(
 
 
 def _checked_kind(kind: str, given: dict[str, Tensor]) -> NoiseKind:
-    """The registered kind, or an error unless it takes the options given."""
+    """The registered kind; raises unless it takes the given options."""
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, got {kind!r}")
     noise = KINDS[kind]

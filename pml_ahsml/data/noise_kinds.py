@@ -35,9 +35,9 @@ class NoiseTask:
 
     Args:
         clean: (N,) int64, the clean labels.
-        count: number of labels to make wrong; 0 where an option decides how many.
-        classes: (C,) ascending, the classes that wrong labels may be of: those that occur in
-            ``clean``, or all K where the user gave ``num_classes``.
+        count: number of labels to make wrong; 0 if an option determines it.
+        classes: (C,) ascending, the classes that wrong labels may come from: those in ``clean``, or
+            all K if the user gave ``num_classes``.
         num_classes: K, larger than every label.
         generator: the source of randomness.
     """
@@ -49,7 +49,7 @@ class NoiseTask:
     generator: Generator
 
     def places(self) -> Tensor:
-        """The clean labels as positions in ``classes``, (N,), or an error without two classes."""
+        """Positions of the clean labels in ``classes``, (N,); raises if there is only one class."""
         if len(self.clean) and len(self.classes) < 2:
             raise ValueError(
                 "labels must hold at least 2 classes, to draw wrong ones from those that occur, "
@@ -104,7 +104,7 @@ def small_cluster(task: NoiseTask) -> Tensor:
     places, count, num_classes = task.places(), task.count, len(task.classes)
     order = torch.randperm(num_classes, generator=task.generator, device="cpu")
     sizes = torch.bincount(places, minlength=num_classes)[order]
-    before = sizes.cumsum(0) - sizes  # samples in the classes dissolved earlier
+    before = sizes.cumsum(0) - sizes  # samples of the classes dissolved before each one
     dissolved, kept = order[before < count], order[before >= count]
     if count > 0 and len(kept) == 0:
         raise ValueError(
@@ -141,7 +141,7 @@ def open_set(task: NoiseTask, open_classes: Tensor | None = None) -> Tensor:
 
 def instance(task: NoiseTask, embeddings: Tensor) -> Tensor:
     """``count`` samples get the class they look like; ambiguous samples are the likeliest."""
-    rows, means = rows_and_means(
+    rows, means = _rows_and_means(
         checked_embeddings(embeddings, len(task.clean)), task.clean, task.num_classes
     )
     absent = torch.bincount(task.clean, minlength=task.num_classes) == 0
@@ -185,11 +185,11 @@ KINDS = {
 
 def mean_similarity(embeddings: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     """(K, K) cosines between the class means of the normalised rows."""
-    _, means = rows_and_means(embeddings, labels, num_classes)
+    _, means = _rows_and_means(embeddings, labels, num_classes)
     return means @ means.T
 
 
-def rows_and_means(embeddings: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+def _rows_and_means(embeddings: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     """Normalised rows (N, D) and normalised class means (K, D), 0 for classes without a row."""
     rows = torch.nn.functional.normalize(embeddings.detach().cpu().double())
     sums = rows.new_zeros(num_classes, rows.shape[1])
@@ -206,12 +206,12 @@ def _neighbours(
     classes = task.classes
     if embeddings is not None:
         embeddings = checked_embeddings(embeddings, len(task.clean))
-        classes = task.clean.unique()  # embeddings say nothing about a class without samples
+        classes = task.clean.unique()  # classes without samples have no embeddings
     places = replace(task, classes=classes).places()
     if embeddings is not None:
         similarity = mean_similarity(embeddings, places, len(classes))
     else:
-        assert class_similarity is not None  # inject_label_noise saw that one of them is given
+        assert class_similarity is not None  # inject_label_noise has checked that one is given
         similarity = checked_similarity(class_similarity, classes, task.num_classes)
     chosen = _choose(task)
     similarity = similarity.clone().fill_diagonal_(-torch.inf)
@@ -231,7 +231,7 @@ def _choose_open_classes(task: NoiseTask) -> Tensor:
             chosen.append(k)
     if task.count > 0 and not chosen:
         raise ValueError(
-            "rate must be worth half a class at least for open_set noise, got "
+            "rate must be worth at least half a class for open_set noise, got "
             f"{task.count} of {len(task.clean)} samples"
         )
     return torch.tensor(chosen, dtype=torch.long, device="cpu")

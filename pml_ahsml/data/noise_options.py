@@ -6,7 +6,7 @@ from ..checks import check_integers
 
 
 def checked_vector(name: str, values: Tensor) -> Tensor:
-    """Labels or classes as (N,) int64 on the CPU, or an error."""
+    """Labels or classes as (N,) int64 on the CPU; raises if they are not valid."""
     integers = check_integers(name, values).cpu()
     if integers.ndim != 1:
         raise ValueError(f"{name} must be of shape (N,), got {tuple(integers.shape)}")
@@ -14,7 +14,7 @@ def checked_vector(name: str, values: Tensor) -> Tensor:
 
 
 def checked_embeddings(embeddings: Tensor, num_rows: int) -> Tensor:
-    """Embeddings as they are, or an error unless they are ``num_rows`` finite rows."""
+    """The embeddings; raises unless they are ``num_rows`` finite rows."""
     if embeddings.ndim != 2 or len(embeddings) != num_rows:
         raise ValueError(
             f"embeddings must be of shape ({num_rows}, D), got {tuple(embeddings.shape)}"
@@ -24,9 +24,9 @@ def checked_embeddings(embeddings: Tensor, num_rows: int) -> Tensor:
 
 
 def checked_similarity(similarity: Tensor, classes: Tensor, num_classes: int) -> Tensor:
-    """(C, C) float64 similarities of the given classes, or an error.
+    """(C, C) float64 similarities of the given classes; raises if they are not valid.
 
-    The diagonal may be nan: many similarities leave open how similar a class is to itself.
+    The diagonal may be nan, as it is not used.
     """
     _check_square("class_similarity", similarity, num_classes)
     similarity = similarity.detach().cpu().double()[classes][:, classes]
@@ -35,11 +35,11 @@ def checked_similarity(similarity: Tensor, classes: Tensor, num_classes: int) ->
 
 
 def checked_transition_matrix(matrix: Tensor, num_classes: int) -> Tensor:
-    """(K, K) float64 with rows of probabilities, or an error."""
+    """(K, K) float64 with rows of probabilities; raises if it is not valid."""
     _check_square("transition_matrix", matrix, num_classes)
     matrix = matrix.detach().cpu().double()
     _check_finite("transition_matrix", matrix)
-    # float32 rounding moves a sum of K probabilities by up to K·6e-8: 1e-4 is K = 1,700
+    # float32 rounding changes a sum of K probabilities by up to K·6e-8, 1e-4 for K = 1,700
     if not (matrix >= 0).all() or not ((matrix.sum(1) - 1).abs() <= 1e-4).all():
         raise ValueError(
             "transition_matrix must have rows of probabilities that sum to 1, got values from "

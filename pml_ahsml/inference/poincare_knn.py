@@ -1,70 +1,67 @@
-"""k nearest neighbours in the Poincaré ball."""
+"""Exact k-NN search in the Poincaré ball."""
 
 import os
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..checks import check_count, check_flag, check_tensor
+from ..checks import check_count, check_flag
 from ..distances import PoincareDistance
 from ..functional.candidate_distances import candidate_distances
 from ..functional.polar import Polar, polar_coordinates, row_norms
+from .embedding_checks import check_rows, warn_if_normalised
 
 try:
     import faiss
-except ModuleNotFoundError:  # an extra of the package
+except ModuleNotFoundError:  # installed by the extra 'knn'
     faiss = None  # type: ignore[assignment]
 
-# Floats in one block of the score matrix without faiss: 64 MB in float32.
+# Size of a block of the score matrix without faiss: 64 MB in float32.
 _BLOCK_ELEMENTS = 1 << 24
 
-# Candidates found at once, over all queries.
+# Candidates searched for at once, over all queries: bounds the memory of their distances.
 _CANDIDATES = 1 << 20
-
-# Norms this near to 1 are what normalising leaves, in half precision too.
-_NORMALISED = 2e-3
 
 
 class PoincareKNN:
     """Exact k nearest neighbours by geodesic distance, with the interface of PML's ``FaissKNN``.
 
-    On the hyperboloid the distance grows with −⟨x, y⟩ = x₀y₀ − Σ xᵢyᵢ, so the largest inner
-    products with (−x₀, x₁, …) are the nearest points: ``faiss.IndexFlatIP`` finds ``k + rerank``
-    candidates in float32, and their distances in float64 decide. Without faiss the candidates come
-    from matrix products in blocks, and the answers are the same.
+    On the hyperboloid the distance grows with −⟨x, y⟩ = x₀y₀ − Σ xᵢyᵢ, so the nearest points have
+    the largest inner products with (−x₀, x₁, …). ``faiss.IndexFlatIP`` finds ``k + rerank``
+    candidates in float32; their float64 distances decide. Without faiss the candidates come from
+    matrix products in blocks, and the results are the same.
 
-    Goes where PML takes a ``knn_func``: AccuracyCalculator (and so every tester) and
-    InferenceModel. Both normalise embeddings by default, which throws away the norm that this
-    distance lives on; ``pml_ahsml.inference`` has ready ones that do not. A search among
-    embeddings that all have norm 1 warns.
+    Use it as ``knn_func`` of AccuracyCalculator (and so of every tester) and of InferenceModel.
+    Testers and InferenceModel normalise embeddings by default, which discards the norm;
+    ``accuracy_calculator`` and ``inference_model`` are set up for this distance. A search warns if
+    all embeddings have norm 1.
 
     Args:
         distance: the PoincareDistance of training; a default one if left out. Its curvature is
             read at every search.
-        rerank: candidates beyond k that float64 looks at, at least 0. 16 made all neighbours those
-            of a float64 brute force in the eight settings of tests/inference, clusters of 1 % of
-            the distance between them included. More are needed where more points than that lie
-            within some 1e-3 of each other's distance, in tighter or larger clusters.
+        rerank: number of candidates beyond k whose float64 distance is computed, ≥ 0. With 16, all
+            neighbours agree with a float64 brute-force search in the eight settings of
+            tests/inference, which include clusters of 1 % of the distance between them. Use more if
+            more points than that lie at nearly the same distance (within about 1e-3).
         index_init_fn: makes an empty faiss index from the number of dimensions, D + 1;
-            ``faiss.IndexFlatIP`` if left out. An approximate one finds what it finds, which float64
-            then puts in order. An index for inner products gets points of the hyperboloid, one for
-            L2 points of the ball, whose small Euclidean neighbourhoods are hyperbolic ones: take
-            L2 for HNSW and IVF, whose recall with inner products is poor where norms differ
-            (docs/geometry.md). One that needs training is trained on the references that are
-            there at the first search.
-        reset_before: forget the references at the start of a call, as AccuracyCalculator wants.
-            InferenceModel adds references first and searches later: give it False.
-        reset_after: forget the references at the end of a call; False for InferenceModel.
+            ``faiss.IndexFlatIP`` by default. With an approximate index, float64 only orders the
+            candidates found. An inner-product index gets points of the hyperboloid, an L2 index
+            points of the ball, where near points are also near in Euclidean distance. Use L2 for
+            HNSW and IVF: their recall with inner products is poor if norms differ
+            (docs/geometry.md). An index that needs training is trained at the first search, on the
+            references added by then.
+        reset_before: whether to clear the references at the start of a call, as AccuracyCalculator
+            needs. Use False for InferenceModel, which adds references before it searches.
+        reset_after: whether to clear the references at the end of a call; False for InferenceModel.
 
     Raises:
-        TypeError: for a distance that is no PoincareDistance.
-        ValueError: for a negative rerank, or an ``index_init_fn`` without faiss.
+        TypeError: if ``distance`` is not a PoincareDistance.
+        ValueError: if ``rerank`` is negative, or ``index_init_fn`` is given without faiss.
 
     Source:
-        This project; hyperboloid: Nickel & Kiela, ICML 2018.
+        Hyperboloid: Nickel & Kiela, ICML 2018.
 
     Example:
         >>> reference = torch.tensor([[0.1, 0.0], [0.5, 0.0], [2.0, 0.0]])
@@ -111,29 +108,29 @@ class PoincareKNN:
         reference: Tensor | None = None,
         ref_includes_query: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """Search.
+        """Search for the k nearest references of each query.
 
         Args:
             query: (N, D) embeddings.
-            k: neighbours wanted for each query, at least 1.
-            reference: (M, D) embeddings, added to those that are there.
-            ref_includes_query: whether row i of the references is query i, which is then left
-                out of its own neighbours.
+            k: number of neighbours of each query, ≥ 1.
+            reference: (M, D) embeddings, added to the references of earlier calls.
+            ref_includes_query: whether row i of the references is query i. It is then not counted
+                among its own neighbours.
 
         Returns:
-            distances: (N, k) geodesic lengths, ascending; of equal ones the first row first.
+            distances: (N, k) geodesic lengths, ascending; ties are in the order of the rows.
             indices: (N, k) rows of the references.
 
         Raises:
-            ValueError: without references, with fewer than k of them, for embeddings of another
-                shape, or where an approximate index finds fewer than k.
+            ValueError: if there are fewer than k references, a shape is wrong, or an approximate
+                index finds fewer than k.
         """
         dtype = torch.as_tensor(query).dtype
-        query = _check_rows("query", query, None)
-        added = None if reference is None else _check_rows("reference", reference, query.shape[1])
+        query = check_rows("query", query, None)
+        added = None if reference is None else check_rows("reference", reference, query.shape[1])
         there = None if self.reset_before else self.references
         if there is not None:
-            _check_rows("query", query, there.shape[1])
+            check_rows("query", query, there.shape[1])
         available = sum(0 if rows is None else len(rows) for rows in (there, added))
         if not available:
             raise ValueError("reference must be given or added before a search, got None")
@@ -170,22 +167,22 @@ class PoincareKNN:
         return distances.to(dtype), indices
 
     def train(self, embeddings: Tensor) -> None:
-        """Start anew with these references, (M, D)."""
-        rows = _check_rows("embeddings", embeddings, None)
+        """Replace all references by these, (M, D)."""
+        rows = check_rows("embeddings", embeddings, None)
         self.reset()
         self.add(rows)
 
     def add(self, embeddings: Tensor) -> None:
         """Add references, (M, D)."""
         old = self.references
-        rows = _check_rows("embeddings", embeddings, None if old is None else old.shape[1])
+        rows = check_rows("embeddings", embeddings, None if old is None else old.shape[1])
         self.references = rows.cpu() if old is None else torch.cat([old, rows.cpu()])
 
     def save(self, filename: str | os.PathLike[str]) -> None:
-        """Write the references to a file, and with them an index of the user's choice.
+        """Write the references, and the index if ``index_init_fn`` made it, to a file.
 
         Raises:
-            ValueError: without references.
+            ValueError: if there are no references.
         """
         if self.references is None:
             raise ValueError("references must be added before they are saved, got None")
@@ -197,7 +194,7 @@ class PoincareKNN:
         torch.save(state, filename)
 
     def load(self, filename: str | os.PathLike[str]) -> None:
-        """Read what :meth:`save` wrote. An index of other curvature or clipping is built anew."""
+        """Read a file of :meth:`save`. An index of another geometry is rebuilt."""
         state = torch.load(filename, weights_only=True)
         self.reset()
         self.references = state["references"]
@@ -206,12 +203,12 @@ class PoincareKNN:
             self._geometry = tuple(state["geometry"])
 
     def reset(self) -> None:
-        """Forget all references."""
+        """Remove all references."""
         self.references = self.index = self._geometry = self._polar = None
         self._rows = torch.empty(0)
 
     def _prepare(self) -> None:
-        """Bring coordinates and index up to date with the references and the curvature."""
+        """Update coordinates and index for new references or a new geometry."""
         assert self.references is not None
         distance = self.distance
         geometry = (
@@ -243,7 +240,7 @@ class PoincareKNN:
             self.index.add(new)
 
     def _to_index(self, rows: Tensor, polar: Polar, sign: int) -> Any:
-        """What the index is given for some rows: numpy, (N, D + 1)."""
+        """The points that represent some rows in the index: numpy, (N, D + 1)."""
         if self.index.metric_type == faiss.METRIC_L2:
             return _to_ball(rows, polar).numpy()
         return _lift(rows, polar, sign).numpy()
@@ -251,7 +248,7 @@ class PoincareKNN:
     def _search(
         self, query: Tensor, start: int, k: int, wanted: int, leave_out: bool
     ) -> tuple[Tensor, Tensor]:
-        """Neighbours of some queries, the first of which is row ``start`` of all."""
+        """Neighbours of some queries; ``start`` is the number of the first."""
         assert self._polar is not None
         assert self._geometry is not None
         query = self.distance.maybe_normalize(query)
@@ -262,7 +259,7 @@ class PoincareKNN:
         else:
             references = _lift(self._rows, self._polar, 1)
             candidates = _best_products(_lift(query, polar, -1), references, wanted)
-        # in the order of rows, by which the stable sort then breaks ties
+        # sort by row first: the stable sort below then breaks ties by row
         candidates = candidates.sort(dim=1).values
         missing = candidates < 0
         if leave_out:
@@ -275,45 +272,10 @@ class PoincareKNN:
         if bool(short.any()):
             raise ValueError(
                 f"the index must find {k} neighbours of every query, got fewer for "
-                f"{int(short.sum())}: let it look at more (nprobe, efSearch), and check the "
+                f"{int(short.sum())}: search more widely (nprobe, efSearch), and check the "
                 "embeddings for nan"
             )
         return distances[:, :k], candidates.gather(1, order[:, :k])
-
-
-def warn_if_normalised(distance: PoincareDistance, *embeddings: Tensor | None) -> None:
-    """Warn where all embeddings have norm 1 and the distance would make use of their norm.
-
-    Args:
-        distance: one with ``normalize_embeddings=True`` expects it, and nothing is said.
-        *embeddings: (N, D) each.
-
-    Example:
-        >>> warn_if_normalised(PoincareDistance(), torch.tensor([[0.5, 0.0]]))
-    """
-    norms = [torch.linalg.vector_norm(e.float(), dim=1) for e in embeddings if e is not None]
-    if distance.normalize_embeddings or not sum(len(norm) for norm in norms):
-        return
-    if all(bool(((norm - 1).abs() < _NORMALISED).all()) for norm in norms):
-        warnings.warn(
-            "all embeddings have norm 1, so the norm that a PoincareDistance lives on has been "
-            "thrown away: give the tester or InferenceModel normalize_embeddings=False, or the "
-            "PoincareDistance normalize_embeddings=True if this is meant",
-            stacklevel=3,
-        )
-
-
-def _check_rows(name: str, embeddings: Any, columns: int | None) -> Tensor:
-    """Embeddings as a tensor of float32 or float64."""
-    if isinstance(embeddings, Tensor):
-        check_tensor(name, embeddings)
-    rows = torch.as_tensor(embeddings).detach()
-    if rows.ndim != 2 or (columns is not None and rows.shape[1] != columns):
-        shape = f"(N, {'D' if columns is None else columns})"
-        raise ValueError(f"{name} must be of shape {shape}, got {tuple(rows.shape)}")
-    if not rows.is_floating_point():
-        raise TypeError(f"{name} must be of a floating point dtype, got {rows.dtype}")
-    return rows.to(torch.promote_types(rows.dtype, torch.float32))
 
 
 def _lift(rows: Tensor, polar: Polar, sign: int) -> Tensor:
@@ -329,6 +291,6 @@ def _to_ball(rows: Tensor, polar: Polar) -> Tensor:
 
 
 def _best_products(query: Tensor, references: Tensor, wanted: int) -> Tensor:
-    """What the flat index finds, by matrix products in blocks."""
+    """The candidates that a flat index would find, by matrix products in blocks."""
     rows = max(1, _BLOCK_ELEMENTS // len(references))
     return torch.cat([(part @ references.T).topk(wanted).indices for part in query.split(rows)])

@@ -22,13 +22,13 @@ from .labels import check_groups, check_names, fill_legend, shortened, show_lite
 
 METHODS = ("average", "complete", "single", "weighted")
 
-# Points; smaller letters cannot be read in print, larger ones are larger than the title's.
+# In points: smaller letters are unreadable in print, larger ones compete with the title.
 _SMALLEST_FONT, _LARGEST_FONT = 4.5, 9.0
 
 # Most classes whose names fit into a new figure: 19 inches of the smallest letters.
 _NAMES_LIMIT = 150
 
-# Grey of branches that hold several groups.
+# Grey, for branches that hold several groups.
 _MIXED = "#595959"
 
 # scipy draws leaf i of the order at 10·i + 5.
@@ -111,7 +111,9 @@ def plot_class_tree(
     num_classes = len(matrix)
     seen = ~np.isnan(matrix.diagonal())
     if seen.sum() < 2:
-        raise ValueError(f"divergence must have 2 classes that were seen, got {int(seen.sum())}")
+        raise ValueError(
+            f"divergence must hold at least 2 classes that have been seen, got {int(seen.sum())}"
+        )
     if names is not None:
         check_names("names", names, num_classes)
     if group_names is not None and groups is None:
@@ -139,7 +141,7 @@ def plot_class_tree(
     title = f"{count:,} classes"
     if not seen.all():
         title += f" of {num_classes:,}, the others not seen"
-    # two classes, or equal divergences: there is nothing to correlate
+    # no correlation for two classes or equal divergences
     if count > 2 and np.ptp(distances) > 0:
         title += f"; cophenetic correlation {cophenet(tree, distances)[0]:.2f}"
     if group is not None:
@@ -162,13 +164,15 @@ def _square(divergence: Any) -> NDArray[np.float64]:
 
 
 def _condensed(divergence: Any) -> NDArray[np.float64]:
-    """The upper triangle, as scipy wants it."""
+    """The upper triangle, in scipy's condensed form."""
     matrix = _square(divergence)
     if len(matrix) < 2:
         raise ValueError(f"divergence must be of at least 2 classes, got {len(matrix)}")
     if not np.isfinite(matrix).all() or (matrix < 0).any() or matrix.diagonal().any():
-        raise ValueError("divergence must be finite, not negative and 0 on the diagonal, got other")
-    # the last digits of the two halves may differ
+        raise ValueError(
+            "divergence must be finite, non-negative and 0 on the diagonal, got others"
+        )
+    # the two triangles may differ by rounding
     if not np.allclose(matrix, matrix.T, rtol=1e-3, atol=1e-6):
         raise ValueError("divergence must be symmetric, got a matrix that is not")
     return np.asarray(squareform((matrix + matrix.T) / 2, checks=False))
@@ -197,7 +201,7 @@ def _draw_tree(
     has_names = names is not None and font_size >= _SMALLEST_FONT
     num_before = len(ax.collections)
     with _recursion_depth(count), warnings.catch_warnings():
-        # a tree without height; the limits are set below
+        # scipy's axis limits coincide if all classes do; they are replaced below
         warnings.filterwarnings("ignore", "Attempting to set identical", UserWarning)
         dendrogram(
             tree,
@@ -222,7 +226,7 @@ def _draw_tree(
 
 @contextmanager
 def _recursion_depth(depth: int) -> Iterator[None]:
-    """Allow for scipy's recursion over the tree, whose depth a chain of classes makes K."""
+    """Raise the recursion limit: scipy recurses over the tree, K levels deep for a chain."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(before + depth)
     try:
@@ -232,7 +236,7 @@ def _recursion_depth(depth: int) -> Iterator[None]:
 
 
 def _draw_strip(ax: Axes, colours: Sequence[str]) -> None:
-    """A bar in the colours of the groups beside the leaves."""
+    """A bar beside the leaves in the colours of their groups."""
     top = _LEAF_WIDTH * np.arange(len(colours))
     ax.vlines(
         *(np.full(len(colours), 1.012), top, top + _LEAF_WIDTH),
@@ -251,7 +255,7 @@ def _draw_legend(
         *([Line2D([], [], color=colour, lw=5) for colour in colours], [str(g) for g in present]),
         loc="upper center",
         bbox_to_anchor=(0.5, 0),
-        borderaxespad=5,  # in letters: below the axis and its label
+        borderaxespad=5,  # in font sizes: below the label of the axis
         ncols=5,
         frameon=False,
         fontsize=8,

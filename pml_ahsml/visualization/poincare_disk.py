@@ -67,7 +67,7 @@ def plot_poincare_disk(
     """
     rows = check_rows("embeddings", embeddings)
     if distance is not None and class_statistics is not None:
-        raise ValueError("distance must be None beside class_statistics, which has its own")
+        raise ValueError("distance must be None with class_statistics, which has its own")
     for name, value in (("groups", groups), ("names", names)):
         if value is not None and (labels is None or trust is not None):
             raise ValueError(f"{name} must be None without labels or with trust, got some")
@@ -172,7 +172,7 @@ def _draw_samples(
     clipped = np.linalg.norm(samples, axis=1) > 0.999 * distance.clip_radius
     points = on_disk(samples, distance)
     points[clipped] *= 1.02 + 0.08 * random.random((int(clipped.sum()), 1))
-    # in random order, so that no class lies on top of all others
+    # draw in random order, so that no class covers the others
     order = random.permutation(len(points))
     x, y = points[order].T
     size = _marker_size(len(points), 3, 30)

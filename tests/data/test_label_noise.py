@@ -428,7 +428,7 @@ HOLE = torch.eye(4).index_fill(0, torch.tensor([2]), torch.nan)
             (FOUR.repeat(4), 0.07, "open_set"),
             {},
             ValueError,
-            "rate must be worth half a class at least .* got 1 of 16",
+            "rate must be worth at least half a class .* got 1 of 16",
         ),
         ((FOUR, 1.0, "open_set"), {}, ValueError, "must leave a class"),
         (

@@ -152,11 +152,13 @@ def test_bad_arguments_are_refused():
     before = plt.get_fignums()
     with pytest.raises(ValueError, match=r"divergence must be of shape \(K, K\), got \(4, 3\)"):
         plot_class_tree(d[:, :3])
-    with pytest.raises(ValueError, match="divergence must have 2 classes that were seen, got 0"):
+    with pytest.raises(
+        ValueError, match="divergence must hold at least 2 classes that have been seen, got 0"
+    ):
         plot_class_tree(torch.full((3, 3), torch.nan))
     with pytest.raises(ValueError, match="divergence must be of at least 2 classes, got 1"):
         class_tree(d[:1, :1])
-    with pytest.raises(ValueError, match="divergence must be finite, not negative and 0"):
+    with pytest.raises(ValueError, match="divergence must be finite, non-negative and 0"):
         class_tree(-d)
     with pytest.raises(ValueError, match="divergence must be symmetric"):
         class_tree(d.triu())
