@@ -1,11 +1,8 @@
 """Sphinx configuration; `make docs` builds the site from this folder into docs/_build/html."""
 
 import re
+from importlib.resources import files
 from typing import Any
-
-from docutils import nodes
-from docutils.utils.math import MathError, latex2mathml
-from sphinx.util import logging
 
 import pml_ahsml
 
@@ -14,14 +11,17 @@ author = "the pml_ahsml authors"
 copyright = author  # noqa: A001
 version = release = pml_ahsml.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 
 html_theme = "furo"
 html_title = f"pml_ahsml {release}"
 html_show_sphinx = False
-html_static_path = ["_static"]
-html_css_files = ["mathematics.css"]
+
+# MathJax is a file of the site, so formulas need no network. The package holds the official release
+# 3.2.2; this build of it has its fonts and all TeX extensions in one file.
+mathjax_path = "tex-svg-full.js"
+html_static_path = [str(files("sphinx-mathjax-offline") / "static" / "mathjax" / mathjax_path)]
 
 # GitHub too renders ```math fences and $…$, and gives these anchors to headings.
 myst_fence_as_directive = ["math"]
@@ -40,16 +40,6 @@ napoleon_custom_sections = ["Source"]
 nitpicky = True
 
 
-def _math(translator: Any, node: nodes.Element) -> None:
-    """Write mathematics as MathML, which browsers show without a script and without a network."""
-    block = isinstance(node, nodes.math_block)
-    try:
-        translator.body.append(latex2mathml.tex2mathml(node.astext(), as_block=block))
-    except MathError as error:
-        logging.getLogger(__name__).warning("mathematics: %s", error, location=node)
-    raise nodes.SkipNode
-
-
 def _list_returns(_app: Any, _what: str, _name: str, _of: Any, _options: Any, lines: Any) -> None:
     """Make a list of a Returns section that names several values: napoleon knows one value only."""
     if "Returns:" not in lines:
@@ -66,11 +56,5 @@ def _list_returns(_app: Any, _what: str, _name: str, _of: Any, _options: Any, li
 
 
 def setup(app: Any) -> None:
-    """Register the functions above."""
+    """Register the function above."""
     app.connect("autodoc-process-docstring", _list_returns, priority=100)
-    app.add_html_math_renderer(
-        "mathml", inline_renderers=(_math, None), block_renderers=(_math, None)
-    )
-
-
-html_math_renderer = "mathml"

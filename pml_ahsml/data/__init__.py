@@ -1,4 +1,4 @@
-"""Data plumbing: sample identity, two views, and label noise to test against."""
+"""Data sets and batches: sample indices, two views, and label noise for experiments."""
 
 from .batch_getter import BatchGetter
 from .indexed_dataset import IndexedDataset

@@ -1,4 +1,4 @@
-"""What a PML trainer calls to take a batch apart."""
+"""Splits the batches of a PML trainer into data and labels."""
 
 from typing import Any
 
@@ -9,24 +9,20 @@ from torch import Tensor
 class BatchGetter:
     """``data_and_label_getter`` for IndexedDataset, TwoViewDataset and both together.
 
-    Views are stacked, the labels with them: rows i and i + B are the two views of one image. The
-    indices are kept under ``indices``, for hooks and whoever else wants to know which samples are
-    in the batch about to be used. A trainer calls it in its main process, once a batch. A tester
-    may be given one as well; use another than the trainer's.
+    Views and their labels are stacked: rows i and i + B are the two views of one image. The
+    attribute ``indices`` tells hooks which samples are in the current batch. A trainer calls the
+    getter in its main process, once per batch. Give a tester a getter of its own.
 
     Attributes:
-        indices: (N,) index of the sample that each row of the batch comes from, the same for its
-            views; None for a data set without indices, and before the first batch.
-        num_views: views of each image in the batch; 1 without views.
+        indices: (N,) the data set's index of each row, the same for all views of an image; None
+            for a data set without indices, and before the first batch.
+        num_views: number of views of each image in the batch; 1 without views.
 
     Returns:
         ``getter(batch)``: data (N, …) and labels (N,) or (N, levels), N being num_views·B.
 
     Raises:
-        ValueError: for a batch that is not (data, labels) or has views of unequal shape.
-
-    Source:
-        This project.
+        ValueError: if the batch is not (data, labels), or its views differ in shape.
 
     Example:
         >>> from torch.utils.data import DataLoader
@@ -44,7 +40,7 @@ class BatchGetter:
         self.num_views = 1
 
     def __call__(self, batch: Any) -> tuple[Tensor, Tensor]:
-        """Take a collated batch apart."""
+        """Split a collated batch into data and labels."""
         if not isinstance(batch, tuple | list) or len(batch) != 2:
             raise ValueError(f"batch must be (data, labels), got {_describe(batch)}")
         data, labels = batch
@@ -60,7 +56,8 @@ class BatchGetter:
             num_views = len(data)
             if len({view.shape for view in data}) != 1:
                 raise ValueError(
-                    "views must be of one shape, got " + _join(tuple(view.shape) for view in data)
+                    "views must have the same shape, got "
+                    + _join(tuple(view.shape) for view in data)
                 )
             data = torch.cat(list(data))
             labels = torch.cat([_to_tensor(labels)] * num_views)

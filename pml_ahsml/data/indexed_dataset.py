@@ -1,4 +1,4 @@
-"""A data set that says which of its samples it hands out."""
+"""A data set that returns the index of each sample."""
 
 from collections.abc import Sized
 from typing import Any, cast
@@ -7,21 +7,18 @@ from torch.utils.data import Dataset
 
 
 class IndexedDataset(Dataset[tuple[Any, tuple[Any, int]]]):
-    """Adds its index to every sample: (x, y) becomes (x, (y, i)).
+    """Adds the index to every sample: (x, y) becomes (x, (y, i)).
 
-    The index travels beside the label, not in it, so that miners and AccuracyCalculator see labels
-    as they are. A trainer reads it by ``BatchGetter``, which keeps it under ``indices``. PML's
-    testers and InferenceModel take this data set as it is: to them the index is a second level of
-    labels, which they do not look at.
+    The index is stored beside the label, so miners and AccuracyCalculator see unchanged labels. In
+    a trainer, ``BatchGetter`` removes it from the batch and keeps it in ``indices``. PML's testers
+    and InferenceModel accept this data set directly: they treat the index as a second label level
+    and ignore it.
 
     Args:
         dataset: a map-style data set of (x, y).
 
     Raises:
-        ValueError: at the first sample, where samples are no pairs.
-
-    Source:
-        This project.
+        ValueError: if a sample is not a pair.
 
     Example:
         >>> dataset = IndexedDataset([("a picture", 3), ("another", 5)])
@@ -41,7 +38,7 @@ class IndexedDataset(Dataset[tuple[Any, tuple[Any, int]]]):
 
 
 def as_pair(sample: Any) -> tuple[Any, Any]:
-    """A sample of a data set as (data, label), or a ValueError."""
+    """The sample as (data, label); raises ValueError if it is not a pair."""
     if not isinstance(sample, tuple | list) or len(sample) != 2:
         length = f" of {len(sample)}" if isinstance(sample, tuple | list) else ""
         raise ValueError(

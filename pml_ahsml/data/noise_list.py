@@ -1,4 +1,4 @@
-"""Noisy labels as published: lists of samples and labels in text files."""
+"""Published lists of noisy labels, in text files."""
 
 import codecs
 import os
@@ -14,22 +14,21 @@ from ..checks import check_count
 
 _INT64 = torch.iinfo(torch.int64)
 
-# A comma or white space parts the name from the label. Other characters that Unicode counts as
-# white space may be part of a name.
+# A comma, spaces or tabs separate the name from the label. Other Unicode white space may be part of
+# a name.
 _WITH_COMMA = re.compile(r"[ \t]*(.*?)[ \t]*,[ \t]*([+-]?[0-9]+)[ \t]*", re.DOTALL | re.ASCII)
 _WITH_SPACE = re.compile(r"[ \t]*(.*?)[ \t]+([+-]?[0-9]+)[ \t]*", re.DOTALL | re.ASCII)
 
 
 @dataclass(frozen=True)
 class NoiseList:
-    """Samples with the labels that a list gives them.
+    """Samples and the labels that a list gives them.
 
     Args:
-        names: what the list calls the samples: paths, or indices as text.
-        labels: (N,) as given; they may start at 1 and have gaps. A PML trainer maps them to
+        names: the names of the samples in the list: paths, or indices as text.
+        labels: (N,) as in the file; they may start at 1 and have gaps. A PML trainer maps them to
             0, 1, 2, … with ``dataset_labels`` and ``set_min_label_to_zero=True``.
-        is_noisy: (N,) bool, True where the label is wrong; None where no list of the rightly
-            labelled samples was read.
+        is_noisy: (N,) bool, True where the label is wrong; None without a list of clean samples.
     """
 
     names: tuple[str, ...]
@@ -37,23 +36,24 @@ class NoiseList:
     is_noisy: Tensor | None
 
     def order(self, names: Sequence[str | int], *, components: int = 2) -> Tensor:
-        """Where the samples of a data set stand in this list.
+        """Positions of a data set's samples in this list.
 
-        Paths differ in where the data set lies on a machine, so only their ends are compared.
+        Only the ends of paths are compared, because the root folder differs between machines.
 
         Args:
-            names: paths (or indices) of the samples of the data set, in its order.
-            components: parts of a path, counted from its end, that have to agree, at least 1. Two
-                are the folder of the class and the file, which tell the images of CUB-200, Cars-196
-                and SOP apart.
+            names: paths (or indices) of the data set's samples, in its order.
+            components: number of path components that must agree, counted from the end, ≥ 1. Two,
+                the class folder and the file name, identify every image of CUB-200, Cars-196 and
+                SOP.
 
         Returns:
             (len(names),) int64 positions, so that ``labels[positions]`` are the labels of the data
             set.
 
         Raises:
-            TypeError: for components that are no integer.
-            ValueError: for a name that the list does not hold, or holds twice.
+            TypeError: if ``components`` is not an integer.
+            ValueError: if a name is missing from the list, or two samples of the list have the same
+                last ``components``.
         """
         components = check_count("components", components, minimum=1)
         positions: dict[tuple[str, ...], int] = {}
@@ -61,15 +61,15 @@ class NoiseList:
             key = _key(name, components)
             if key in positions:
                 raise ValueError(
-                    f"components must tell the samples of the list apart, got {components}, with "
+                    f"components must identify every sample of the list, got {components}, for "
                     f"which {self.names[positions[key]]!r} and {name!r} are the same"
                 )
             positions[key] = position
         missing = [name for name in names if _key(str(name), components) not in positions]
         if missing:
             raise ValueError(
-                f"names must be those of the list, got {missing[0]!r} and {len(missing) - 1} others"
-                " that it does not hold"
+                f"names must be in the list, got {missing[0]!r} and {len(missing) - 1} others that "
+                "are not"
             )
         found = [positions[_key(str(name), components)] for name in names]
         return torch.tensor(found, dtype=torch.long)
@@ -78,28 +78,28 @@ class NoiseList:
 def read_noise_list(
     path: str | os.PathLike[str], clean_path: str | os.PathLike[str] | None = None
 ) -> NoiseList:
-    r"""Read a list of noisy labels, as published with PRISM.
+    r"""Read a list of noisy labels in the format of PRISM.
 
-    A line holds a sample and its label, an integer: ``path,label``, or ``path label`` or
-    ``index label``. What stands behind the last comma, or without a comma behind the last space or
-    tab, is the label, so paths may hold spaces. Empty lines are passed over. PRISM's authors
-    publish beside each list ``…noised_train.csv`` a second one, ``…noised_cleaned_train.csv``, of
-    the samples in it whose label is right; it is what tells wrong labels from right ones.
+    Each line holds a sample and its integer label: ``path,label``, ``path label`` or
+    ``index label``. The label follows the last comma, or in a line without a comma the last space
+    or tab, so paths may contain spaces. Empty lines are skipped. PRISM comes with pairs of lists:
+    ``…noised_train.csv`` holds all samples, ``…noised_cleaned_train.csv`` those with a correct
+    label.
 
     Args:
         path: the list.
-        clean_path: the list of those samples whose label is right. Only its samples are read: in
-            a small-cluster list, labels are numbered anew and cannot be compared with others.
+        clean_path: the list of the samples whose label is correct. Only the sample names are read:
+            a small-cluster list renumbers the labels, so they cannot be compared.
 
     Returns:
         The list, in the order of the file.
 
     Raises:
-        ValueError: for a line of another form, with the file and the number of the line, or a clean
-            sample that the list does not hold.
+        ValueError: if a line is malformed (the error names the file and the line), or a clean
+            sample is not in the list.
 
     Source:
-        Format: the lists of Liu et al. (PRISM), CVPR 2021. Reader: this project.
+        Format: the lists of Liu et al. (PRISM), CVPR 2021.
 
     Example:
         >>> import tempfile, pathlib
@@ -129,7 +129,7 @@ def read_noise_list(
 def _read(path: Path) -> tuple[list[str], list[int]]:
     names, labels = [], []
     content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    # bytes are split at ends of lines; text would be at form feeds and the like in a name, too
+    # split bytes, not text: text would also be split at form feeds and the like inside a name
     for number, raw in enumerate(content.splitlines(), start=1):
         try:
             line = raw.decode("utf-8")
@@ -152,7 +152,7 @@ def _read(path: Path) -> tuple[list[str], list[int]]:
 
 
 def _fits_int64(digits: str) -> bool:
-    # Python refuses to read integers of some thousand digits
+    # int() refuses more than 4,300 digits; int64 has at most 19, leading zeros may add some
     return len(digits) < 1000 and _INT64.min <= int(digits) <= _INT64.max
 
 

@@ -1,4 +1,4 @@
-"""A trainer's subset_batch_miner that keeps sample identity in step."""
+"""A subset_batch_miner that keeps the batch's indices and views consistent."""
 
 from collections.abc import Callable
 
@@ -9,26 +9,22 @@ from .batch_getter import BatchGetter
 
 
 class SubsetBatchMiner(torch.nn.Module):
-    """Wraps a ``subset_batch_miner`` so that indices and views survive its selection.
+    """Wraps a ``subset_batch_miner`` so that indices and views match the selected rows.
 
-    A trainer lets that miner select rows of a batch after its ``data_and_label_getter`` has taken
-    the batch apart. This wrapper makes the same selection in the getter's ``indices``. Of an image
-    with views it keeps all views where one of them is selected, so that rows i and i + B are still
-    the views of one image.
+    A trainer lets the miner select rows after ``data_and_label_getter`` has split the batch. This
+    wrapper applies the same selection to the getter's ``indices``. If the miner selects one view of
+    an image, the wrapper keeps all its views, so rows i and i + B remain views of one image.
 
     Args:
         miner: ``miner(embeddings, labels)`` returns the rows to keep, as indices or as a mask.
         getter: the trainer's ``data_and_label_getter``.
 
     Returns:
-        ``forward(embeddings, labels)``: the rows to keep; with views those of the images in
-        ascending order, a view at a time.
+        ``forward(embeddings, labels)``: the rows to keep. With views, the images are in ascending
+        order, and all first views come before all second views.
 
     Raises:
-        TypeError: for a miner that cannot be called or a getter of another type.
-
-    Source:
-        This project.
+        TypeError: if ``miner`` is not callable, or ``getter`` is not a BatchGetter.
 
     Example:
         >>> getter = BatchGetter()

@@ -1,4 +1,4 @@
-"""A data set that hands out two augmented views of each sample."""
+"""A data set that returns two augmented views of each sample."""
 
 from collections.abc import Callable, Sized
 from typing import Any, cast
@@ -11,26 +11,25 @@ from .indexed_dataset import as_pair
 class TwoViewDataset(Dataset[tuple[list[Any], Any]]):
     """Two views of every sample: (x, y) becomes ([v1, v2], y).
 
-    A trainer reads them by ``BatchGetter``, which stacks them: rows i and i + B of what the network
-    sees are the two views of one image. ``batch_size`` counts images, so the loss sees 2B rows, and
-    a CrossBatchMemory wants a memory_size of 2B at least. Put it inside an ``IndexedDataset`` to
-    have the index as well. It is for training: give testers the data set without it.
+    In a trainer, ``BatchGetter`` stacks the views: rows i and i + B of the network's input are the
+    two views of one image. ``batch_size`` counts images, so the loss gets 2B rows, and a
+    CrossBatchMemory needs a memory_size of at least 2B. Wrap it in an ``IndexedDataset`` to get
+    indices as well. Use it for training only, not in testers.
 
     Args:
         dataset: a map-style data set of (x, y).
-        transform: makes a view of x, at random. By default the samples of ``dataset`` are views
-            already: it is asked twice, which loads the sample twice, and its own transform, which
-            must be random, makes them differ.
-        strong_transform: makes the second view. The same as ``transform`` by default; AHSML takes
-            a weak augmentation for the first view and a strong one for the second.
+        transform: makes a random view of x. By default each sample is loaded twice, and the random
+            transform of ``dataset`` itself makes the two views differ.
+        strong_transform: makes the second view; ``transform`` by default. AHSML uses a weak
+            augmentation for the first view and a strong one for the second.
 
     Raises:
-        TypeError: for a transform that cannot be called.
-        ValueError: for a strong_transform without a transform; and at the first sample, where
-            samples are no pairs.
+        TypeError: if a transform is not callable.
+        ValueError: if ``strong_transform`` is given without ``transform``, or a sample is not a
+            pair.
 
     Source:
-        Weak and strong view: AHSML. Data set: this project.
+        Weak and strong view: AHSML.
 
     Example:
         >>> dataset = TwoViewDataset([(1.0, 3), (2.0, 5)], lambda x: x + 0.1, lambda x: x + 0.9)
@@ -48,7 +47,7 @@ class TwoViewDataset(Dataset[tuple[list[Any], Any]]):
             if value is not None and not callable(value):
                 raise TypeError(f"{name} must be callable, got {type(value).__name__}")
         if transform is None and strong_transform is not None:
-            raise ValueError("transform must be given beside strong_transform, got None")
+            raise ValueError("transform must be given with strong_transform, got None")
         self.dataset = dataset
         self.transform = transform
         self.strong_transform = strong_transform

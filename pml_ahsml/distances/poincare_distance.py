@@ -17,35 +17,36 @@ class PoincareDistance(BaseDistance):
 
     d(u, v) = (2/√c)·asinh √( sinh²((A_u − A_v)/2) + sinh A_u·sinh A_v·‖û − v̂‖²/4 ), A = 2√c‖u‖.
 
-    Embeddings are read as tangent vectors at the origin, shortened to ``clip_radius`` and mapped
-    into the ball by the exponential map; the formula needs neither map. Unlike a cosine or a
-    normalised Euclidean distance it keeps the norm of the embedding: near the origin is general,
-    near the rim is specific. PML's testers and InferenceModel normalise by default, which throws
-    the norm away: give them ``normalize_embeddings=False``.
+    Embeddings are tangent vectors u at the origin, clipped to norm ``clip_radius``; the exponential
+    map takes them into the ball. The formula computes the distance without it. Unlike cosine and
+    normalised Euclidean distance, this distance uses the norm of the embedding: points near the
+    origin are general, points near the rim specific. PML's testers and InferenceModel normalise
+    embeddings by default, which discards the norm: set ``normalize_embeddings=False``.
 
     Args:
         curvature: c > 0. 0.1 is the value of Ermolov et al., CVPR 2022.
-        clip_radius: r > 0, finite; longer tangent vectors are shortened to it. It bounds the
-            distances by 4r for every curvature. 2.3 is the value of Ermolov et al., CVPR 2022.
-        learn_curvature: make c a parameter of this distance, exp(log_curvature), which the user
-            gives to an optimiser like those of a proxy loss.
+        clip_radius: r > 0, finite; the norm of tangent vectors is clipped to it. Distances are then
+            at most 4r, whatever the curvature. 2.3 is the value of Ermolov et al., CVPR 2022.
+        learn_curvature: whether c is learnable, as exp(log_curvature). Give the parameters of the
+            distance to an optimiser, like those of a proxy loss.
         manifold: a ``geoopt.PoincareBall`` whose curvature, learnable or not, is read at every
-            call. It takes the place of ``curvature`` and ``learn_curvature``.
-        embedding_space: "tangent" for the output of a network, "ball" for points on the ball
-            (geoopt parameters), whose distance to the origin is clipped to 2r as well; points on
-            or beyond the rim count as points at that distance.
-        **kwargs: of ``BaseDistance``: normalize_embeddings (False here), p, power, collect_stats.
+            call. It replaces ``curvature`` and ``learn_curvature``.
+        embedding_space: "tangent" for the output of a network, "ball" for points of the ball
+            (geoopt parameters). Points of the ball are clipped to distance 2r from the origin, as
+            are points on or beyond the rim.
+        **kwargs: passed to ``BaseDistance``: normalize_embeddings (False here), p, power,
+            collect_stats.
 
     Returns:
         ``forward(query_emb, ref_emb=None)``: (N, M) geodesic lengths in [0, 4r] (to the power
         ``power``); 0 for equal rows.
 
     Raises:
-        ValueError: for an option outside its range, or a curvature beside a manifold.
-        TypeError: for a manifold that is no ``geoopt.PoincareBall``.
+        ValueError: if an option is out of range, or ``curvature`` is given with ``manifold``.
+        TypeError: if ``manifold`` is not a ``geoopt.PoincareBall``.
 
     Source:
-        Geometry and defaults: Ermolov et al., CVPR 2022; polar form: this project.
+        Geometry and defaults: Ermolov et al., CVPR 2022.
 
     Example:
         >>> distance = PoincareDistance()
@@ -80,7 +81,7 @@ class PoincareDistance(BaseDistance):
             _check_manifold(manifold)
             if curvature != 0.1 or learn_curvature:
                 raise ValueError(
-                    "curvature and learn_curvature must be left out when manifold is given, "
+                    "curvature and learn_curvature must be left out with a manifold, "
                     f"got curvature={curvature}, learn_curvature={learn_curvature}"
                 )
         super().__init__(**{"normalize_embeddings": False, **kwargs})
@@ -96,7 +97,7 @@ class PoincareDistance(BaseDistance):
 
     @property
     def curvature(self) -> float | Tensor:
-        """The curvature c > 0, a number, or a tensor where it is learnable or of a manifold."""
+        """The curvature c > 0; a tensor if it is learnable or comes from a manifold."""
         if self.manifold is not None:
             return cast(Tensor, self.manifold.c)
         return self.log_curvature.exp() if self.learn_curvature else self._fixed_curvature
@@ -107,7 +108,7 @@ class PoincareDistance(BaseDistance):
         return float((4 * self.clip_radius) ** self.power)
 
     def to_tangent(self, embeddings: Tensor) -> Tensor:
-        """Embeddings as tangent vectors at the origin, not longer than ``clip_radius``.
+        """Embeddings as tangent vectors at the origin, clipped to norm ``clip_radius``.
 
         Args:
             embeddings: (N, D), in this distance's ``embedding_space``.
@@ -144,14 +145,14 @@ class PoincareDistance(BaseDistance):
 
     def pairwise_distance(self, query_emb: Tensor, ref_emb: Tensor) -> Tensor:
         """Matching rows, (N,). Overrides ``BaseDistance.pairwise_distance``."""
-        # clipping and mapping in float32 would move points by more than near-duplicates differ
+        # in float32, clipping and mapping move points by more than near-duplicates differ
         exact = exact_dtype(query_emb)
         query, ref = (self.to_tangent(e.to(exact)) for e in (query_emb, ref_emb))
         return geodesic.pairwise_distance(query, ref, self.curvature).to(query_emb.dtype)
 
 
 def _checked(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The options of ``BaseDistance``, which does not look at them."""
+    """The options of ``BaseDistance``, which does not check them itself."""
     checked = dict(kwargs)
     for name in ("normalize_embeddings", "is_inverted", "collect_stats"):
         if checked.get(name) is not None:
@@ -164,7 +165,7 @@ def _checked(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_manifold(manifold: torch.nn.Module) -> None:
-    import geoopt  # an import of half a second that only users of geoopt pay for
+    import geoopt  # takes half a second to import, so only users of geoopt wait for it
 
     if not isinstance(manifold, geoopt.PoincareBall):
         raise TypeError(f"manifold must be a geoopt.PoincareBall, got {type(manifold).__name__}")

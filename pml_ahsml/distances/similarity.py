@@ -1,18 +1,18 @@
-"""PML distances read as similarities."""
+"""Converts the values of PML distances to similarities."""
 
 from pytorch_metric_learning.distances import BaseDistance, LpDistance
 from torch import Tensor
 
 
 def max_distance(distance: BaseDistance) -> float | None:
-    """The largest value a PML distance can return, None where there is no bound.
+    """The largest value that a PML distance can return, or None if it is unbounded.
 
     Args:
         distance: a PML distance that is not inverted.
 
     Returns:
-        ``distance.max_distance`` where there is one (PoincareDistance), 2^power for a Euclidean
-        LpDistance on normalised embeddings, else None.
+        ``distance.max_distance`` if the distance has it (PoincareDistance), 2^power for a Euclidean
+        LpDistance on normalised embeddings, otherwise None.
 
     Example:
         >>> max_distance(LpDistance(power=2))
@@ -26,20 +26,17 @@ def max_distance(distance: BaseDistance) -> float | None:
 
 
 def as_similarity(values: Tensor, distance: BaseDistance) -> Tensor:
-    """What a PML distance returned, as similarities: 1 − 2d/d_max, or as it is if inverted.
+    """Values of a PML distance as similarities: 1 − 2d/d_max, or unchanged if it is inverted.
 
     Args:
-        values: any shape, values of ``distance``.
-        distance: the PML distance that returned them.
+        values: any shape, the values that ``distance`` returned.
+        distance: the PML distance.
 
     Returns:
         The same shape; larger is more similar.
 
     Raises:
-        ValueError: for a distance without a known maximum.
-
-    Source:
-        This project.
+        ValueError: if the distance has no known maximum.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Nearest neighbours for evaluation and retrieval."""
+"""Evaluation and retrieval with geodesic distance."""
 
 from .evaluation import PoincareMatchFinder, accuracy_calculator, inference_model
 from .poincare_knn import PoincareKNN

@@ -1,8 +1,8 @@
-"""Evaluation and retrieval by the distance of training, with PML's own classes.
+"""PML's evaluation and retrieval classes, set up for the distance of training.
 
-PML's InferenceModel and testers normalise embeddings by default, its AccuracyCalculator ranks by
-Euclidean distance and its MatchFinder by cosine similarity. With hyperbolic embeddings each of
-these gives a result, none of them the one that was trained for.
+By default PML's InferenceModel and testers normalise embeddings, its AccuracyCalculator ranks by
+Euclidean distance and its MatchFinder compares by cosine similarity. With hyperbolic embeddings
+these defaults run without error, but measure something other than what was trained.
 """
 
 from typing import Any
@@ -14,29 +14,27 @@ from torch import Tensor
 
 from ..checks import check_count, check_positive
 from ..distances import PoincareDistance
-from .poincare_knn import PoincareKNN, warn_if_normalised
+from .embedding_checks import warn_if_normalised
+from .poincare_knn import PoincareKNN
 
 
 def accuracy_calculator(
     distance: PoincareDistance | None = None, **kwargs: Any
 ) -> AccuracyCalculator:
-    """PML's AccuracyCalculator with neighbours by geodesic distance.
+    """PML's AccuracyCalculator with nearest neighbours by geodesic distance.
 
-    A tester that uses it needs ``normalize_embeddings=False``; without, it warns.
+    Give testers that use it ``normalize_embeddings=False``; otherwise it warns.
 
     Args:
         distance: the PoincareDistance of training; a default one if left out.
-        **kwargs: of ``AccuracyCalculator``. ``knn_func`` is taken. NMI and AMI, which cluster by
-            Euclidean distance, are left out unless ``include`` names them.
+        **kwargs: passed to ``AccuracyCalculator``, except ``knn_func``. NMI and AMI are excluded
+            unless ``include`` names them, because they cluster by Euclidean distance.
 
     Returns:
         The calculator.
 
     Raises:
-        ValueError: for a ``knn_func``.
-
-    Source:
-        This project.
+        ValueError: if ``knn_func`` is given.
 
     Example:
         >>> calculator = accuracy_calculator(k="max_bin_count", include=("precision_at_1",))
@@ -48,24 +46,21 @@ def accuracy_calculator(
     if not kwargs.get("include"):
         kwargs["exclude"] = (*kwargs.get("exclude", ()), "NMI", "AMI")
     if kwargs.get("k") is not None and not isinstance(kwargs["k"], str):
-        kwargs["k"] = check_count("k", kwargs["k"], minimum=1)  # PML takes none of numpy's
+        kwargs["k"] = check_count("k", kwargs["k"], minimum=1)  # PML rejects numpy integers
     return AccuracyCalculator(knn_func=PoincareKNN(distance), **kwargs)
 
 
 class PoincareMatchFinder(MatchFinder):
-    """PML's MatchFinder by geodesic distance, which warns of normalised embeddings.
+    """PML's MatchFinder by geodesic distance; it warns about normalised embeddings.
 
     Args:
         distance: the PoincareDistance of training; a default one if left out.
-        threshold: t > 0, two embeddings match if d(u, v) ≤ t, in [0, 4·clip_radius]. None to give
-            it at each call.
+        threshold: t > 0; two embeddings match if d(u, v) ≤ t. Distances lie in [0, 4·clip_radius].
+            If None, give it at each call.
 
     Raises:
-        TypeError: for a distance that is no PoincareDistance, or a threshold that is no number.
-        ValueError: for a threshold that is not positive.
-
-    Source:
-        This project.
+        TypeError: if ``distance`` is not a PoincareDistance, or ``threshold`` is not a number.
+        ValueError: if ``threshold`` is not positive.
 
     Example:
         >>> finder = PoincareMatchFinder(threshold=0.5)
@@ -90,18 +85,18 @@ class PoincareMatchFinder(MatchFinder):
         threshold: float | None = None,
         return_tuples: bool = False,
     ) -> Any:
-        """Which pairs match. Overrides ``MatchFinder.get_matching_pairs``."""
+        """The pairs that match. Overrides ``MatchFinder.get_matching_pairs``."""
         threshold = self._checked(threshold, query_emb, ref_emb)
         return super().get_matching_pairs(query_emb, ref_emb, threshold, return_tuples)
 
     def is_match(self, x: Tensor, y: Tensor, threshold: float | None = None) -> Any:
-        """Whether matching rows match. Overrides ``MatchFinder.is_match``."""
+        """Whether row i of x matches row i of y. Overrides ``MatchFinder.is_match``."""
         threshold = self._checked(threshold, x, y)
         return super().is_match(x, y, threshold)
 
     def _checked(self, threshold: float | None, *embeddings: Tensor | None) -> float | None:
         if threshold is None and self.threshold is None:
-            raise ValueError("threshold must be given here or to the match finder, got None")
+            raise ValueError("threshold must be given here or to PoincareMatchFinder, got None")
         warn_if_normalised(self.distance, *embeddings)
         return None if threshold is None else check_positive("threshold", threshold)
 
@@ -121,20 +116,18 @@ def inference_model(
         trunk: the network, or its first part.
         distance: the PoincareDistance of training; a default one if left out.
         embedder: the second part of the network.
-        threshold: distance up to which two embeddings match, see :class:`PoincareMatchFinder`.
-        knn_func: a PoincareKNN of your own (approximate index, more candidates) with
-            ``reset_before=False, reset_after=False``. It must have the same distance.
-        **kwargs: of ``InferenceModel``: data_device, dtype. ``normalize_embeddings`` is False.
+        threshold: largest distance at which two embeddings match, see :class:`PoincareMatchFinder`.
+        knn_func: your own PoincareKNN (approximate index, more candidates), with the same distance
+            and ``reset_before=False, reset_after=False``.
+        **kwargs: passed to ``InferenceModel``: data_device, dtype. ``normalize_embeddings`` is
+            False.
 
     Returns:
         The model.
 
     Raises:
-        ValueError: for ``normalize_embeddings`` or ``match_finder``, or a ``knn_func`` of another
-            distance or one that forgets its references.
-
-    Source:
-        This project.
+        ValueError: if ``normalize_embeddings`` or ``match_finder`` is given, or ``knn_func`` has
+            another distance or resets its references.
 
     Example:
         >>> model = inference_model(torch.nn.Identity(), threshold=0.5)
@@ -163,5 +156,5 @@ def inference_model(
 def _refuse(name: str, kwargs: dict[str, Any]) -> None:
     if name in kwargs:
         raise ValueError(
-            f"{name} must be left out, it follows from the distance, got {kwargs[name]!r}"
+            f"{name} must be left out, as the distance determines it, got {kwargs[name]!r}"
         )

@@ -1,20 +1,19 @@
 """k nearest neighbours in the Poincaré ball."""
 
-import math
 import os
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..checks import check_count, check_flag, check_tensor
+from ..checks import check_count, check_flag
 from ..distances import PoincareDistance
 from ..hyperbolic import nearest_candidates as nc
 from ..hyperbolic.candidate_distances import candidate_distances
 from ..hyperbolic.polar import Polar, polar_coordinates, row_norms
 from . import knn_file
+from .embedding_checks import check_rows, warn_if_normalised
 
 try:
     import faiss
@@ -31,16 +30,13 @@ _MOST_GROWTH = 2.0**30
 # From farther out than so many times the references, points in the ball are in the same order.
 _FAR_OUT = 2.0**10
 
-# Norms this near to 1 are what normalising leaves, in half precision too.
-_NORMALISED = 2e-3
-
 
 class PoincareKNN:
     """Exact k nearest neighbours by geodesic distance, with the interface of PML's ``FaissKNN``.
 
     On the hyperboloid the distance grows with −⟨x, y⟩ = x₀y₀ − Σ xᵢyᵢ, so the largest inner
     products with (−x₀, x₁, …) are the nearest points, and with y₀ − 1 in the place of y₀ they are
-    so near the origin too (``functional/nearest_candidates``): ``faiss.IndexFlatIP`` finds
+    so near the origin too (``hyperbolic/nearest_candidates``): ``faiss.IndexFlatIP`` finds
     ``k + rerank`` candidates in float32, and their distances in float64 decide. Where the rounding
     of float32 might hide a nearer neighbour from them, the query is searched again with products
     in float64. Without faiss the candidates come from matrix products in blocks, and the answers
@@ -143,11 +139,11 @@ class PoincareKNN:
                 shape or with nan or inf, or where an approximate index finds fewer than k.
         """
         dtype = torch.as_tensor(query).dtype
-        query = _check_rows("query", query, None)
-        added = None if reference is None else _check_rows("reference", reference, query.shape[1])
+        query = check_rows("query", query, None)
+        added = None if reference is None else check_rows("reference", reference, query.shape[1])
         there = None if self.reset_before else self.references
         if there is not None:
-            _check_rows("query", query, there.shape[1])
+            check_rows("query", query, there.shape[1])
         available = sum(0 if rows is None else len(rows) for rows in (there, added))
         if not available:
             raise ValueError("reference must be given or added before a search, got None")
@@ -177,14 +173,14 @@ class PoincareKNN:
 
     def train(self, embeddings: Tensor) -> None:
         """Start anew with these references, (M, D)."""
-        rows = _check_rows("embeddings", embeddings, None)
+        rows = check_rows("embeddings", embeddings, None)
         self.reset()
         self.add(rows)
 
     def add(self, embeddings: Tensor) -> None:
         """Add references, (M, D)."""
         old = self.references
-        rows = _check_rows("embeddings", embeddings, None if old is None else old.shape[1])
+        rows = check_rows("embeddings", embeddings, None if old is None else old.shape[1])
         self.references = rows.cpu() if old is None else torch.cat([old, rows.cpu()])
 
     def save(self, filename: str | os.PathLike[str]) -> None:
@@ -346,44 +342,3 @@ class PoincareKNN:
                 f"{int(short.sum())}: let it look at more (nprobe, efSearch)"
             )
         return distances[:, :k], candidates.gather(1, order[:, :k])
-
-
-def warn_if_normalised(distance: PoincareDistance, *embeddings: Tensor | None) -> None:
-    """Warn where all embeddings have norm 1 and the distance would make use of their norm.
-
-    Args:
-        distance: one with ``normalize_embeddings=True`` expects it, and nothing is said.
-        *embeddings: (N, D) each.
-
-    Example:
-        >>> warn_if_normalised(PoincareDistance(), torch.tensor([[0.5, 0.0]]))
-    """
-    norms = [torch.linalg.vector_norm(e.float(), dim=1) for e in embeddings if e is not None]
-    if distance.normalize_embeddings or not sum(len(norm) for norm in norms):
-        return
-    if all(bool(((norm - 1).abs() < _NORMALISED).all()) for norm in norms):
-        warnings.warn(
-            "all embeddings have norm 1, so the norm that a PoincareDistance lives on has been "
-            "thrown away: give the tester or InferenceModel normalize_embeddings=False, or the "
-            "PoincareDistance normalize_embeddings=True if this is meant",
-            stacklevel=3,
-        )
-
-
-def _check_rows(name: str, embeddings: Any, columns: int | None) -> Tensor:
-    """Finite embeddings as a tensor of float32 or float64."""
-    if isinstance(embeddings, Tensor):
-        check_tensor(name, embeddings)
-        rows = embeddings.detach()  # as_tensor would move them to torch's default device
-    else:
-        rows = torch.as_tensor(embeddings)
-    if rows.ndim != 2 or (columns is not None and rows.shape[1] != columns):
-        shape = f"(N, {'D' if columns is None else columns})"
-        raise ValueError(f"{name} must be of shape {shape}, got {tuple(rows.shape)}")
-    if not rows.is_floating_point():
-        raise TypeError(f"{name} must be of a floating point dtype, got {rows.dtype}")
-    # a sum is cheaper than a mask, and finite unless one of its terms is not or it overflows
-    if not math.isfinite(rows.sum()) and not rows.isfinite().all():
-        bad = int((~rows.isfinite().all(1)).sum())
-        raise ValueError(f"{name} must be finite, got nan or inf in {bad} of {len(rows)} rows")
-    return rows.to(torch.promote_types(rows.dtype, torch.float32))

@@ -1,4 +1,4 @@
-"""Pairs that violate class-wise adaptive margins."""
+"""Mines the pairs that violate class-wise adaptive margins."""
 
 from typing import Any
 
@@ -17,33 +17,33 @@ from ..distances import PoincareDistance, as_similarity
 class HierarchicalSimilarityMiner(BaseMiner):
     """Selects the pairs that violate the class-wise adaptive margins of AHSML.
 
-    A positive pair of class a is selected if its similarity is below M_p(a) = γ + Ŝ_aa, a negative
-    pair of classes a and b if its similarity is above M_n(a, b) = γ − Ŝ_ab. S_aa and S_ab are the
-    mean similarities within and between classes, rescaled to [0, span]. Similarities of a distance
-    d are 1 − 2d/d_max, those of an inverted distance (CosineSimilarity) its own values.
+    The miner selects a positive pair of class a if its similarity is below M_p(a) = γ + Ŝ_aa, and a
+    negative pair of classes a and b if its similarity is above M_n(a, b) = γ − Ŝ_ab. Ŝ_aa and Ŝ_ab
+    are the mean similarities within and between classes, rescaled to [0, span]. A distance d gives
+    the similarity 1 − 2d/d_max; an inverted distance (CosineSimilarity) is a similarity already.
 
     Args:
-        distance: a PoincareDistance (the default) or another distance with a ``max_distance``, or
-            any inverted one.
-        gamma: γ in [−1, 1], the similarity around which the margins lie. AHSML uses 0.5.
-        span: in [0, 2], the length of the range of Ŝ; 0 turns the adaptation off. AHSML uses 0.2.
-        class_statistics: where given (``AdaptiveNoiseAwareLoss.class_statistics``), S comes from
-            its running means over past batches, in Minkowski similarity. By default S comes from
-            the batch; with a ``ref_emb``, from the references.
-        **kwargs: of ``BaseMiner``: collect_stats.
+        distance: a PoincareDistance (the default), another distance with a ``max_distance``, or any
+            inverted one.
+        gamma: γ in [−1, 1], the centre of the margins. AHSML uses 0.5.
+        span: in [0, 2], the width of the range of Ŝ; 0 makes all margins equal. AHSML uses 0.2.
+        class_statistics: takes S from its running means over past batches, in Minkowski similarity
+            (``AdaptiveNoiseAwareLoss.class_statistics``). By default S comes from the batch, or
+            from ``ref_emb`` if given.
+        **kwargs: passed to ``BaseMiner``: collect_stats.
 
     Returns:
         ``forward(embeddings, labels, ref_emb=None, ref_labels=None)``: (a1, p, a2, n), the indices
-        of the positive and the negative pairs; four empty ones without rows.
+        of the positive and the negative pairs; all empty for an empty batch.
 
     Raises:
-        ValueError: for an option outside its range, or a distance without a known maximum; and in
-            ``forward`` for labels outside [0, K) where class_statistics are given.
-        TypeError: for an option of another type, and in ``forward`` for something that is no tensor
-            with values.
+        ValueError: if an option is out of range or the distance has no known maximum; in
+            ``forward`` if labels are outside [0, K) of ``class_statistics``.
+        TypeError: if an option has the wrong type; in ``forward`` if an argument is not a dense
+            tensor.
 
     Source:
-        Margins: AHSML. Their use to select pairs, and the running means: this project.
+        Margins: AHSML.
 
     Example:
         >>> miner = HierarchicalSimilarityMiner()
@@ -71,7 +71,7 @@ class HierarchicalSimilarityMiner(BaseMiner):
                 f"class_statistics must be a ClassStatistics, got {type(class_statistics).__name__}"
             )
         super().__init__(distance=distance, **kwargs)
-        # refuses a distance whose values cannot be read as similarities before training starts
+        # raises if the distance has no known maximum
         as_similarity(torch.zeros(1), self.distance)
         self.gamma = gamma
         self.span = span
@@ -79,7 +79,7 @@ class HierarchicalSimilarityMiner(BaseMiner):
         self.add_to_recordable_attributes(list_of_names=["gamma", "span"], is_stat=False)
 
     def get_default_distance(self) -> PoincareDistance:
-        """The default of ``distance``."""
+        """The distance used if none is given."""
         return PoincareDistance()
 
     def forward(
@@ -100,7 +100,7 @@ class HierarchicalSimilarityMiner(BaseMiner):
             if value is not None or name in ("embeddings", "labels"):
                 check_tensor(name, value)
             if value is not None and "labels" in name and self.class_statistics is not None:
-                # an index from the end would be silently another class
+                # a negative label would silently index another class
                 check_labels(name, value, value.numel(), self.class_statistics.num_classes)
         mined: tuple[Tensor, Tensor, Tensor, Tensor] = super().forward(
             embeddings, labels, ref_emb, ref_labels
@@ -110,8 +110,8 @@ class HierarchicalSimilarityMiner(BaseMiner):
     def mine(
         self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor, ref_labels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Overrides ``BaseMiner.mine``."""
-        # torch compares and sorts int64, but not every other type of integer
+        """The pairs that violate their margin. Overrides ``BaseMiner.mine``."""
+        # torch cannot compare and sort every integer dtype
         labels, ref_labels = (
             y if y.is_floating_point() else y.long() for y in (labels, ref_labels)
         )
@@ -119,7 +119,7 @@ class HierarchicalSimilarityMiner(BaseMiner):
             nothing = labels.new_zeros(0, dtype=torch.long)
             return nothing, nothing.clone(), nothing.clone(), nothing.clone()
         similarity = as_similarity(self.distance(embeddings, ref_emb), self.distance)
-        # margins in float32 at least: min–max over half-precision means would lose the order
+        # at least float32: rescaling half-precision means could change their order
         similarity = similarity.float() if similarity.itemsize < 4 else similarity
         classes, compact = torch.cat([labels, ref_labels]).unique(return_inverse=True)
         compact_labels, compact_refs = compact.split([len(labels), len(ref_labels)])

@@ -1,7 +1,7 @@
-"""Pictures of hyperbolic embeddings, of the classes among each other, and of trust in labels.
+"""Plots of hyperbolic embeddings, class hierarchies and trust in labels.
 
-Needs matplotlib and scipy, the extra ``plot`` of this package, which nothing else in it imports.
-Each function draws into the Axes it is given, or into a new figure, and returns the Axes.
+Only this subpackage needs matplotlib and scipy, the extra ``plot``. Each plot function draws into
+the given Axes, or into a new figure, and returns the Axes.
 """
 
 try:

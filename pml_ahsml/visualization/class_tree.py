@@ -1,16 +1,18 @@
-"""The tree of classes that class-wise divergence spans."""
+"""The class hierarchy that class-wise divergence implies, as a tree."""
 
-from collections.abc import Sequence
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
-from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import cophenet, leaves_list, linkage
+from scipy.cluster.hierarchy import cophenet, dendrogram, leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from ..checks import to_tensor
@@ -20,32 +22,36 @@ from .labels import check_groups, check_names, fill_legend, shortened, show_lite
 
 METHODS = ("average", "complete", "single", "weighted")
 
-# Points; smaller letters cannot be read in print, larger ones are larger than the title's.
+# In points: smaller letters are unreadable in print, larger ones compete with the title.
 _SMALLEST_FONT, _LARGEST_FONT = 4.5, 9.0
 
-# Classes whose names a new figure makes room for.
+# Most classes whose names fit into a new figure: 19 inches of the smallest letters.
 _NAMES_LIMIT = 150
 
-_NEUTRAL = (0.35, 0.35, 0.35)
+# Grey, for branches that hold several groups.
+_MIXED = "#595959"
+
+# scipy draws leaf i of the order at 10·i + 5.
+_LEAF_WIDTH = 10
 
 
 def class_tree(divergence: Any, method: str = "average") -> NDArray[np.float64]:
     """Agglomerative clustering of classes by their divergence.
 
     Args:
-        divergence: (K, K) distances between classes, ``loss.class_divergence()``, K ≥ 2; finite:
-            ask for the classes that have been seen.
+        divergence: (K, K) distances between classes, ``loss.class_divergence()``, K ≥ 2. They must
+            be finite: pass only classes that have been seen.
         method: "average" (the mean divergence between two sets of classes), "complete", "single" or
-            "weighted". Ward's and the centroid method are Euclidean and do not apply.
+            "weighted". Ward's and the centroid method assume Euclidean distances.
 
     Returns:
-        (K − 1, 4), scipy's linkage matrix, heights in geodesic length.
+        (K − 1, 4), scipy's linkage matrix; heights are geodesic lengths.
 
     Raises:
-        ValueError: for another method, or a matrix that holds no distances.
+        ValueError: if ``method`` is unknown, or ``divergence`` is not a matrix of distances.
 
     Source:
-        This project; that class-wise divergence in hyperbolic space shows the hierarchy: AHSML.
+        Class-wise divergence in hyperbolic space reflects the hierarchy: AHSML.
 
     Example:
         >>> import torch
@@ -65,31 +71,31 @@ def plot_class_tree(
     method: str = "average",
     ax: Axes | None = None,
 ) -> Axes:
-    """The class tree, compared with the hierarchy that is known where there is one.
+    """Draw the class tree and compare it with a known hierarchy.
 
-    Two branches meet at the divergence of what they hold. Where ``groups`` are given, leaves and
-    the branches whose leaves are all of one group have its colour, and the title states the
-    :func:`dendrogram_purity` and what chance would give. It always states the cophenetic
-    correlation: how truly the tree, a simplification, renders the divergences. Names are drawn
-    where they can be read: up to 150 in a new figure, fewer in a small one.
+    Two branches meet at the divergence of their classes. With ``groups``, leaves and branches of a
+    single group get its colour, and the title gives the :func:`dendrogram_purity` and its value by
+    chance. The title always gives the cophenetic correlation, which measures how well the tree
+    preserves the divergences. Names are drawn only where they are readable: up to 150 in a new
+    figure, fewer in a small one.
 
     Args:
         divergence: (K, K), ``loss.class_divergence()``. Classes never seen (nan) are left out.
-        names: of the classes.
+        names: one for each class.
         groups: (K,) integers, the coarse group of each class.
-        group_names: of the groups, for the legend, which is drawn for up to 20 groups.
-        method: of :func:`class_tree`.
-        ax: where to draw; a new figure if left out, higher for more classes.
+        group_names: one for each group, for the legend. It is drawn for up to 20 groups.
+        method: see :func:`class_tree`.
+        ax: where to draw; by default a new figure, taller for more classes.
 
     Returns:
         The Axes.
 
     Raises:
-        ValueError: for bad shapes, fewer than 2 classes seen, another method, or group_names
-            without groups.
+        ValueError: if a shape is wrong, fewer than 2 classes have been seen, ``method`` is
+            unknown, or ``group_names`` is given without ``groups``.
 
     Source:
-        This project; cophenetic correlation: Sokal & Rohlf, 1962.
+        Cophenetic correlation: Sokal & Rohlf, 1962.
 
     Example:
         >>> import torch
@@ -105,7 +111,9 @@ def plot_class_tree(
     num_classes = len(matrix)
     seen = ~np.isnan(matrix.diagonal())
     if seen.sum() < 2:
-        raise ValueError(f"divergence must have 2 classes that were seen, got {int(seen.sum())}")
+        raise ValueError(
+            f"divergence must hold at least 2 classes that have been seen, got {int(seen.sum())}"
+        )
     if names is not None:
         check_names("names", names, num_classes)
     if group_names is not None and groups is None:
@@ -123,29 +131,23 @@ def plot_class_tree(
         readable = names is not None and count <= _NAMES_LIMIT
         height = float(np.clip(1.2 + 0.115 * count, 3, 19 if readable else 9))
         _, ax = plt.subplots(figsize=(9, height), layout="constrained")
-    present, colours = np.zeros(0, dtype=np.int64), np.zeros((0, 3))
-    leaf_colours = np.tile(_NEUTRAL, (count, 1))
+    leaf_colours = [_MIXED] * count
     if group is not None:
         present, index = np.unique(group, return_inverse=True)
-        colours = class_colours(len(present))
-        leaf_colours = colours[index]
-    order = leaves_list(tree)
-    _draw_branches(ax, tree, order, leaf_colours)
-    ax.set_yticks([])
-    if names is not None:
-        shown = [names[k] for k in np.flatnonzero(seen)[order]]
-        _draw_names(ax, shown, leaf_colours[order], has_strip=group is not None)
-    if group is not None:
-        _draw_strip(ax, leaf_colours[order])
-        if len(present) <= LEGEND_LIMIT:
-            _draw_legend(ax, colours, present, group_names)
+        palette = [to_hex(colour) for colour in class_colours(len(present))]
+        leaf_colours = [palette[i] for i in index]
+    shown = None if names is None else [shortened(names[k]) for k in np.flatnonzero(seen).tolist()]
+    _draw_tree(ax, tree, leaf_colours, shown, has_strip=group is not None)
     title = f"{count:,} classes"
     if not seen.all():
         title += f" of {num_classes:,}, the others not seen"
-    # two classes, or equal divergences: there is nothing to correlate
+    # no correlation for two classes or equal divergences
     if count > 2 and np.ptp(distances) > 0:
         title += f"; cophenetic correlation {cophenet(tree, distances)[0]:.2f}"
     if group is not None:
+        _draw_strip(ax, [leaf_colours[k] for k in leaves_list(tree)])
+        if len(present) <= LEGEND_LIMIT:
+            _draw_legend(ax, palette, present, group_names)
         purity = dendrogram_purity(tree, group)
         if not np.isnan(purity):  # nan: no group has two classes
             chance = chance_purity(tree, group)
@@ -162,13 +164,15 @@ def _square(divergence: Any) -> NDArray[np.float64]:
 
 
 def _condensed(divergence: Any) -> NDArray[np.float64]:
-    """The upper triangle, as scipy wants it."""
+    """The upper triangle, in scipy's condensed form."""
     matrix = _square(divergence)
     if len(matrix) < 2:
         raise ValueError(f"divergence must be of at least 2 classes, got {len(matrix)}")
     if not np.isfinite(matrix).all() or (matrix < 0).any() or matrix.diagonal().any():
-        raise ValueError("divergence must be finite, not negative and 0 on the diagonal, got other")
-    # the last digits of the two halves may differ
+        raise ValueError(
+            "divergence must be finite, non-negative and 0 on the diagonal, got others"
+        )
+    # the two triangles may differ by rounding
     if not np.allclose(matrix, matrix.T, rtol=1e-3, atol=1e-6):
         raise ValueError("divergence must be symmetric, got a matrix that is not")
     return np.asarray(squareform((matrix + matrix.T) / 2, checks=False))
@@ -180,89 +184,78 @@ def _checked(method: str) -> str:
     return method
 
 
-def _draw_branches(
+def _draw_tree(
     ax: Axes,
     tree: NDArray[np.float64],
-    order: NDArray[np.int32],
-    leaf_colours: NDArray[np.float64],
+    leaf_colours: Sequence[str],
+    names: Sequence[str] | None,
+    has_strip: bool,
 ) -> None:
-    """The tree with its root at the left and leaf number i of the order at height i.
-
-    scipy's dendrogram is drawn by a recursion, which a chain of 1,000 classes is too deep for.
-    """
-    count = len(tree) + 1
-    position = np.empty(count + len(tree))
-    position[order] = np.arange(count)
-    height = np.concatenate([np.zeros(count), tree[:, 2]])
-    colour = np.concatenate([leaf_colours, np.tile(_NEUTRAL, (len(tree), 1))])
-    branches, branch_colours = [], []
-    for node, (left, right) in enumerate(tree[:, :2].astype(int), count):
-        position[node] = (position[left] + position[right]) / 2
-        if (colour[left] == colour[right]).all():
-            colour[node] = colour[left]
-        for child in (left, right):
-            branches.append(
-                [
-                    (height[node], position[node]),
-                    (height[node], position[child]),
-                    (height[child], position[child]),
-                ]
-            )
-            branch_colours.append(colour[node])
-    width = float(np.clip(150 / count, 0.3, 1.2))
-    ax.add_collection(LineCollection(branches, colors=branch_colours, linewidths=width))
-    ax.set(xlim=(1.02 * height[-1] or 1.0, 0), ylim=(count - 0.5, -0.5))
-    ax.set_xlabel("class-wise divergence (geodesic length)")
-    ax.spines[["top", "left", "right"]].set_visible(False)
-
-
-def _draw_names(
-    ax: Axes, names: Sequence[str], colours: NDArray[np.float64], has_strip: bool
-) -> None:
-    """The names of the leaves, unless the letters would be too small."""
+    """The tree with its root at the left, the first leaf at the top, and names if readable."""
+    count = len(leaf_colours)
+    colours = list(leaf_colours)
+    for left, right in tree[:, :2].astype(int):
+        colours.append(colours[left] if colours[left] == colours[right] else _MIXED)
     inches = ax.get_window_extent().height / ax.figure.dpi
-    size = min(_LARGEST_FONT, 0.95 * 72 * inches / len(names))
-    if size < _SMALLEST_FONT:
-        return
-    ax.yaxis.tick_right()
-    ax.set_yticks(range(len(names)), [shortened(name) for name in names], fontsize=size)
+    font_size = min(_LARGEST_FONT, 0.95 * 72 * inches / count)
+    has_names = names is not None and font_size >= _SMALLEST_FONT
+    num_before = len(ax.collections)
+    with _recursion_depth(count), warnings.catch_warnings():
+        # scipy's axis limits coincide if all classes do; they are replaced below
+        warnings.filterwarnings("ignore", "Attempting to set identical", UserWarning)
+        dendrogram(
+            tree,
+            ax=ax,
+            orientation="left",
+            labels=names if has_names else None,
+            no_labels=not has_names,
+            leaf_font_size=font_size,
+            link_color_func=lambda node: colours[node],
+            above_threshold_color=_MIXED,
+        )
+    for links in ax.collections[num_before:]:
+        links.set_linewidth(float(np.clip(150 / count, 0.3, 1.2)))
+    ax.set(xlim=(1.02 * tree[-1, 2] or 1.0, 0), xlabel="class-wise divergence (geodesic length)")
+    ax.invert_yaxis()
+    ax.spines[["top", "left", "right"]].set_visible(False)
     ax.tick_params(axis="y", length=0, pad=12 if has_strip else 3)
     show_literally(ax.get_yticklabels())
-    for label, colour in zip(ax.get_yticklabels(), colours, strict=True):
-        label.set_color(colour)
+    for label, leaf in zip(ax.get_yticklabels(), leaves_list(tree), strict=has_names):
+        label.set_color(leaf_colours[leaf])
 
 
-def _draw_strip(ax: Axes, colours: NDArray[np.float64]) -> None:
-    """A bar in the colours of the groups beside the leaves."""
-    beside = blended_transform_factory(ax.transAxes, ax.transData)
-    ax.add_collection(
-        LineCollection(
-            [[(1.012, y - 0.5), (1.012, y + 0.5)] for y in range(len(colours))],
-            colors=colours,
-            linewidths=7,
-            capstyle="butt",
-            transform=beside,
-            clip_on=False,
-        ),
-        autolim=False,
+@contextmanager
+def _recursion_depth(depth: int) -> Iterator[None]:
+    """Raise the recursion limit: scipy recurses over the tree, K levels deep for a chain."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + depth)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _draw_strip(ax: Axes, colours: Sequence[str]) -> None:
+    """A bar beside the leaves in the colours of their groups."""
+    top = _LEAF_WIDTH * np.arange(len(colours))
+    ax.vlines(
+        *(np.full(len(colours), 1.012), top, top + _LEAF_WIDTH),
+        colors=colours,
+        linewidths=7,
+        transform=ax.get_yaxis_transform(),
+        clip_on=False,
     )
 
 
 def _draw_legend(
-    ax: Axes,
-    colours: NDArray[np.float64],
-    present: NDArray[np.int64],
-    group_names: Sequence[str] | None,
+    ax: Axes, colours: Sequence[str], present: NDArray[np.int64], group_names: Sequence[str] | None
 ) -> None:
-    handles = [Line2D([], [], color=colour, lw=5) for colour in colours]
     texts = [str(g) if group_names is None else shortened(group_names[g]) for g in present]
-    # below the axis and its label, wherever the branches are and however high the picture is
-    below = ax.transAxes + ScaledTranslation(0, -40 / 72, ax.figure.dpi_scale_trans)
     legend = ax.legend(
-        *(handles, [str(g) for g in present]),
+        *([Line2D([], [], color=colour, lw=5) for colour in colours], [str(g) for g in present]),
         loc="upper center",
         bbox_to_anchor=(0.5, 0),
-        bbox_transform=below,
+        borderaxespad=5,  # in font sizes: below the label of the axis
         ncols=5,
         frameon=False,
         fontsize=8,

@@ -7,19 +7,19 @@ from numpy.typing import NDArray
 
 from ..checks import check_count
 
-# More colours than this cannot be told apart, so that a legend would say nothing.
+# tab20, matplotlib's largest palette of distinct colours; a longer legend would be unreadable.
 LEGEND_LIMIT = 20
 
-# Successive multiples of the golden section fill the circle of hues most evenly.
+# Multiples of the golden section spread evenly over the circle of hues, however many there are.
 _GOLDEN = (5**0.5 - 1) / 2
 
 
 def class_colours(num_classes: int) -> NDArray[np.float64]:
     """A colour for each class.
 
-    Up to 20 classes get the colours of matplotlib's tab10 and tab20, which can be told apart. With
-    more that is out of reach; hues then go round by the golden section in three shades, so that
-    classes with near numbers differ clearly, and only far ones are alike.
+    Up to 20 classes get the distinct colours of matplotlib's tab10 and tab20. With more, hues step
+    around the circle by the golden section, in three shades: classes with close numbers differ
+    clearly, and similar colours belong to distant numbers.
 
     Args:
         num_classes: K ≥ 1.
@@ -28,10 +28,7 @@ def class_colours(num_classes: int) -> NDArray[np.float64]:
         (K, 3) red, green, blue in [0, 1].
 
     Raises:
-        ValueError: for fewer than 1 class.
-
-    Source:
-        This project.
+        ValueError: if ``num_classes`` is less than 1.
 
     Example:
         >>> class_colours(150).shape

@@ -1,4 +1,4 @@
-"""How well a tree of classes agrees with a hierarchy that is known."""
+"""How well a tree of classes agrees with a known hierarchy."""
 
 from typing import Any
 
@@ -10,21 +10,22 @@ from .labels import check_labels
 
 
 def dendrogram_purity(linkage: NDArray[np.float64], groups: Any) -> float:
-    """Purity of the smallest subtree that two classes of one group have in common.
+    """Mean purity of the smallest subtrees that join two classes of one group.
 
-    The mean, over all pairs of classes of one group, of the share that this group has among the
-    leaves of the subtree where the two meet. 1 if every group is a subtree of its own.
+    For each pair of classes of one group, take the smallest subtree that holds both; its purity is
+    the share of its leaves that belong to the group. The mean over all pairs is 1 if every group is
+    a subtree of its own.
 
     Args:
-        linkage: (K − 1, 4), of scipy's ``linkage``.
+        linkage: (K − 1, 4), the result of scipy's ``linkage``.
         groups: (K,) integers ≥ 0, the group of each leaf.
 
     Returns:
-        In (0, 1]; nan where no group has two classes. Compare with :func:`chance_purity`: what
-        groups that have nothing to do with the tree would reach depends on their sizes.
+        In (0, 1]; nan if no group has two classes. Compare with :func:`chance_purity`, because the
+        value for random groups depends on their sizes.
 
     Raises:
-        ValueError: for groups of another shape.
+        ValueError: if ``groups`` has the wrong shape.
 
     Source:
         Heller & Ghahramani, ICML 2005.
@@ -51,22 +52,19 @@ def dendrogram_purity(linkage: NDArray[np.float64], groups: Any) -> float:
 
 
 def chance_purity(linkage: NDArray[np.float64], groups: Any, *, shuffles: int = 20) -> float:
-    """The mean :func:`dendrogram_purity` of the same groups dealt out at random.
+    """The mean :func:`dendrogram_purity` after shuffling the groups at random.
 
     Args:
-        linkage: (K − 1, 4), of scipy's ``linkage``.
+        linkage: (K − 1, 4), the result of scipy's ``linkage``.
         groups: (K,) integers ≥ 0.
-        shuffles: ≥ 1, how often they are dealt out. The purity of one shuffle scatters by some .01
-            with 150 classes, so 20 give two digits.
+        shuffles: number of shuffles, ≥ 1. With 150 classes the standard deviation of one shuffle is
+            about 0.01, so 20 shuffles give two digits.
 
     Returns:
         In (0, 1], the same at each call.
 
     Raises:
-        ValueError: for groups of another shape, or no shuffles.
-
-    Source:
-        This project.
+        ValueError: if ``groups`` has the wrong shape, or ``shuffles`` is less than 1.
 
     Example:
         >>> from scipy.cluster.hierarchy import linkage

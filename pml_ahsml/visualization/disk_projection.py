@@ -1,4 +1,4 @@
-"""Embeddings of any size on a disk, at their distance from the origin."""
+"""Projects embeddings of any size to two dimensions."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from ..checks import check_count, to_tensor
 from ..distances import PoincareDistance
 from ..hyperbolic import geodesic
-from ..inference.poincare_knn import warn_if_normalised
+from ..inference.embedding_checks import warn_if_normalised
 
 METHODS = ("pca", "tsne")
 
@@ -19,31 +19,32 @@ METHODS = ("pca", "tsne")
 class DiskProjection:
     """Projects hyperbolic embeddings to two dimensions and keeps their distance to the origin.
 
-    A tangent vector u becomes ‖u‖·p/‖p‖ for a point p of the plane: the radius is exact, the angle
-    says which samples are alike as far as one angle can. Two-dimensional embeddings stay as they
-    are. It has the ``fit_transform`` that PML's testers call, so it is a ``visualizer`` as UMAP is.
-    Samples on one ray from the origin keep one angle with "pca".
+    A tangent vector u becomes ‖u‖·p/‖p‖, where p is a point of the plane. The radius is exact; the
+    angle shows similarity as well as one angle can. Two-dimensional embeddings stay unchanged. With
+    "pca", samples on one ray from the origin stay on one ray. PML's testers accept the projection
+    as ``visualizer``, like UMAP.
 
     Args:
         distance: the PoincareDistance of training; a default one if left out.
-        method: where p comes from. "pca": the two principal axes of the directions û, around
-            their mean; fast, and enough for some ten classes. "tsne": scikit-learn's
-            t-SNE on the geodesic distances, which keeps neighbours together among many classes, but
-            takes N² memory and time: for some thousand samples.
-        seed: of t-SNE, ≥ 0.
+        method: how to find p. "pca": the two principal axes of the directions û, around their mean;
+            fast, for about ten classes. "tsne": scikit-learn's t-SNE on the geodesic distances; it
+            keeps neighbours together even among many classes, but needs O(N²) memory and time, so
+            it is for a few thousand samples.
+        seed: seed of t-SNE, ≥ 0.
 
     Attributes:
-        explained: share of the variance of the directions that the plane of the last
-            ``fit_transform`` holds, in [0, 1]; 1 for two dimensions, nan for t-SNE.
-        caption: what was kept and what was lost, as a line for a picture; empty for two dimensions.
+        explained: share of the variance of the directions in the plane of the last
+            ``fit_transform``, in [0, 1]; 1 for two dimensions, nan for t-SNE.
+        caption: one line for a picture that says what the projection keeps; empty for two
+            dimensions.
 
     Raises:
-        TypeError: for a distance that is no PoincareDistance.
-        ValueError: for another method, or in ``fit_transform`` for a bad shape, nan or inf.
+        TypeError: if ``distance`` is not a PoincareDistance.
+        ValueError: if ``method`` is unknown; in ``fit_transform`` if the shape is wrong or a value
+            is nan or inf.
 
     Source:
-        This project. Keeping the norm in a picture of hyperbolic embeddings: CO-SNE, Guo et al.,
-        CVPR 2022.
+        Keeping the norm in a picture of hyperbolic embeddings: CO-SNE, Guo et al., CVPR 2022.
 
     Example:
         >>> projection = DiskProjection()
@@ -69,13 +70,13 @@ class DiskProjection:
 
     @torch.no_grad()
     def fit_transform(self, embeddings: Any) -> NDArray[np.float64]:
-        """Project.
+        """Project embeddings.
 
         Args:
             embeddings: (N, D) array or tensor in the distance's ``embedding_space``, N ≥ 1, D ≥ 2.
 
         Returns:
-            (N, 2) tangent vectors at the origin, of the norm that ``distance.to_tangent`` gives.
+            (N, 2) tangent vectors at the origin, with the norms of ``distance.to_tangent``.
         """
         rows = check_rows("embeddings", embeddings)
         if rows.shape[1] > 2:
@@ -84,15 +85,15 @@ class DiskProjection:
         return self.project(tangent)
 
     def project(self, tangent: Tensor, others: Tensor | None = None) -> NDArray[np.float64]:
-        """Project tangent vectors at the origin that are not longer than the clip radius.
+        """Project tangent vectors at the origin that are clipped already.
 
         Args:
             tangent: (N, D), float64.
-            others: (M, D), float64, shown with them, as class centroids with samples; the plane of
-                "pca" is that of the first.
+            others: (M, D), float64, projected with them, such as class centroids. They do not
+                influence the plane of "pca".
 
         Returns:
-            (N + M, 2), of the same norm.
+            (N + M, 2), with unchanged norms.
         """
         count = len(tangent)
         if others is not None:
@@ -108,24 +109,25 @@ class DiskProjection:
             angle = f"of a plane with {self.explained:.0%} of the variance"
         self.caption = f"{tangent.shape[1]}-D: distance to the origin exact, angle {angle}"
         norm = torch.linalg.vector_norm(plane, dim=1, keepdim=True)
-        # a point in the middle of the plane has no angle; it gets that of the first axis
+        # a point at the centre of the plane has no angle; put it on the first axis
         direction = torch.where(norm > 0, plane / norm, plane.new_tensor([1.0, 0.0]))
         return np.asarray((direction * torch.linalg.vector_norm(tangent, dim=1)[:, None]).numpy())
 
     def _neighbours(self, tangent: Tensor) -> Tensor:
-        geodesic = geodesic.distance_matrix(tangent, tangent, float(self.distance.curvature))
-        geodesic = (geodesic + geodesic.T) / 2  # to the last digit, as t-SNE wants
-        # t-SNE wants fewer neighbours than there are samples
+        curvature = float(self.distance.curvature)
+        lengths = geodesic.distance_matrix(tangent, tangent, curvature)
+        lengths = (lengths + lengths.T) / 2  # t-SNE checks for exact symmetry
+        # t-SNE needs a perplexity below the number of samples; 30 is its default
         perplexity = min(30.0, max(1.0, (len(tangent) - 1) / 3))
         plane = TSNE(
             metric="precomputed", init="random", perplexity=perplexity, random_state=self.seed
-        ).fit_transform(geodesic.numpy())
+        ).fit_transform(lengths.numpy())
         plane = tangent.new_tensor(plane)
         return plane - plane.mean(0)
 
 
 def check_rows(name: str, embeddings: Any) -> Tensor:
-    """Embeddings as a finite float64 (N, D) tensor on the CPU, or an error."""
+    """Embeddings as a finite float64 (N, D) tensor on the CPU; raises if they are not valid."""
     rows = to_tensor(name, embeddings)
     if rows.ndim != 2 or len(rows) == 0 or rows.shape[1] < 2:
         raise ValueError(
@@ -139,12 +141,12 @@ def check_rows(name: str, embeddings: Any) -> Tensor:
 
 
 def _principal_plane(tangent: Tensor, count: int) -> tuple[Tensor, float]:
-    """Coordinates along the principal axes of the first ``count``, and their share of variance."""
+    """Coordinates on the two principal axes of the first ``count`` rows; share of variance."""
     directions = torch.nn.functional.normalize(tangent, dim=1)
     directions = directions - directions[:count].mean(0)
     variance, axes = torch.linalg.eigh(directions[:count].T @ directions[:count])
     axes = axes[:, [-1, -2]]
-    # the sign of an axis is arbitrary; the same picture each time is not
+    # the sign of an axis is arbitrary; fix it, so that the picture is always the same
     axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
     total = float(variance.sum())
     return directions @ axes, float(variance[-2:].sum()) / total if total > 0 else 1.0

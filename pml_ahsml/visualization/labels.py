@@ -1,4 +1,4 @@
-"""Checks of the labels, groups, names and trust that a picture is given."""
+"""Checks of the arguments of plots, and texts that show names literally."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from ..checks import check_integers, to_tensor
 
 
 def check_labels(name: str, labels: Any, num_rows: int) -> NDArray[np.int64]:
-    """Labels as a (num_rows,) array of integers ≥ 0, or an error."""
+    """Labels as a (num_rows,) array of integers ≥ 0; raises if they are not valid."""
     values = check_integers(name, to_tensor(name, labels))
     if values.shape != (num_rows,):
         raise ValueError(f"{name} must be of shape ({num_rows},), got {tuple(values.shape)}")
@@ -22,7 +22,7 @@ def check_labels(name: str, labels: Any, num_rows: int) -> NDArray[np.int64]:
 
 
 def check_groups(name: str, groups: Any, classes: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    """Groups as a (K,) array of integers ≥ 0 that holds every class, or an error."""
+    """Groups as a (K,) array of integers ≥ 0, one for each class; raises if not valid."""
     values = to_tensor(name, groups)
     highest = -1 if classes is None else int(classes.max())
     if values.ndim != 1 or len(values) <= highest:
@@ -34,7 +34,7 @@ def check_groups(name: str, groups: Any, classes: NDArray[np.int64] | None) -> N
 
 
 def check_trust(name: str, trust: Any, num_rows: int | None = None) -> NDArray[np.float64]:
-    """Trust as a (num_rows,) array in [0, 1], or an error."""
+    """Trust as a (num_rows,) array in [0, 1]; raises if it is not valid."""
     values = to_tensor(name, trust).double()
     rows = "N" if num_rows is None else num_rows
     if values.ndim != 1 or len(values) == 0 or num_rows not in (None, len(values)):
@@ -48,7 +48,7 @@ def check_trust(name: str, trust: Any, num_rows: int | None = None) -> NDArray[n
 
 
 def check_names(name: str, names: Sequence[str], minimum: int) -> None:
-    """Raise unless there is a name for each of ``minimum`` classes."""
+    """Raise unless ``names`` has at least ``minimum`` entries."""
     if isinstance(names, str):
         raise TypeError(f"{name} must be a sequence of names, got {names!r}")
     if len(names) < minimum:
@@ -56,10 +56,10 @@ def check_names(name: str, names: Sequence[str], minimum: int) -> None:
 
 
 def show_literally(texts: Iterable[Text]) -> None:
-    """Show names as they are: to matplotlib what stands between two $ is mathematics.
+    """Switch off TeX: matplotlib reads text between two $ as a formula.
 
     Args:
-        texts: what shows the names.
+        texts: the texts that show names.
     """
     for text in texts:
         text.set_parse_math(False)
@@ -67,12 +67,12 @@ def show_literally(texts: Iterable[Text]) -> None:
 
 
 def fill_legend(legend: Legend, names: Sequence[str]) -> None:
-    """Put names in a legend, as they are.
+    """Set the texts of a legend, and show them literally.
 
     Args:
-        legend: one whose entries have labels of their own: matplotlib leaves out an entry whose
-            label begins with _.
-        names: of its entries.
+        legend: a legend made with placeholder labels, because matplotlib drops an entry whose label
+            begins with _.
+        names: one for each entry.
     """
     texts = legend.get_texts()
     for text, name in zip(texts, names, strict=True):
@@ -81,6 +81,6 @@ def fill_legend(legend: Legend, names: Sequence[str]) -> None:
 
 
 def shortened(name: str, length: int = 24) -> str:
-    """A name that fits beside a picture."""
-    name = str(name)  # a number is a name, too
+    """The name, cut to ``length`` characters so that it fits beside a plot."""
+    name = str(name)  # names may be numbers
     return name if len(name) <= length else name[: length - 1] + "…"

@@ -1,4 +1,4 @@
-"""Noise rate and share trusted over the time of a training."""
+"""Plots noise rate and share of trusted labels over training."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,28 +22,24 @@ def plot_noise_history(
     true_rate: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """The statistics that an AdaptiveNoiseAwareLoss records with ``collect_stats=True``.
+    """Plot the statistics that AdaptiveNoiseAwareLoss records with ``collect_stats=True``.
 
-    The shares jitter from batch to batch, so their mean over a fiftieth of the training is drawn
-    over them. Where a picture is in order, the share trusted ends near 1 − noise rate.
+    The shares vary from batch to batch, so their running mean over 1/50 of the training is drawn
+    as well. In a successful training, the share trusted ends near 1 − noise rate.
 
     Args:
-        history: a sequence for each of "stat_noise_rate", "stat_share_trusted" and
-            "stat_share_relabelled", all of one length, one value a batch (nan in the warm-up);
-            others in it are left out. A row of record-keeper's tables is one, as
+        history: "stat_noise_rate", "stat_share_trusted" and "stat_share_relabelled", each with one
+            value per batch (nan in the warm-up); other entries are ignored. The result of
             ``record_keeper.query("SELECT * FROM metric_loss_AdaptiveNoiseAwareLoss",
-            return_dict=True)``.
-        true_rate: in [0, 1], the share of wrong labels where it is known.
-        ax: where to draw; a new figure if left out.
+            return_dict=True)`` has this form.
+        true_rate: the true share of wrong labels, in [0, 1], if known.
+        ax: where to draw; a new figure by default.
 
     Returns:
         The Axes.
 
     Raises:
-        ValueError: for a series that is missing or of another length, or a rate out of range.
-
-    Source:
-        This project.
+        ValueError: if a series is missing, their lengths differ, or ``true_rate`` is out of range.
 
     Example:
         >>> history = {
@@ -65,7 +61,7 @@ def plot_noise_history(
     shapes = {values.shape for values in series.values()}
     if len(shapes) > 1 or len(next(iter(shapes))) != 1 or next(iter(shapes)) == (0,):
         raise ValueError(
-            "history must have sequences of one length, at least 1, got shapes "
+            "history must have sequences of the same length, at least 1, got shapes "
             + ", ".join(str(values.shape) for values in series.values())
         )
     if true_rate is not None:
@@ -76,7 +72,7 @@ def plot_noise_history(
     steps = np.arange(1, batches + 1)
     for name, (label, colour) in _LINES.items():
         values = series[name]
-        if name == "stat_noise_rate":  # smooth already
+        if name == "stat_noise_rate":  # already a running estimate
             ax.plot(steps, values, color=colour, label=label, zorder=3)
             continue
         ax.plot(steps, values, color=colour, lw=0.6, alpha=0.35)

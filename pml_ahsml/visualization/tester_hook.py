@@ -1,4 +1,4 @@
-"""Pictures of the embeddings from PML's testers."""
+"""Saves plots of the embeddings from PML's testers."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,29 +16,26 @@ from .poincare_disk import plot_poincare_disk
 def visualizer_hook(
     folder: str | Path, *, names: Sequence[str] | None = None, dpi: float = 120
 ) -> Callable[..., None]:
-    """A ``visualizer_hook`` for PML's testers that saves the Poincaré disk of each split.
+    """A ``visualizer_hook`` for PML's testers that saves a Poincaré disk of each split.
 
-    It goes with a :class:`DiskProjection` as ``visualizer`` and writes
-    ``<split>_<visualizer>_level<level>_<epoch>.png``, at each call of ``tester.test`` and for each
-    level of the labels that is evaluated. Nothing else, such as UMAP, need be installed. The tester
-    needs ``normalize_embeddings=False``.
+    Use it with a :class:`DiskProjection` as ``visualizer``, and with
+    ``normalize_embeddings=False``. Each call of ``tester.test`` writes
+    ``<split>_<visualizer>_level<level>_<epoch>.png`` for every label level evaluated. UMAP is not
+    needed.
 
     Args:
-        folder: where the pictures go; made if need be.
-        names: of the classes, for the legend.
-        dpi: dots per inch, at 8.5 × 6.5 inches.
+        folder: where to save the pictures; created if necessary.
+        names: one for each class, for the legend.
+        dpi: dots per inch; a picture is 8.5 × 6.5 inches.
 
     Returns:
         ``hook(visualizer, embeddings, labels, split_name, keyname, epoch)``.
 
     Raises:
-        TypeError: for a dpi that is no number; at the first picture, for a visualizer that is no
+        TypeError: if ``dpi`` is not a number; at the first picture, if the visualizer is not a
             DiskProjection.
-        ValueError: for a dpi that is not positive; at the first picture, for a name of a split that
-            would lead out of the folder.
-
-    Source:
-        This project.
+        ValueError: if ``dpi`` is not positive; at the first picture, if the name of a split would
+            lead out of the folder.
 
     Example:
         >>> from pytorch_metric_learning.testers import GlobalEmbeddingSpaceTester
@@ -61,14 +58,16 @@ def visualizer_hook(
             raise TypeError(f"visualizer must be a DiskProjection, got {type(visualizer).__name__}")
         picture = f"{split_name}_{keyname}_{epoch}.png"
         for name, value in (("split_name", split_name), ("keyname", keyname), ("epoch", epoch)):
-            # on any system: a script is run on one as on the other
+            # refuse the separators of all systems, so that a script behaves alike everywhere
             if any(sign in str(value) for sign in "/\\\0"):
                 raise ValueError(
-                    f"{name} must be part of a file's name, without / and \\, got {value!r}"
+                    f"{name} must be part of a file name, without / and \\, got {value!r}"
                 )
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        figure = Figure(figsize=(8.5, 6.5), layout="constrained")  # not pyplot's, so none is kept
+        figure = Figure(
+            figsize=(8.5, 6.5), layout="constrained"
+        )  # not pyplot's, which would keep it in memory
         flat = PoincareDistance(
             float(visualizer.distance.curvature), visualizer.distance.clip_radius
         )

@@ -1,4 +1,4 @@
-"""How much the labels are trusted."""
+"""Plots how much the labels are trusted."""
 
 from typing import Any
 
@@ -20,29 +20,26 @@ def plot_trust_histogram(
     bins: int = 20,
     ax: Axes | None = None,
 ) -> Axes:
-    """Histogram of trust, split by the truth where it is known.
+    """Histogram of trust, split into right and wrong labels if these are known.
 
-    The counts are on a logarithmic scale: most labels are trusted or distrusted nearly fully, and
-    the few between are those of interest.
+    Counts are on a logarithmic scale, because most labels have a trust near 0 or 1, and the few in
+    between are of interest.
 
     Args:
         trust: (N,) in [0, 1], ``loss.trust(embeddings, labels)``.
-        is_noisy: (N,) bool, which labels are wrong; ``inject_label_noise`` returns it. The title
-            then states the AUROC of trust against it.
-        threshold: in [0, 1], where the dashed line stands. ½ is where the wrapped loss starts to
-            leave samples out.
-        bins: ≥ 1.
-        ax: where to draw; a new figure if left out.
+        is_noisy: (N,) bool, which labels are wrong, as ``inject_label_noise`` returns it. The title
+            then gives the AUROC of trust for right against wrong labels.
+        threshold: in [0, 1], position of the dashed line. The wrapper starts to leave samples out
+            below ½.
+        bins: number of bins, ≥ 1.
+        ax: where to draw; a new figure by default.
 
     Returns:
         The Axes.
 
     Raises:
-        ValueError: for bad shapes or values.
-        TypeError: for is_noisy of another dtype.
-
-    Source:
-        This project.
+        ValueError: if a shape or value is wrong.
+        TypeError: if ``is_noisy`` is not of dtype bool.
 
     Example:
         >>> trust = torch.tensor([0.1, 0.2, 0.9, 1.0])

@@ -51,7 +51,7 @@ def test_stacks_views_and_keeps_indices():
         ((torch.zeros(2), [torch.zeros(2)] * 3), "labels must be .* got a list of 3"),
         (
             ([torch.zeros(2, 3), torch.zeros(2, 4)], torch.zeros(2)),
-            r"views must be of one shape, got \(2, 3\) and \(2, 4\)",
+            r"views must have the same shape, got \(2, 3\) and \(2, 4\)",
         ),
     ],
 )

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from pml_ahsml import inject_label_noise
+from pml_ahsml.data.noise_kinds import KINDS, NoiseKind
 
 K = 7
 SIMILARITY = torch.randn(K, K, generator=torch.Generator().manual_seed(2))
@@ -305,6 +306,42 @@ def test_a_similarity_need_not_say_how_like_itself_a_class_is():
     assert torch.equal(draw(similarity), draw(SIMILARITY))
 
 
+def to_the_last(task, open_classes):
+    """A toy kind of noise: the first samples of some classes get the last class."""
+    noisy = task.clean.clone()
+    rows = torch.isin(task.clean, open_classes).nonzero().squeeze(1)[: task.count]
+    noisy[rows] = task.classes[-1]
+    return noisy
+
+
+def test_a_kind_is_a_function_and_an_entry(monkeypatch):
+    labels = torch.tensor([0, 1, 2, 0, 4], dtype=torch.int16)
+    with pytest.raises(ValueError, match="kind must be one of .*, got 'to_the_last'"):
+        inject_label_noise(labels, 0.4, "to_the_last")
+    # all that adding one takes: its name, rate and options are checked by the entry
+    monkeypatch.setitem(KINDS, "to_the_last", NoiseKind(to_the_last, one_of=("open_classes",)))
+    wanted = {"open_classes": torch.tensor([0])}
+    noisy, is_noisy = inject_label_noise(labels, 0.4, "to_the_last", **wanted)
+    assert torch.equal(noisy, torch.tensor([4, 1, 2, 4, 4], dtype=torch.int16))
+    assert is_noisy.tolist() == [True, False, False, True, False]
+    noisy, _ = inject_label_noise(labels, 0.2, "to_the_last", num_classes=7, **wanted)
+    assert noisy.tolist() == [6, 1, 2, 0, 4]
+    with pytest.raises(ValueError, match="got 'nearly'") as error:
+        inject_label_noise(labels, 0.4, "nearly")
+    assert "'to_the_last'" in str(error.value)
+    with pytest.raises(ValueError, match=r"rate must be in \[0.0, 1.0\], got 2"):
+        inject_label_noise(labels, 2, "to_the_last", **wanted)
+    with pytest.raises(ValueError, match="open_classes must be given for kind='to_the_last'"):
+        inject_label_noise(labels, 0.4, "to_the_last")
+    with pytest.raises(ValueError, match="embeddings must be left out for kind='to_the_last'"):
+        inject_label_noise(labels, 0.4, "to_the_last", embeddings=torch.ones(5, 2))
+
+
+def test_every_kind_is_described():
+    for kind in KINDS:
+        assert f'- "{kind}": ' in inject_label_noise.__doc__
+
+
 FOUR = torch.arange(4)
 HOLE = torch.eye(4).index_fill(0, torch.tensor([2]), torch.nan)
 
@@ -391,7 +428,7 @@ HOLE = torch.eye(4).index_fill(0, torch.tensor([2]), torch.nan)
             (FOUR.repeat(4), 0.07, "open_set"),
             {},
             ValueError,
-            "rate must be worth half a class at least .* got 1 of 16",
+            "rate must be worth at least half a class .* got 1 of 16",
         ),
         ((FOUR, 1.0, "open_set"), {}, ValueError, "must leave a class"),
         (

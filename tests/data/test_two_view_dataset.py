@@ -50,7 +50,7 @@ def test_goes_inside_an_indexed_data_set():
     ("arguments", "error", "message"),
     [
         ((SAMPLES, "flip"), TypeError, "transform must be callable, got str"),
-        ((SAMPLES, None, abs), ValueError, "transform must be given beside strong_transform"),
+        ((SAMPLES, None, abs), ValueError, "transform must be given with strong_transform"),
         ((SAMPLES, abs, 1), TypeError, "strong_transform must be callable, got int"),
     ],
 )

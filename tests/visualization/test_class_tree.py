@@ -1,4 +1,5 @@
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
-from scipy.cluster.hierarchy import cophenet, dendrogram, linkage
+from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import squareform
 
 from pml_ahsml import ClassStatistics, PoincareDistance
@@ -28,8 +29,14 @@ def families(count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     return divergence(centres[groups] + 0.02 * torch.randn(len(groups), 16)), groups
 
 
-def branches(ax: Axes) -> LineCollection:
-    return next(c for c in ax.collections if c.get_transform() is ax.transData)
+def branches(ax: Axes) -> list[LineCollection]:
+    """The lines of each colour."""
+    return [c for c in ax.collections if c.get_transform() is ax.transData]
+
+
+def corners(ax: Axes) -> np.ndarray:
+    """(K − 1, 4, 2) of the lines that join two branches: height and place of their corners."""
+    return np.concatenate([[path.vertices for path in c.get_paths()] for c in branches(ax)])
 
 
 def names_drawn(ax: Axes) -> list[str]:
@@ -45,20 +52,21 @@ def test_the_tree_is_scipys():
     assert f"correlation {cophenet(class_tree(d), condensed)[0]:.2f}" in ax.get_title()
 
 
-def test_branches_lie_where_scipy_draws_them():
-    d = divergence(torch.randn(9, 4))
-    names = [f"class {k}" for k in range(9)]
-    ax = plot_class_tree(d, names=names)
-    drawn = dendrogram(class_tree(d), no_plot=True)
-    assert names_drawn(ax) == [names[k] for k in drawn["leaves"]]
-    # scipy puts leaf number i at 10·i + 5 and draws both children of a node in one line
-    expected = {
-        tuple(np.round([x, (y - 5) / 10], 5))
-        for xs, ys in zip(drawn["dcoord"], drawn["icoord"], strict=True)
-        for x, y in zip(xs, ys, strict=True)
-    }
-    corners = np.concatenate([path.vertices for path in branches(ax).get_paths()])
-    assert expected <= {tuple(corner) for corner in np.round(corners, 5)}
+def test_names_stand_beside_their_leaves():
+    d = divergence(torch.randn(9, 4)).double()
+    ax = plot_class_tree(d, names=[str(k) for k in range(9)], method="single")
+    classes = [int(name) for name in names_drawn(ax)]
+    places = list(ax.get_yticks())
+    assert sorted(classes) == list(range(9))
+    assert ax.yaxis_inverted()  # the first leaf is at the top
+    # single linkage: two sets join at the least divergence between them
+    joined = {place: {k} for place, k in zip(places, classes, strict=True)}
+    lines = sorted(corners(ax).tolist(), key=lambda line: line[1][0])
+    for (_, upper), (height, _), _, (_, lower) in lines:
+        one, other = joined.pop(upper), joined.pop(lower)
+        assert height == pytest.approx(min(float(d[a, b]) for a in one for b in other), rel=1e-6)
+        joined[(upper + lower) / 2] = one | other
+    assert list(joined.values()) == [set(range(9))]
 
 
 def test_families_are_found_and_coloured():
@@ -76,11 +84,9 @@ def test_families_are_found_and_coloured():
     for label in ax.get_yticklabels():
         family = int(groups[order][int(label.get_text())])
         assert to_rgb(label.get_color()) == tuple(palette[family])
-    # 4 pure subtrees of 5 leaves have 8 branches each, and 3 nodes join them by 6 branches
-    drawn = branches(ax).get_colors()[:, :3]
-    for colour in palette:
-        assert np.isclose(drawn, colour).all(1).sum() == 8
-    assert np.isclose(drawn, 0.35).all(1).sum() == 6
+    # 4 pure subtrees of 5 leaves join them by 4 lines each, and 3 lines join the subtrees
+    drawn = {to_rgb(c.get_colors()[0]): len(c.get_paths()) for c in branches(ax)}
+    assert drawn == {tuple(colour): 4 for colour in palette} | {to_rgb("#595959"): 3}
 
 
 def test_names_are_shown_as_they_are():
@@ -127,15 +133,18 @@ def test_names_are_drawn_where_they_can_be_read(count, are_drawn):
 def test_a_chain_of_classes_is_not_too_deep():
     x = 1.001 ** torch.arange(3000, dtype=torch.float64)
     d = (x.cumsum(0)[:, None] - x.cumsum(0)).abs()
-    assert len(branches(plot_class_tree(d, method="single")).get_paths()) == 2 * 2999
+    before = sys.getrecursionlimit()
+    assert len(corners(plot_class_tree(d, method="single"))) == 2999
+    assert sys.getrecursionlimit() == before
 
 
 def test_two_classes_and_equal_ones_have_a_tree():
     assert plot_class_tree([[0.0, 1.0], [1.0, 0.0]]).get_title() == "2 classes"
     equal = plot_class_tree(torch.ones(4, 4) - torch.eye(4))
     assert equal.get_title() == "4 classes"
-    collapsed = plot_class_tree(torch.zeros(3, 3))
+    collapsed = plot_class_tree(torch.zeros(3, 3), names=list("abc"))
     assert collapsed.get_xlim() == (1, 0)
+    assert sorted(names_drawn(collapsed)) == list("abc")
 
 
 def test_bad_arguments_are_refused():
@@ -143,11 +152,13 @@ def test_bad_arguments_are_refused():
     before = plt.get_fignums()
     with pytest.raises(ValueError, match=r"divergence must be of shape \(K, K\), got \(4, 3\)"):
         plot_class_tree(d[:, :3])
-    with pytest.raises(ValueError, match="divergence must have 2 classes that were seen, got 0"):
+    with pytest.raises(
+        ValueError, match="divergence must hold at least 2 classes that have been seen, got 0"
+    ):
         plot_class_tree(torch.full((3, 3), torch.nan))
     with pytest.raises(ValueError, match="divergence must be of at least 2 classes, got 1"):
         class_tree(d[:1, :1])
-    with pytest.raises(ValueError, match="divergence must be finite, not negative and 0"):
+    with pytest.raises(ValueError, match="divergence must be finite, non-negative and 0"):
         class_tree(-d)
     with pytest.raises(ValueError, match="divergence must be symmetric"):
         class_tree(d.triu())

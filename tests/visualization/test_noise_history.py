@@ -50,9 +50,11 @@ def test_bad_arguments_are_refused():
     history = {name: [0.5, 0.5] for name in NAMES}
     with pytest.raises(ValueError, match="history must have stat_share_trusted, which collect_st"):
         plot_noise_history({"stat_noise_rate": [0.5], "loss": [1.0]})
-    with pytest.raises(ValueError, match="history must have sequences of one length"):
+    with pytest.raises(ValueError, match="history must have sequences of the same length"):
         plot_noise_history({**history, "stat_noise_rate": [0.5]})
-    with pytest.raises(ValueError, match="history must have sequences of one length, at least 1"):
+    with pytest.raises(
+        ValueError, match="history must have sequences of the same length, at least 1"
+    ):
         plot_noise_history({name: [] for name in NAMES})
     with pytest.raises(ValueError, match="true_rate must be in"):
         plot_noise_history(history, true_rate=40)

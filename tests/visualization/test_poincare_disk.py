@@ -190,7 +190,7 @@ def test_bad_arguments_are_refused():
             plot_poincare_disk(e, labels, trust=[0, 1, 0, 1], **option)
     with pytest.raises(ValueError, match="names must have at least 4 entries, got 2"):
         plot_poincare_disk(e, labels, names=["a", "b"])
-    with pytest.raises(ValueError, match="distance must be None beside class_statistics"):
+    with pytest.raises(ValueError, match="distance must be None with class_statistics"):
         plot_poincare_disk(e, class_statistics=statistics, distance=PoincareDistance())
     with pytest.raises(ValueError, match=r"embeddings must be of shape \(N, 3\), as class_stat"):
         plot_poincare_disk(e[:, :2], class_statistics=statistics)

@@ -64,7 +64,7 @@ def test_the_disk_is_that_of_the_distance(tmp_path, monkeypatch):
 def test_a_split_whose_name_leads_out_of_the_folder_is_refused(tmp_path, split):
     folder = tmp_path / "pictures"
     hook = visualizer_hook(folder)
-    with pytest.raises(ValueError, match="split_name must be part of a file's name"):
+    with pytest.raises(ValueError, match="split_name must be part of a file name"):
         hook(DiskProjection(), torch.randn(9, 3), torch.arange(9) % 3, split, "key", 1)
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
 

@@ -1,0 +1,55 @@
+"""Checks of the embeddings that a search is given."""
+
+import math
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..checks import check_tensor
+from ..distances import PoincareDistance
+
+# Rounding to bfloat16 changes a norm by a factor of at most 1 ± 2⁻⁹ ≈ 1 ± 2e-3, to float16 by less.
+_NORMALISED = 2e-3
+
+
+def warn_if_normalised(distance: PoincareDistance, *embeddings: Tensor | None) -> None:
+    """Warn if all embeddings have norm 1 although the distance uses their norm.
+
+    Args:
+        distance: with ``normalize_embeddings=True`` norm 1 is expected, so there is no warning.
+        *embeddings: (N, D) each.
+
+    Example:
+        >>> warn_if_normalised(PoincareDistance(), torch.tensor([[0.5, 0.0]]))
+    """
+    norms = [torch.linalg.vector_norm(e.float(), dim=1) for e in embeddings if e is not None]
+    if distance.normalize_embeddings or not sum(len(norm) for norm in norms):
+        return
+    if all(bool(((norm - 1).abs() < _NORMALISED).all()) for norm in norms):
+        warnings.warn(
+            "all embeddings have norm 1, so a PoincareDistance cannot use their norm: "
+            "give the tester or InferenceModel normalize_embeddings=False, or the "
+            "PoincareDistance normalize_embeddings=True if this is intended",
+            stacklevel=3,
+        )
+
+
+def check_rows(name: str, embeddings: Any, columns: int | None) -> Tensor:
+    """Finite embeddings as a tensor of float32 or float64."""
+    if isinstance(embeddings, Tensor):
+        check_tensor(name, embeddings)
+        rows = embeddings.detach()  # as_tensor would move them to torch's default device
+    else:
+        rows = torch.as_tensor(embeddings)
+    if rows.ndim != 2 or (columns is not None and rows.shape[1] != columns):
+        shape = f"(N, {'D' if columns is None else columns})"
+        raise ValueError(f"{name} must be of shape {shape}, got {tuple(rows.shape)}")
+    if not rows.is_floating_point():
+        raise TypeError(f"{name} must be of a floating point dtype, got {rows.dtype}")
+    # a sum is cheaper than a mask, and finite unless one of its terms is not or it overflows
+    if not math.isfinite(rows.sum()) and not rows.isfinite().all():
+        bad = int((~rows.isfinite().all(1)).sum())
+        raise ValueError(f"{name} must be finite, got nan or inf in {bad} of {len(rows)} rows")
+    return rows.to(torch.promote_types(rows.dtype, torch.float32))
