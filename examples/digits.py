@@ -59,10 +59,7 @@ def embed(net, images):
 
 
 def evaluate(query, labels, reference=None, distance=None):
-    """precision@1 and MAP@R of embeddings.
-
-    They are searched among ``reference``, of the same labels, or else among each other.
-    """
+    """precision@1 and MAP@R, among ``reference`` of the same labels or else among each other."""
     hyperbolic = isinstance(distance, PoincareDistance)
     knn_func = PoincareKNN(distance) if hyperbolic else CustomKNN(distance or CosineSimilarity())
     metrics = ("precision_at_1", "mean_average_precision_at_r")

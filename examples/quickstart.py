@@ -37,7 +37,7 @@ for name, loss, x, y in (
     fit(nets[name], loss, x, y, steps=270)
     embeddings = embed(nets[name], images[test])
     precision, map_at_r = evaluate(embeddings, truth[test], distance=loss.distance)
-    results[name] = {"precision_at_1": precision, "mean_average_precision_at_r": map_at_r}
+    results[name] = {"mean_average_precision_at_r": map_at_r, "precision_at_1": precision}
     print(f"{name:12}{precision:11.3f}{map_at_r:8.3f}", flush=True)
 
 trust = wrapped.trust(embed(nets["wrapped"], images[train]), noisy)

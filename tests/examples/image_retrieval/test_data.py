@@ -7,11 +7,11 @@ from PIL import Image
 
 def test_the_first_half_of_the_classes_trains_and_the_others_test(options):
     train, test = load(Settings(**options))
-    assert {path.split("/")[-2] for path in train.paths} == {f"class_{k}" for k in range(4)}
-    assert {path.split("/")[-2] for path in test.paths} == {f"class_{k}" for k in range(4, 8)}
+    assert {path.split("/")[-2] for path in train.paths} == {f"class_{k:02}" for k in range(4)}
+    assert {path.split("/")[-2] for path in test.paths} == {f"class_{k:02}" for k in range(4, 8)}
     assert train.num_classes == test.num_classes == 4
     for path, label in zip(train.paths, train.labels.tolist(), strict=True):
-        assert path.split("/")[-2] == f"class_{label}"
+        assert path.split("/")[-2] == f"class_{label:02}"
     assert not train.is_noisy.any()
 
 
@@ -31,8 +31,8 @@ def test_noise_is_of_the_rate_and_seeded(options, kind):
 
 
 def test_labels_of_a_published_list(options, tmp_path):
-    lines = [f"/elsewhere/class_{k}/{i}.png,{10 * k}\n" for k in range(4) for i in range(8)]
-    lines[3] = "/elsewhere/class_0/3.png,30\n"
+    lines = [f"/elsewhere/class_{k:02}/{i}.png,{10 * k}\n" for k in range(4) for i in range(8)]
+    lines[3] = "/elsewhere/class_00/3.png,30\n"
     (tmp_path / "noised.csv").write_text("".join(reversed(lines)))
     (tmp_path / "cleaned.csv").write_text("".join(lines[:3] + lines[4:]))
     given = {

