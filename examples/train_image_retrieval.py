@@ -14,62 +14,56 @@ It needs the extra "images": pip install .[images]; docs/reproduce.md has the co
 tables of the papers, and what they would cost.
 """
 
-import argparse
-from dataclasses import asdict
-from typing import Any
+import sys
+from contextlib import nullcontext
 
-from image_retrieval.presets import PRESETS
-from image_retrieval.settings import Settings, add_options, defaults, from_given
+from image_retrieval.checkpoints import save, start
+from image_retrieval.command_line import parse, show
 from image_retrieval.training import Run
 
 
-def make_parser() -> argparse.ArgumentParser:
-    presets = "\n".join(f"  {name:<15}{preset.summary}" for name, preset in PRESETS.items())
-    parser = argparse.ArgumentParser(
-        usage="%(prog)s [options]",
-        description=__doc__,
-        epilog=f"presets, of which --show tells sources and remarks:\n{presets}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--preset", choices=PRESETS, metavar="NAME", help="see below")
-    parser.add_argument("--show", action="store_true", help="print all options, and stop")
-    add_options(parser)
-    return parser
-
-
-def show(settings: Settings, preset_name: str | None, given: dict[str, Any]) -> None:
-    preset = PRESETS[preset_name] if preset_name else None
-    for name, value in asdict(settings).items():
-        origin = "default"
-        if name in given:
-            origin = "command line"
-        elif preset and name in preset.published:
-            origin = "published"
-        elif preset and name in preset.ours:
-            origin = "preset, this project's choice"
-        print(f"{name:<18}{value!s:<40}{origin}")
-    if preset:
-        print(f"\n{preset.summary}\nPublished: {preset.source}\nRemarks: {preset.remarks}")
+def train(run: Run) -> dict[str, float]:
+    """Trains the epochs that are left; returns the figures of the last."""
+    settings = run.settings
+    with _writer(run) as writer:
+        while run.epoch < settings.epochs:
+            figures = run.train_epoch()
+            run.epoch += 1
+            if run.epoch == settings.epochs or run.epoch % settings.evaluate_every == 0:
+                figures |= run.evaluate()
+            run.history.append(figures)
+            save(run)
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+            print(f"epoch {run.epoch}/{settings.epochs}: {shown}", flush=True)
+            for name, value in figures.items() if writer else ():
+                writer.add_scalar(name, value, run.epoch)
+    return run.history[-1]
 
 
 def main(arguments: list[str] | None = None) -> dict[str, float] | None:
-    parser = make_parser()
-    given = vars(parser.parse_args(arguments))
-    preset_name, only_show = given.pop("preset"), given.pop("show")
-    preset = PRESETS[preset_name].options if preset_name else {}
+    """The command line, ``sys.argv`` if none is given; returns the figures of the last epoch."""
     try:
-        settings = from_given(defaults() | preset | given)
-        if only_show:
-            return show(settings, preset_name, given)
-        run = Run(settings)
+        command = parse(arguments, __doc__)
+        if command.show:
+            return show(command)
+        run = Run(command.settings)
+        start(run)
     except (ImportError, ValueError) as error:
-        parser.error(str(error))
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     print(
         f"{len(run.train_set)} images of {run.train_split.num_classes} classes to train on, "
         f"{len(run.test_set)} of {run.test_split.num_classes} others to test with, on {run.device}"
     )
-    return run.train()
+    return train(run)
+
+
+def _writer(run: Run):
+    if not run.settings.tensorboard:
+        return nullcontext()
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(run.output / "tensorboard"), purge_step=run.epoch + 1)
 
 
 if __name__ == "__main__":

@@ -5,33 +5,30 @@ Run: python examples/two_view_consistency.py
 
 import warnings
 
-import numpy as np
 import torch
-from pytorch_metric_learning.distances import CosineSimilarity
+from digits import (
+    embed,
+    evaluate,
+    images,
+    make_network,
+    make_sampler,
+    test,
+    train,
+    truth,
+    wrong_labels,
+)
 from pytorch_metric_learning.losses import ContrastiveLoss
-from pytorch_metric_learning.samplers import MPerClassSampler
 from pytorch_metric_learning.trainers import MetricLossOnly
-from pytorch_metric_learning.utils import common_functions as c_f
-from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
-from pytorch_metric_learning.utils.inference import CustomKNN
-from sklearn.datasets import load_digits
 from torch.nn.functional import affine_grid, grid_sample
 from torch.utils.data import TensorDataset
 
-from pml_ahsml import AdaptiveNoiseAwareLoss, inject_label_noise
+from pml_ahsml import AdaptiveNoiseAwareLoss
 from pml_ahsml.data import BatchGetter, TwoViewDataset
 
 # PML's progress bar shows the loss with its gradient attached, of which torch warns
 warnings.filterwarnings("ignore", "Converting a tensor with requires_grad=True to a scalar")
 STEPS, BATCH_SIZE = 120, 60
-digits = load_digits()
-images = torch.tensor(digits.data / 16, dtype=torch.float32)
-truth = torch.tensor(digits.target)
-train, test = slice(0, 1200), slice(1200, None)
-labels, _ = inject_label_noise(truth[train], 0.4, generator=torch.Generator().manual_seed(0))
-calculator = AccuracyCalculator(
-    include=("mean_average_precision_at_r",), knn_func=CustomKNN(CosineSimilarity())
-)
+labels, _ = wrong_labels(truth[train], 0.4)
 
 
 def weak(image):
@@ -45,10 +42,8 @@ def strong(image):
     return grid_sample(image.view(1, 1, 8, 8), grid, align_corners=False).flatten()
 
 
-def train_and_test(dataset, num_views):
-    torch.manual_seed(0)
-    c_f.NUMPY_RANDOM = np.random.default_rng(0)  # what MPerClassSampler draws from
-    net = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, 64))
+def train_network(dataset, num_views):
+    net = make_network()
     loss = AdaptiveNoiseAwareLoss(ContrastiveLoss(), 10, 64, num_views=num_views)
     MetricLossOnly(
         models={"trunk": net},
@@ -57,16 +52,11 @@ def train_and_test(dataset, num_views):
         loss_funcs={"metric_loss": loss},
         dataset=dataset,
         data_and_label_getter=BatchGetter(),  # stacks the views
-        sampler=MPerClassSampler(labels, m=6, length_before_new_iter=STEPS * BATCH_SIZE),
+        sampler=make_sampler(labels, 6, BATCH_SIZE, STEPS),
         iterations_per_epoch=STEPS,
         dataloader_num_workers=0,
     ).train()
-    torch.manual_seed(0)
-    moved = torch.stack([strong(image) for image in images[test]])
-    with torch.no_grad():
-        e, e_moved = net(images[test]), net(moved)
-    found = [calculator.get_accuracy(q, truth[test], e, truth[test], q is e) for q in (e, e_moved)]
-    return [accuracy["mean_average_precision_at_r"] for accuracy in found]
+    return net
 
 
 one_view = TensorDataset(images[train], labels)
@@ -76,5 +66,10 @@ for name, dataset, num_views in (
     ("two views, as samples of their label", two_views, 1),
     ("two views, as views of one image", two_views, 2),
 ):
-    still, moved = train_and_test(dataset, num_views)
+    net = train_network(dataset, num_views)
+    torch.manual_seed(0)
+    moved = torch.stack([strong(image) for image in images[test]])
+    embeddings = embed(net, images[test])
+    _, still = evaluate(embeddings, truth[test])
+    _, moved = evaluate(embed(net, moved), truth[test], reference=embeddings)
     print(f"{name:36}: MAP@R {still:.3f}, of moved images {moved:.3f}")

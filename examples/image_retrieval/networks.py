@@ -1,37 +1,20 @@
-"""Backbones of timm, torchvision or this file, with a linear layer for the embedding."""
+"""A backbone of timm, torchvision or this file, and a linear layer for the embedding."""
 
 from importlib import import_module
+from typing import Any
 
+import kornia.augmentation as augment
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .settings import Settings
 
+_HALF = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# what torchvision calls the classifier of its networks
-_CLASSIFIERS = ("fc", "classifier", "head", "heads")
 
 
-class Backbone(nn.Module):
-    """A network without its classifier, and how its input is normalised.
-
-    Args:
-        body: (N, 3, H, W) to (N, features).
-        mean: of a channel.
-        std: of a channel.
-    """
-
-    def __init__(self, body: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-        super().__init__()
-        self.body, self.mean, self.std = body, tuple(mean), tuple(std)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Features (N, features) of images (N, 3, H, W)."""
-        return self.body(images)
-
-
-def build_backbone(name: str, pretrained: bool) -> Backbone:
-    """A backbone by name.
+def build_backbone(name: str, pretrained: bool) -> tuple[nn.Module, nn.Module]:
+    """A network without its classifier, (N, 3, H, W) to (N, features), and its normalisation.
 
     Args:
         name: "timm:…", "torchvision:…" or "tiny".
@@ -42,73 +25,71 @@ def build_backbone(name: str, pretrained: bool) -> Backbone:
         ImportError: where the library is missing, or torchvision does not fit torch.
     """
     library, _, model = name.partition(":")
-    if library in ("timm", "torchvision") and model:
-        _check_import(library)
     if name == "tiny":
         if pretrained:
             raise ValueError("pretrained must be False for the backbone tiny, got True")
-        return Backbone(_tiny(), (0.5,) * 3, (0.5,) * 3)
+        return _tiny(), augment.Normalize(*_HALF)
     if library == "timm" and model:
-        import timm
-
-        body = timm.create_model(model, pretrained=pretrained, num_classes=0)
-        return Backbone(body, body.pretrained_cfg["mean"], body.pretrained_cfg["std"])
+        body = _import("timm").create_model(model, pretrained=pretrained, num_classes=0)
+        config = body.pretrained_cfg
+        return body, augment.Normalize(tuple(config["mean"]), tuple(config["std"]))
     if library == "torchvision" and model:
-        return Backbone(_from_torchvision(model, pretrained), *_IMAGENET)
+        # otherwise these two initialise for half a minute
+        slow = model in ("googlenet", "inception_v3") and not pretrained
+        options = {"weights": "DEFAULT" if pretrained else None}
+        options |= {"init_weights": False} if slow else {}
+        body = _import("torchvision").models.get_model(model, **options)
+        return without_classifier(body), augment.Normalize(*_IMAGENET)
     raise ValueError(f"backbone must be timm:…, torchvision:… or tiny, got {name!r}")
 
 
-def build_network(settings: Settings) -> tuple[nn.Sequential, Backbone]:
-    """The network, images to embeddings, and its first part.
+def without_classifier(body: nn.Module) -> nn.Module:
+    """A network of torchvision that ends in its features: timm drops a classifier by an option."""
+    if getattr(body, "aux_logits", False):  # googlenet and inception_v3 have further classifiers
+        body.aux_logits = False
+        for name in ("aux1", "aux2", "AuxLogits"):
+            if hasattr(body, name):
+                setattr(body, name, None)
+    for name in ("fc", "classifier", "head", "heads"):
+        if hasattr(body, name):
+            setattr(body, name, nn.Identity())
+            return body
+    raise ValueError(f"backbone must end in a classifier, got {type(body).__name__}")
 
-    The last layer starts orthogonal and without a bias.
+
+def build_network(settings: Settings) -> tuple[nn.Sequential, nn.Module]:
+    """The network, images to embeddings, and the normalisation of its images.
+
+    Its last layer starts orthogonal and without a bias.
 
     Args:
         settings: backbone, pretrained, freeze, size, embedding_size.
     """
-    backbone = build_backbone(settings.backbone, settings.pretrained)
+    backbone, normalize = build_backbone(settings.backbone, settings.pretrained)
     for name in settings.freeze:
         try:
-            backbone.body.get_submodule(name).requires_grad_(False)
+            backbone.get_submodule(name).requires_grad_(False)
         except AttributeError:
-            children = ", ".join(child for child, _ in backbone.body.named_children())
+            children = ", ".join(child for child, _ in backbone.named_children())
             raise ValueError(
                 f"freeze must name parts of {settings.backbone} ({children}, …), got {name!r}"
             ) from None
-    backbone.eval()
     with torch.no_grad():
-        features = backbone(torch.zeros(1, 3, settings.size, settings.size))
+        features = backbone.eval()(torch.zeros(1, 3, settings.size, settings.size))
     head = nn.Linear(features.shape[1], settings.embedding_size)
     nn.init.orthogonal_(head.weight)
     nn.init.zeros_(head.bias)
-    return nn.Sequential(backbone, head).train(), backbone
+    return nn.Sequential(backbone, head).train(), normalize
 
 
-def _check_import(library: str) -> None:
+def _import(library: str) -> Any:
     try:
-        import_module(library)
+        return import_module(library)
     except (ImportError, RuntimeError) as error:
-        # what PyPI has of torchvision is built for CUDA, and fails in this way beside a CPU torch
+        # the torchvision of PyPI is built for CUDA; beside a CPU torch it fails in this way
         raise ImportError(
             f"{library} cannot be imported ({error}); docs/reproduce.md says how to install it"
         ) from error
-
-
-def _from_torchvision(model: str, pretrained: bool) -> nn.Module:
-    from torchvision import models
-
-    options = {"weights": "DEFAULT" if pretrained else None}
-    if model in ("googlenet", "inception_v3") and not pretrained:
-        # without these they build two classifiers more, and initialise for half a minute
-        options |= {"aux_logits": False, "init_weights": False}
-    body = models.get_model(model, **options)
-    if getattr(body, "aux_logits", False):  # inception_v3 keeps its second classifier
-        body.aux_logits, body.AuxLogits = False, None
-    for name in _CLASSIFIERS:
-        if hasattr(body, name):
-            setattr(body, name, nn.Identity())
-            return body
-    raise ValueError(f"backbone must have a classifier at its end, got torchvision:{model}")
 
 
 def _tiny() -> nn.Sequential:

@@ -1,123 +1,81 @@
-"""Images to tensors, by Pillow and torch alone, so that they run where torchvision does not."""
+"""Images to tensors: kornia's augmentations with torch's resizing."""
 
-import math
+from typing import Any
 
+import kornia.augmentation as augment
 import numpy as np
 import torch
-from PIL import Image, ImageEnhance
-from torch import Tensor
-
-RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-_ASPECT = (3 / 4, 4 / 3)
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 
-def to_tensor(image: Image.Image, mean: Tensor, std: Tensor) -> Tensor:
-    """(3, H, W), values of [0, 1] less the mean, by the standard deviation."""
-    values = torch.from_numpy(np.array(image, dtype=np.float32)).permute(2, 0, 1) / 255
-    return (values - mean[:, None, None]) / std[:, None, None]
+class Transform(nn.Sequential):
+    """Steps on (1, 3, H, W) in [0, 1]; takes an RGB image, returns (3, H, W)."""
+
+    def forward(self, image: Image.Image) -> Tensor:
+        """Overrides ``nn.Sequential.forward``."""
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        return super().forward(pixels[None] / 255)[0]
 
 
-class TrainTransform:
+# Resizing is by hand because kornia's crop does not anti-alias, and its Resize blurs by a Gaussian.
+# Torch's anti-aliasing is that of Pillow, which the published networks were trained with.
+def resize(image: Tensor, shape: tuple[int, int], interpolation: str) -> Tensor:
+    """Resizes (1, 3, H, W) to ``shape``, with anti-aliasing."""
+    return interpolate(image, shape, mode=interpolation, antialias=True).clamp(0, 1)
+
+
+class ResizedCrop(augment.RandomResizedCrop):
+    """kornia's random crop, resized by :func:`resize`."""
+
+    def apply_transform(
+        self,
+        input: Tensor,  # noqa: A002  (kornia's name)
+        params: Any,
+        flags: Any,
+        transform: Tensor | None = None,
+    ) -> Tensor:
+        """Overrides ``RandomResizedCrop.apply_transform``."""
+        (left, top), _, (right, bottom), _ = params["src"][0].long().tolist()  # the last pixel too
+        crop = input[..., top : bottom + 1, left : right + 1]
+        return resize(crop, flags["size"], flags["resample"].name.lower())
+
+
+class ResizedShorterSide(nn.Module):
+    """The whole image, its shorter side resized to ``size``."""
+
+    def __init__(self, size: int, interpolation: str) -> None:
+        super().__init__()
+        self.size, self.interpolation = size, interpolation
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Resizes (1, 3, H, W)."""
+        height, width = (self.size * side // min(image.shape[-2:]) for side in image.shape[-2:])
+        return resize(image, (height, width), self.interpolation)
+
+
+def training_view(
+    size: int, min_scale: float, interpolation: str, normalize: nn.Module, strong: bool = False
+) -> Transform:
     """A random crop of a random shape, resized to a square, flipped half of the time.
 
     Randomness is torch's, which a DataLoader seeds in each worker.
 
     Args:
-        size: of the square, in pixels.
-        scale: range of the area of the crop, as a share of the image's.
+        size: side of the square, in pixels.
+        min_scale: least area of the crop, as a share of the image.
         interpolation: "bilinear" or "bicubic".
-        mean: of a channel.
-        std: of a channel.
+        normalize: the last step.
         strong: also change brightness, contrast and saturation by up to 40 % and drop the colours
             of every fifth image: the strong view of two.
     """
-
-    def __init__(
-        self,
-        size: int,
-        scale: tuple[float, float],
-        interpolation: str,
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-        strong: bool = False,
-    ) -> None:
-        self.size, self.scale, self.resampling = size, scale, RESAMPLING[interpolation]
-        self.mean, self.std = torch.tensor(mean), torch.tensor(std)
-        self.strong = strong
-
-    def __call__(self, image: Image.Image) -> Tensor:
-        """The view of an RGB image."""
-        image = image.crop(random_box(image.width, image.height, self.scale))
-        image = image.resize((self.size, self.size), self.resampling)
-        if torch.rand(()) < 0.5:
-            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        if self.strong:
-            image = _distort(image)
-        return to_tensor(image, self.mean, self.std)
+    crop = ResizedCrop((size, size), (min_scale, 1.0), resample=interpolation)
+    colours = [augment.ColorJitter(0.4, 0.4, 0.4), augment.RandomGrayscale(p=0.2)]
+    return Transform(crop, augment.RandomHorizontalFlip(), *(colours if strong else []), normalize)
 
 
-class TestTransform:
-    """The square in the middle, after the shorter side was resized.
-
-    Args:
-        size: of the square, in pixels.
-        resize: the shorter side before that, at least ``size``.
-        interpolation: "bilinear" or "bicubic".
-        mean: of a channel.
-        std: of a channel.
-    """
-
-    __test__ = False  # no test class, whatever pytest makes of the name
-
-    def __init__(
-        self,
-        size: int,
-        resize: int,
-        interpolation: str,
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-    ) -> None:
-        self.size, self.resize, self.resampling = size, resize, RESAMPLING[interpolation]
-        self.mean, self.std = torch.tensor(mean), torch.tensor(std)
-
-    def __call__(self, image: Image.Image) -> Tensor:
-        """The view of an RGB image."""
-        short = min(image.size)
-        shape = [
-            self.resize if side == short else self.resize * side // short for side in image.size
-        ]
-        image = image.resize((shape[0], shape[1]), self.resampling)
-        left, top = (round((side - self.size) / 2) for side in shape)
-        image = image.crop((left, top, left + self.size, top + self.size))
-        return to_tensor(image, self.mean, self.std)
-
-
-def random_box(width: int, height: int, scale: tuple[float, float]) -> tuple[int, int, int, int]:
-    """A random box inside an image: its area by ``scale``, its aspect in [3/4, 4/3].
-
-    Args:
-        width: of the image.
-        height: of the image.
-        scale: range of the area, as a share of the image's.
-
-    Returns:
-        left, top, right, bottom; the whole image where ten draws did not fit into it.
-    """
-    low, high = (math.log(aspect) for aspect in _ASPECT)
-    for _ in range(10):
-        share, aspect, x, y = torch.rand(4).tolist()
-        area = width * height * (scale[0] + (scale[1] - scale[0]) * share)
-        ratio = math.exp(low + (high - low) * aspect)
-        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-        if 0 < w <= width and 0 < h <= height:
-            left, top = int(x * (width - w + 1)), int(y * (height - h + 1))
-            return left, top, left + w, top + h
-    return 0, 0, width, height
-
-
-def _distort(image: Image.Image) -> Image.Image:
-    enhancers = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
-    factors = (0.6 + 0.8 * torch.rand(3)).tolist()
-    for enhancer, factor in zip(enhancers, factors, strict=True):
-        image = enhancer(image).enhance(factor)
-    return image.convert("L").convert("RGB") if torch.rand(()) < 0.2 else image
+def evaluation_view(size: int, short: int, interpolation: str, normalize: nn.Module) -> Transform:
+    """The square in the middle, after the shorter side was resized to ``short``."""
+    whole = ResizedShorterSide(short, interpolation)
+    return Transform(whole, augment.CenterCrop(size), normalize)

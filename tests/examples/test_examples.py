@@ -32,10 +32,26 @@ def run(tmp_path, monkeypatch, capsys):
     return run_example
 
 
+SHARED = "digits.py"
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_each_is_short_and_has_its_line_in_readme(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 80
-    assert f"examples/{path.name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+    if path.name != SHARED:
+        assert f"examples/{path.name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(set(EXAMPLES.glob("*.py")) - {EXAMPLES / SHARED, EXAMPLES / "train_image_retrieval.py"}),
+    ids=lambda path: path.name,
+)
+def test_each_takes_its_data_from_the_shared_module(path):
+    text = path.read_text(encoding="utf-8")
+    assert "from digits import" in text
+    for shared in ("load_digits", "inject_label_noise", "MPerClassSampler", "NUMPY_RANDOM"):
+        assert shared not in text
 
 
 def test_quickstart(run, tmp_path):

@@ -1,100 +1,101 @@
+import kornia.augmentation as augment
 import numpy as np
 import pytest
 import torch
-from image_retrieval.transforms import TestTransform, TrainTransform, random_box, to_tensor
+from image_retrieval.transforms import ResizedCrop, evaluation_view, training_view
 from PIL import Image
 
-HALF = (0.5, 0.5, 0.5)
+ONE = augment.Normalize((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+def as_tensor(image):
+    return torch.from_numpy(np.array(image, dtype=np.float32)).permute(2, 0, 1) / 255
 
 
 @pytest.fixture
 def image() -> Image.Image:
-    pixels = np.random.default_rng(0).integers(0, 256, (30, 47, 3), dtype=np.uint8)
+    # Pillow clips between its two passes, so no value is near 0 or 255
+    pixels = np.random.default_rng(0).integers(90, 166, (30, 46, 3), dtype=np.uint8)
     return Image.fromarray(pixels)
 
 
-def test_to_tensor_is_channels_first_and_normalised(image):
-    mean, std = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.5, 0.4, 0.3])
-    tensor = to_tensor(image, mean, std)
-    assert tensor.shape == (3, 30, 47)
-    pixel = np.array(image)[5, 11] / 255
-    torch.testing.assert_close(tensor[:, 5, 11].double(), (torch.tensor(pixel) - mean) / std)
+def test_the_last_step_normalises_each_channel(image):
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.4, 0.3)
+    view = evaluation_view(30, 30, "bilinear", augment.Normalize(mean, std))(image)
+    assert view.shape == (3, 30, 30)
+    pixel = np.array(image)[5, 8 + 11] / 255  # of 46 columns 16 are cut, 8 on each side
+    expected = (torch.tensor(pixel) - torch.tensor(mean)) / torch.tensor(std)
+    torch.testing.assert_close(view[:, 5, 11], expected.float())
 
 
-def test_boxes_lie_in_the_image_and_have_the_area_and_aspect_asked_for():
-    boxes = torch.tensor([random_box(400, 300, (0.2, 0.5)) for _ in range(500)]).double()
-    left, top, right, bottom = boxes.T
-    assert (left >= 0).all()
-    assert (top >= 0).all()
-    assert (right <= 400).all()
-    assert (bottom <= 300).all()
-    share = (right - left) * (bottom - top) / (400 * 300)
-    aspect = (right - left) / (bottom - top)
-    assert 0.19 < share.min() < 0.23
-    assert 0.47 < share.max() < 0.51
-    assert 0.74 < aspect.min() < 0.8
-    assert 1.25 < aspect.max() < 1.35
-    assert left.max() > 150  # they are spread over the image
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("size", [8, 20])
+def test_crops_are_resized_as_pillow_does(image, interpolation, size):
+    crop = ResizedCrop((size, size), (0.5, 1.0), resample=interpolation)
+    view = crop(as_tensor(image)[None])[0]
+    corners = crop._params["src"][0]
+    left, top = corners[0].long().tolist()
+    right, bottom = (corners[2].long() + 1).tolist()
+    resampling = Image.Resampling[interpolation.upper()]
+    expected = image.crop((left, top, right, bottom)).resize((size, size), resampling)
+    # Pillow rounds to 1/255 after each of its two passes
+    torch.testing.assert_close(view, as_tensor(expected), atol=1.5 / 255, rtol=0)
 
 
-def test_a_box_that_never_fits_is_the_whole_image():
-    assert random_box(1000, 2, (1.0, 1.0)) == (0, 0, 1000, 2)
-
-
-def test_training_views_are_random_and_repeatable(image):
-    transform = TrainTransform(16, (0.2, 1.0), "bicubic", HALF, HALF)
-    first, second = transform(image), transform(image)
-    assert first.shape == (3, 16, 16)
-    assert not torch.equal(first, second)
-    torch.manual_seed(0)
-    assert torch.equal(transform(image), first)
-
-
-def test_half_of_the_views_are_flipped():
-    ramp = Image.fromarray(np.tile(np.arange(32, dtype=np.uint8)[None, :, None], (32, 1, 3)))
-    transform = TrainTransform(8, (1.0, 1.0), "bilinear", HALF, HALF)
-    flipped = [bool(v[0, 0, 0] > v[0, 0, -1]) for v in (transform(ramp) for _ in range(200))]
-    assert 70 < sum(flipped) < 130
-
-
-def test_the_strong_view_also_changes_colours():
-    gray = Image.new("RGB", (20, 20), (120, 60, 30))
-    weak, strong = (TrainTransform(8, (1, 1), "bilinear", HALF, HALF, s) for s in (False, True))
-    assert len({weak(gray).mean().item() for _ in range(10)}) == 1
-    views = torch.stack([strong(gray) for _ in range(100)])
-    assert views.mean((1, 2, 3)).std() > 0.05
-    without_colour = (views[:, 0] == views[:, 2]).flatten(1).all(1)
-    assert 5 < int(without_colour.sum()) < 40
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_images_of_the_test_set_are_those_of_pillow(image, interpolation):
+    view = evaluation_view(16, 20, interpolation, ONE)(image)
+    resized = image.resize((20 * 46 // 30, 20), Image.Resampling[interpolation.upper()])
+    expected = resized.crop((7, 2, 23, 18))
+    torch.testing.assert_close(view, as_tensor(expected), atol=1.5 / 255, rtol=0)
 
 
 @pytest.mark.parametrize("shape", [(47, 30), (30, 47), (30, 30)])
-def test_test_images_are_the_middle(shape):
-    transform = TestTransform(8, 10, "bilinear", HALF, HALF)
+def test_images_of_the_test_set_are_the_middle(shape):
     image = Image.new("RGB", shape, (0, 0, 0))
     middle = (shape[0] // 2, shape[1] // 2)
     for dx in range(-2, 2):
         for dy in range(-2, 2):
             image.putpixel((middle[0] + dx, middle[1] + dy), (255, 255, 255))
-    tensor = transform(image)
-    assert tensor.shape == (3, 8, 8)
-    brightest = int(tensor[0].argmax())
+    view = evaluation_view(8, 10, "bilinear", ONE)(image)
+    assert view.shape == (3, 8, 8)
+    brightest = int(view[0].argmax())
     assert brightest // 8 in (3, 4)
     assert brightest % 8 in (3, 4)
 
 
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-def test_test_images_are_those_of_torchvision(image, interpolation):
-    try:
-        from torchvision import transforms as tv
-    except (ImportError, RuntimeError) as error:
-        pytest.skip(f"torchvision cannot be imported here: {error}")
-    expected = tv.Compose(
-        [
-            tv.Resize(20, tv.InterpolationMode(interpolation)),
-            tv.CenterCrop(16),
-            tv.ToTensor(),
-            tv.Normalize(HALF, HALF),
-        ]
-    )
-    transform = TestTransform(16, 20, interpolation, HALF, HALF)
-    torch.testing.assert_close(transform(image), expected(image))
+def test_crops_have_the_area_asked_for():
+    crop = training_view(8, 0.2, "bilinear", ONE)[0]
+    corners = crop.generate_parameters(torch.Size((300, 3, 300, 400)))["src"]
+    width, height = (corners[:, 2] + 1 - corners[:, 0]).double().T
+    share = width * height / (400 * 300)
+    assert 0.19 < share.min() < 0.25
+    assert 0.9 < share.max() <= 1
+
+
+@pytest.mark.parametrize("strong", [False, True])
+def test_training_views_are_random_and_repeatable(image, strong):
+    view = training_view(16, 0.2, "bicubic", ONE, strong)
+    torch.manual_seed(0)
+    first, second = view(image), view(image)
+    assert first.shape == (3, 16, 16)
+    assert not torch.equal(first, second)
+    torch.manual_seed(0)
+    assert torch.equal(view(image), first)
+
+
+def test_half_of_the_views_are_flipped():
+    ramp = Image.fromarray(np.tile(np.arange(32, dtype=np.uint8)[None, :, None], (32, 1, 3)))
+    view = training_view(8, 1.0, "bilinear", ONE)
+    flipped = [bool(v[0, 0, 0] > v[0, 0, -1]) for v in (view(ramp) for _ in range(100))]
+    assert 30 < sum(flipped) < 70
+
+
+def test_the_strong_view_also_changes_colours():
+    brown = Image.new("RGB", (20, 20), (120, 60, 30))
+    weak, strong = (training_view(8, 1.0, "bilinear", ONE, s) for s in (False, True))
+    torch.testing.assert_close(weak(brown), as_tensor(brown)[:, :8, :8])
+    views = torch.stack([strong(brown) for _ in range(100)])
+    assert views.mean((1, 2, 3)).std() > 0.05
+    without_colour = (views[:, 0] == views[:, 2]).flatten(1).all(1)
+    assert 5 < int(without_colour.sum()) < 40
