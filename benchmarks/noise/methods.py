@@ -110,9 +110,6 @@ def _ours(*, clean_only: bool = False, is_hyperbolic: bool = False, **options: A
     )
 
 
-# A warm-up without end: everything is trusted, which leaves AHSML alone. The wrapper has no switch
-# for it today.
-_NEVER = 10**9
 _MARGINS, _ALL_MARGINS = AdaptiveMargins(), AdaptiveMargins(view_margin=True)
 
 # "ours" is what a user gets; those after it add or take away one part.
@@ -132,12 +129,12 @@ METHODS: dict[str, Method] = {
     "ours_class_counts": Method(_wrap_and_tell_counts, is_ours=True),
     "ours_views": _ours(num_views=2),
     "ours_views_all_margins": _ours(num_views=2, margins=_ALL_MARGINS),
-    "ahsml_margins": _ours(warmup=_NEVER, margins=_MARGINS),
-    "ahsml_views": _ours(warmup=_NEVER, num_views=2, margins=None),
-    "ahsml_views_margins": _ours(warmup=_NEVER, num_views=2, margins=_MARGINS),
-    "ahsml_views_all_margins": _ours(warmup=_NEVER, num_views=2, margins=_ALL_MARGINS),
+    "ahsml_margins": _ours(warmup=None, margins=_MARGINS),
+    "ahsml_views": _ours(warmup=None, num_views=2, margins=None),
+    "ahsml_views_margins": _ours(warmup=None, num_views=2, margins=_MARGINS),
+    "ahsml_views_all_margins": _ours(warmup=None, num_views=2, margins=_ALL_MARGINS),
     "hyperbolic": _ours(is_hyperbolic=True),
-    "clean_only_margins": _ours(clean_only=True, warmup=_NEVER, margins=_MARGINS),
+    "clean_only_margins": _ours(clean_only=True, warmup=None, margins=_MARGINS),
     "clean_only": Method(_plain, clean_only=True),
 }
 OURS = tuple(name for name, method in METHODS.items() if method.is_ours)

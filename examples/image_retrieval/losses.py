@@ -13,9 +13,6 @@ from pml_ahsml import AdaptiveMargins, AdaptiveNoiseAwareLoss, PoincareDistance,
 
 from .settings import MARGIN, TEMPERATURE, Settings
 
-# a warm-up that does not end: every label is believed
-_NEVER = 2**31
-
 
 class PairwiseCrossEntropyLoss(pml_losses.BaseMetricLossFunction):
     """Hyp-ViT's loss: of two samples of a class, one is to be found among others by the other.
@@ -102,7 +99,7 @@ def build_loss(settings: Settings, labels: Tensor, distance: BaseDistance) -> to
         loss,
         num_classes,
         settings.embedding_size,
-        warmup=settings.warmup if settings.noise_aware else _NEVER,
+        warmup=settings.warmup if settings.noise_aware else None,
         margins=AdaptiveMargins(view_margin=settings.view_margin) if settings.margins else None,
         relabel=Relabelling() if settings.noise_aware else None,
         num_views=settings.views,

@@ -67,9 +67,9 @@ class LabelNoiseModel(ModuleWithTables):
 
     Args:
         num_classes: K ≥ 2.
-        warmup: batches before the model is believed: ``noise_rate`` is nan until then. With 25 it
-            is believed before a network has learnt wrong labels by heart; ε may still be on its way
-            then, see ``has_settled``.
+        warmup: batches before the model is believed, or None for never: ``noise_rate`` is nan until
+            then. With 25 it is believed before a network has learnt wrong labels by heart; ε may
+            still be on its way then, see ``has_settled``.
         class_counts: (K,) samples of each class in the training set, as labelled. Worth giving
             where classes differ in size and a sampler draws them alike. By default the labels seen
             are counted.
@@ -116,7 +116,7 @@ class LabelNoiseModel(ModuleWithTables):
         self,
         num_classes: int,
         *,
-        warmup: int = 25,
+        warmup: int | None = 25,
         class_counts: Tensor | None = None,
         lr: float = 0.05,
         neighbours: NeighbourMemory | None = None,
@@ -124,7 +124,8 @@ class LabelNoiseModel(ModuleWithTables):
         witnesses: Mapping[str, Witness | None] | None = None,
     ) -> None:
         num_classes = check_count("num_classes", num_classes, minimum=2)
-        warmup = check_count("warmup", warmup, minimum=0)
+        if warmup is not None:
+            warmup = check_count("warmup", warmup, minimum=0)
         lr = check_positive("lr", lr)
         max_counted_classes = check_count("max_counted_classes", max_counted_classes, minimum=0)
         if neighbours is not None and not isinstance(neighbours, NeighbourMemory):
@@ -170,7 +171,7 @@ class LabelNoiseModel(ModuleWithTables):
     @property
     def is_warm(self) -> bool:
         """Whether ``warmup`` batches have been seen."""
-        return self.batches >= self.warmup
+        return self.warmup is not None and self.batches >= self.warmup
 
     @property
     def has_settled(self) -> bool:

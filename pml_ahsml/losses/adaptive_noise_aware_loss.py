@@ -76,7 +76,8 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
             CrossBatchMemory (which then remembers trusted samples only) or a MultipleLosses.
         num_classes: K ≥ 2; labels must lie in [0, K).
         embedding_size: D of the embeddings.
-        warmup: batches in which everything is trusted, ≥ 0. In 25 a class among 150 has been
+        warmup: batches in which everything is trusted, ≥ 0, or None to trust everything for good:
+            AHSML's margins and views without a label model. In 25 a class among 150 has been
             seen some five times, and little has been learnt by heart yet.
         class_warmup: visits, that is batches with at least one sample so labelled, before the
             samples of a class are judged, ≥ 1: with many classes some are rare in the warm-up.
@@ -150,7 +151,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         num_classes: int,
         embedding_size: int,
         *,
-        warmup: int = 25,
+        warmup: int | None = 25,
         class_warmup: int = 3,
         margins: AdaptiveMargins | Literal["auto"] | None = "auto",
         relabel: Relabelling | None = _DEFAULT_RELABELLING,

@@ -1,6 +1,7 @@
 """Where the wrapper learns, and that it changes nothing anywhere else."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -203,3 +204,13 @@ def test_a_compiled_step_leaves_the_wrapper_out():
         value.backward()
     assert len(graphs) == 1  # that of the network
     assert state_of(wrapper) == state_of(twin)
+
+
+def test_without_an_end_of_the_warm_up_nothing_is_judged():
+    loss = losses.MultiSimilarityLoss()
+    wrapper = AdaptiveNoiseAwareLoss(loss, K, D, warmup=None, margins=None)
+    for seed in range(60):
+        embeddings, labels, _ = batch(seed)
+        assert torch.equal(wrapper(embeddings, labels), loss(embeddings, labels))
+    assert math.isnan(wrapper.noise_rate)
+    assert (wrapper.trust(embeddings, labels) == 1).all()
