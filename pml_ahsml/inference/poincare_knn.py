@@ -267,15 +267,15 @@ class PoincareKNN:
         assert self._polar is not None
         query = self.distance.maybe_normalize(query)
         polar = polar_coordinates(row_norms(query), *self._geometry)
-        distances = torch.empty(len(query), k, dtype=torch.float64)
-        indices = torch.empty(len(query), k, dtype=torch.long)
+        distances = torch.empty(len(query), k, dtype=torch.float64, device="cpu")
+        indices = torch.empty(len(query), k, dtype=torch.long, device="cpu")
         if k == 0:
             return distances, indices
         wanted = min(k + leave_out + self.rerank, len(self._rows))
         # an index of the user's, and float32 alone, find what they find
         is_exact = self.index_init_fn is None and self.rerank > 0 and wanted < len(self._rows)
         largest, root = self._polar.radius.max(), self._geometry[0] ** 0.5
-        rows = torch.arange(len(query))
+        rows = torch.arange(len(query), device="cpu")
         # in float32, and what that leaves in doubt in float64
         for dtype in (torch.float32, torch.float64):
             find = self._finder(wanted, dtype)
