@@ -13,12 +13,15 @@ LOWEST_INSTALLED := $(LOWEST)/.installed
 demo: $(INSTALLED)
 	$(BIN)/python examples/quickstart.py
 
+# Two processes, each with the files it has begun: fixtures of a file are made once.
+PYTEST := -m pytest -n 2 --dist loadfile
+
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST)
 
 # Examples, benchmarks and the blocks of the pages are left out: they are made for the tested set.
 test-lowest: $(LOWEST_INSTALLED)
-	$(LOWEST)/bin/python -m pytest --ignore tests/examples --ignore tests/benchmarks \
+	$(LOWEST)/bin/python $(PYTEST) --ignore tests/examples --ignore tests/benchmarks \
 		--ignore tests/docs
 
 soak: $(INSTALLED)
@@ -32,7 +35,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST)
 
 # Builds the wheel and uses it where nothing else of this project is.
 wheel: $(INSTALLED)
