@@ -35,7 +35,8 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ["hyperbolic", "classes", "labels", "state", "losses", "miners", "inference", "data"]
+FOLDERS = ["hyperbolic", "classes", "labels", "labels/witnesses", "state", "losses", "miners",
+           "inference", "data"]  # fmt: skip
 # Imported once, before the forks. The project itself must not be: each fork imports its copy.
 WARM = ["faiss", "geoopt", "scipy.stats", "sklearn.metrics", "torch._dynamo",
         "pytorch_metric_learning.losses", "pytorch_metric_learning.testers"]  # fmt: skip

@@ -205,7 +205,7 @@ class LabelNoiseModel(ModuleWithTables):
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
-        """What is learnt: ε as "noise_rate", σ as "spread", and a parameter of each witness."""
+        """Names of what is learnt, "noise_rate" (ε), "spread" (σ) and those of the witnesses."""
         return tuple(of.name for of in self._parameters_learnt)
 
     def parameter(self, name: str) -> float:
