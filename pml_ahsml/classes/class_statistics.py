@@ -252,7 +252,7 @@ class ClassStatistics(ModuleWithTables):
             classes, means, totals, variances = (column[counts] for column in table)
         old, visits = self.means[classes].to(points), self.visits[classes] + 1
         self.visits[classes] = visits
-        # a running mean of one visit is no better than a visit; nor is a visit without trust
+        # skip classes with fewer than three visits or too little trusted weight
         known = (visits > 2) & (totals > _TRUSTED) & variances.isfinite()
         if known.any():
             gain_statistics = torch.stack([(means - old).square().sum(1), variances])[

@@ -36,47 +36,38 @@ _SETTLED, _WINDOW = 0.1, 50
 
 
 class LabelNoiseModel(ModuleWithTables):
-    """Noise rate ε, temperature τ and confusion spread σ, learnt from the labels as given.
+    """Learns how often labels are wrong and how classes get confused, from the labels as given.
 
-    p_i(k) ∝ (N_k + 1)·exp(−d(h_i, μ_k)/τ), T_ky = 1 − ε or ε·softmax_{y≠k}( −d(μ_k, μ_y)/σ ), and
-    the posterior over the true class is t_i(k) ∝ p_i(k)·T_{k,y_i}. One Adam step a batch on
-    (logit ε, log τ, log σ) raises mean_i log Σ_k p_i(k)·T_{k,y_i}; the network gets no gradient.
-    N_k is how many samples have been labelled k, in the batches seen or, by ``class_counts``, in
-    the training set: where small classes are drawn as often as large ones, most of what is
-    labelled as a small one by mistake is of a large one, and may be more than what belongs there.
+    The witnesses say which class k a sample is of, its label y what became of k on the way to the
+    data set. By Bayes' rule t_i(k) ∝ p_i(k)·T_{k,y_i}, with
 
-    Of samples that belong to no class the likelihood learns nothing, as any label is as likely as
-    any other, and the network learns in time to place them with their labels. So ε is held at what
-    the labels of far classes say at least, π = (S − P)/(1 − P): S is how many labels are of classes
-    that lie far from their sample, in units of how many random ones would be, and P how many right
-    ones would be (``random_labels``), over some fifty batches. That begins when ε has settled for
-    the first time: while features are poor right labels are of far classes, too.
+    - p_i(k) ∝ (N_k + 1)·exp(Σ_w evidence of witness w for class k): −d(h_i, μ_k)/τ by the distance
+      to the class centroid, and β·v_ik by the votes of neighbours. N_k counts the samples labelled
+      k, in the batches seen or by ``class_counts``;
+    - T_ky = 1 − ε for y = k, and ε·softmax_{y≠k}( −d(μ_k, μ_y)/σ ) otherwise.
 
-    Once ε has settled, it is counted besides which class is labelled as which: C_ky sums t_i(k)
-    over the samples labelled y, older batches for less. Samples are then judged with S = T/ε and
+    One Adam step a batch on logit ε, log σ, log τ and log β raises the marginal likelihood
+    mean_i log Σ_k p_i(k)·T_{k,y_i}. The network gets no gradient.
 
-    T̂_ky = ε·(α·S_ky + C_ky)/(α + Σ_y C_ky) for y ≠ k
-
-    in place of T_ky, each without its own part of C. How much the distances weigh, α, follows from
-    the counts: all, where these differ from S by chance alone. What is learnt, C included, is
-    learnt from t_i(k) by T, so that no count confirms itself.
-
-    With ``neighbours``, the nearest of the samples seen last vote, too, with their labels as given:
-    p_i(k) ∝ (N_k + 1)·exp(−d(h_i, μ_k)/τ + β·v_ik), and β is learnt like τ. Where classes lie in
-    one place each, centroids say all and β falls.
+    Out-of-distribution samples do not change the likelihood, so ε is kept above a floor that the
+    labels of far classes set (``NoiseFloor``), from when ε has settled for the first time. From
+    then on confusions are counted, too (``ConfusionCounts``). They change how samples are judged,
+    not what is learnt, so that no count confirms itself.
 
     Args:
         num_classes: K ≥ 2.
-        warmup: batches before the model is believed, or None for never: ``noise_rate`` is nan until
-            then. With 25 it is believed before a network has learnt wrong labels by heart; ε may
-            still be on its way then, see ``has_settled``.
-        class_counts: (K,) samples of each class in the training set, as labelled. Worth giving
-            where classes differ in size and a sampler draws them alike. By default the labels seen
-            are counted.
+        warmup: batches before the model is believed, or None for never; ``noise_rate`` is nan until
+            then. After 25 a network has not yet learnt wrong labels by heart. ε may still be on its
+            way, see ``has_settled``.
+        class_counts: (K,) samples of each class in the training set, as labelled. Helps where
+            classes differ in size and the sampler draws them alike. By default the labels seen are
+            counted.
         lr: step size of Adam. 0.05 reaches any noise rate within some 75 batches.
-        neighbours: a ``NeighbourMemory`` for the same classes, or None to go by centroids alone.
-        max_counted_classes: with up to so many classes it is counted which are labelled as which;
-            with more, the table would be large and mostly empty.
+        neighbours: a ``NeighbourMemory`` for the same classes, or None for no votes.
+        max_counted_classes: with more classes confusions are not counted: the table of all pairs
+            would be large and mostly empty.
+        witnesses: by name, in place of ``default_witnesses(…)``, which ``neighbours`` and
+            ``max_counted_classes`` are for.
 
     Attributes:
         confusion_counts: the ``ConfusionCounts``, None with too many classes.
@@ -299,10 +290,10 @@ class LabelNoiseModel(ModuleWithTables):
 
     @torch.no_grad()
     def learn(self, belief: LabelPosterior) -> None:
-        """Learn from one batch, of which the model has made something already.
+        """Update from a batch already passed to :meth:`believe`.
 
         Args:
-            belief: what :meth:`believe` returned; nothing has been learnt since.
+            belief: what :meth:`believe` returned, if nothing has been learnt since.
         """
         if self.counts_labels:
             self.label_counts += torch.bincount(belief.labels, minlength=self.num_classes)

@@ -32,8 +32,8 @@ from .relabelling import Relabelling
 from .replay_memory import ReplayMemory
 from .row_selection import IndicesTuple
 
-# A distrusted sample still says a little about where its class lies. Without that little, a class
-# whose samples are all distrusted for a while could never come back.
+# Weight of a distrusted sample in its class mean. With 0 a class whose samples are all distrusted
+# for a while could never come back.
 _DISTRUSTED_WEIGHT = 0.1
 
 # Among fewer remembered samples of a class votes bring too little for their time.
@@ -55,63 +55,53 @@ _OF_THE_WRAPPED_LOSS = ("distance", "reducer", "embedding_regularizer", "embeddi
 
 
 class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
-    """Gives the wrapped loss the samples whose labels are plausible, and learns which these are.
+    """Filters likely mislabelled samples out of a PML loss, and learns which these are.
 
-    A small generative model of the noisy label (``LabelNoiseModel``) is learnt beside the network,
-    on class centroids in hyperbolic space (``ClassStatistics``). It is told neither the noise rate
-    nor the kind of noise. After a warm-up the wrapped loss sees the samples with trust
-    q_i = t_i(y_i) > ½ only: their embeddings and labels, and the ``indices_tuple`` of a miner
-    filtered and renumbered. Distrusted samples get no gradient. By default past samples make up for
-    them and, once the estimated noise rate has settled, they are relabelled where that is safe
-    (``Relabelling``); and a ContrastiveLoss, SupConLoss or TripletMarginLoss gets AHSML's
-    class-wise margins (``AdaptiveMargins``). With ``margins=None``, while everything is trusted,
-    value and gradient are exactly those of the wrapped loss.
-
-    Where embeddings lie for the label model follows the distance of the wrapped loss: a
-    PoincareDistance is used as it is; for any other (cosine, Lp, several losses), which does not
-    look at a norm or leaves it unbounded, embeddings are normalised and placed at the clip radius.
+    A ``LabelNoiseModel`` learns beside the network how often labels are wrong. After the warm-up
+    the wrapped loss sees the samples with a trust above ½, the probability that their label is
+    right. An ``indices_tuple`` is filtered with them. Past samples make up for those left out. Once
+    the noise rate has settled, doubtful samples are relabelled where that is safe
+    (``Relabelling``). A ContrastiveLoss, SupConLoss or TripletMarginLoss gets AHSML's margins
+    (``AdaptiveMargins``). With ``margins=None``, while everything is trusted, value and gradient
+    are those of the wrapped loss to the last bit. The label model uses the loss's PoincareDistance;
+    for any other distance it normalises embeddings. docs/method.md has the equations.
 
     Args:
-        loss: the PML loss to wrap: any BaseMetricLossFunction that takes labels, a
-            CrossBatchMemory (which then remembers trusted samples only) or a MultipleLosses.
+        loss: the PML loss to wrap: a BaseMetricLossFunction that takes labels, a CrossBatchMemory
+            (which then remembers trusted samples only) or a MultipleLosses.
         num_classes: K ≥ 2; labels must lie in [0, K).
         embedding_size: D of the embeddings.
-        warmup: batches in which everything is trusted, ≥ 0, or None to trust everything for good:
-            AHSML's margins and views without a label model. In 25 a class among 150 has been
-            seen some five times, and little has been learnt by heart yet.
-        class_warmup: visits, that is batches with at least one sample so labelled, before the
-            samples of a class are judged, ≥ 1: with many classes some are rare in the warm-up.
-        margins: AHSML's class-wise margins inside a loss that compares the pairs of a batch:
-            "auto" for the default ``AdaptiveMargins()`` where they were found to help
-            (ContrastiveLoss, SupConLoss and TripletMarginLoss, in a distance that is a similarity
-            or has a known maximum) and none elsewhere; ``AdaptiveMargins``, which work in 12 losses
-            and are an error in others; or None, with which the loss's own values stay as they
-            are.
-        relabel: a ``Relabelling``, or None to leave doubtful samples out for good. Relabelling and
-            replacing happen only where the wrapped loss forms its pairs itself: not with an
-            indices_tuple, which goes by the labels as given, nor in a CrossBatchMemory; replacing
-            not with ref_emb, nor for a DoNothingReducer.
-        num_views: V ≥ 1, augmented views of each sample in a batch: rows i, i + N/V, … of the
-            embeddings are views of one sample, as ``pml_ahsml.data.BatchGetter`` stacks them. They
-            are judged as one, by the mean of their distances; in a loss that takes pairs (a
-            GenericPairLoss without an indices_tuple) they are positives of each other whatever
-            their label says. The layout breaks where rows are reordered: give ``view_ids`` to
-            ``forward`` then. A DistributedLossWrapper reorders and passes none on: use ``sync``.
+        warmup: batches in which every label is trusted, ≥ 0; None for all batches, which leaves
+            AHSML's margins and views without a label model. After 25 batches of 128 a class among
+            150 has been seen some five times, and little has been learnt by heart.
+        class_warmup: batches with a sample of a class before that class is judged, ≥ 1. With many
+            classes some are rare in the warm-up.
+        margins: "auto" for the default ``AdaptiveMargins()`` where they raised retrieval
+            (ContrastiveLoss, SupConLoss, TripletMarginLoss; the distance must be a similarity or
+            have a known maximum) and none elsewhere. Or ``AdaptiveMargins``, which work in 12
+            losses and are an error in others. None leaves the loss as it is.
+        relabel: a ``Relabelling``, or None to leave doubtful samples out. Labels are replaced only
+            where the loss forms its pairs itself: not with an indices_tuple, nor in a
+            CrossBatchMemory. Past samples take part there too, unless there is a ref_emb or a
+            DoNothingReducer.
+        num_views: V ≥ 1, augmented views of each sample in a batch. Rows i, i + N/V, … are views of
+            one sample, as ``pml_ahsml.data.BatchGetter`` stacks them. They are judged as one; in a
+            GenericPairLoss without an indices_tuple they are positives whatever their label says.
+            Where rows are reordered, give ``view_ids`` to ``forward``. A DistributedLossWrapper
+            reorders and passes none on: use ``sync``.
         class_counts: (K,) training samples per class, as labelled:
-            ``labels.bincount(minlength=num_classes)``. Worth giving where classes differ in size
-            and a sampler draws them alike; by default the labels seen are counted.
-        neighbour_memory: how many of the last samples are remembered for their nearest to vote on
-            what a sample is, ≥ 256, or 0 for none: a ``NeighbourMemory``. It tells wrong labels
-            from classes that lie in several places each, as handwritten digits do before a network
-            has brought together what is written in different ways. Of 1,024 samples each of ten
-            classes has a hundred. With more than a tenth as many classes nobody is asked.
+            ``labels.bincount(minlength=num_classes)``. Helps where classes differ in size and the
+            sampler draws them alike. By default the labels seen are counted.
+        neighbour_memory: number of recent samples kept for k-NN voting, ≥ 256, or 0 for none. Votes
+            tell wrong labels from classes that lie in several places. 1,024 samples hold a hundred
+            of each of ten classes. With more than a tenth as many classes there is no voting.
         sync: under plain DistributedDataParallel, learn from the samples of all ranks, so that all
-            ranks hold the same statistics. Not inside a DistributedLossWrapper, which hands over
-            all samples by itself, unless that has efficient=True, with which it does not. Ranks may
-            have batches of different lengths, and none; all of them must take each step.
-        **kwargs: of ``BaseMetricLossFunction``: collect_stats, with which noise rate, share
-            trusted, share relabelled, τ and σ are attributes ``stat_…`` that record-keeper logs.
-            Distance, reducer and regularizers belong to the wrapped loss.
+            hold the same statistics. Leave it False inside a DistributedLossWrapper, which gathers
+            all samples itself, unless that has efficient=True. Ranks may have batches of different
+            lengths, or empty ones; all of them must take each step.
+        **kwargs: of ``BaseMetricLossFunction``: collect_stats, which gives record-keeper the noise
+            rate, share trusted, share relabelled, τ and σ as attributes ``stat_…``. Distance,
+            reducer and regularizers belong to the wrapped loss.
 
     Attributes:
         loss: the wrapped loss.

@@ -14,7 +14,7 @@ from ...hyperbolic.products import product
 
 
 def weight_of_distances(counts: Tensor, shares: Tensor) -> float:
-    """For how many samples of a class the distances speak, beside those that have been counted.
+    """Prior strength α: pseudo-counts given to the distance-based prior.
 
     Given a Dirichlet prior with mean S_k and strength α, the counts of the n_k wrong labels of
     class k have E Σ_y (C_ky − n_k·S_ky)² = n_k·v_k·(α + n_k)/(α + 1), with v_k = 1 − Σ_y S_ky².
