@@ -112,8 +112,8 @@ def sample(places: list[list[Mutant]], count: int, seed: int) -> list[Mutant]:
 
 def tests_of(path: str) -> tuple[list[str], list[str]]:
     """The tests of a file, and the others of its folder, those that mention it first."""
-    folder, stem = Path(path).parent.name, Path(path).stem
-    tests = list((ROOT / "tests" / folder).glob("test_*.py"))
+    folder, stem = Path("tests", *Path(path).parts[1:-1]), Path(path).stem
+    tests = list((ROOT / folder).glob("test_*.py"))
     tests.sort(key=lambda t: (t.stem != f"test_{stem}", stem not in t.read_text(), t.name))
     own, *others = [str(test.relative_to(ROOT)) for test in tests]
     # not the doctests first: pytest would import the file beside the package, as a second module
