@@ -78,6 +78,17 @@ def test_the_memory_is_cut_until_it_holds_no_more_than_half_a_copy(num_samples, 
     assert memory.length == length
 
 
+def test_the_memory_is_not_cut_before_twenty_batches_say_so():
+    # neighbours answer from the fifth batch on, when half of the memory is filled
+    lengths = []
+    for batches in (23, 30):
+        memory = NeighbourMemory(4, 4)
+        visits(memory, 128, batches)
+        lengths.append(int(memory.length))
+    assert lengths[0] == 1024
+    assert lengths[1] < 1024
+
+
 def test_votes_of_copies_count_less():
     memory = NeighbourMemory(4, 4, size=511)  # too short to be cut
     truth, wrong, labels, neighbours = visits(memory, 300, 200)

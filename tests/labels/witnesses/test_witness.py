@@ -3,7 +3,13 @@
 import torch
 
 from pml_ahsml import LabelNoiseModel
-from pml_ahsml.labels.witnesses import CentroidDistances, Parameter, Witness
+from pml_ahsml.labels.witnesses import (
+    CentroidDistances,
+    NeighbourMemory,
+    Parameter,
+    Witness,
+    default_witnesses,
+)
 from pml_ahsml.labels.witnesses.witness import mean_product
 from pml_ahsml.state.saved_state import Rule
 from tests.labels.test_label_noise_model import K, evidence_of, world
@@ -61,3 +67,10 @@ def test_witnesses_are_heard_together():
     found = both.believe(evidence, truth).likelihood
     nearest = torch.nn.functional.one_hot(distances.argmin(1), K)
     torch.testing.assert_close(found, (nearest - distances / 0.1).softmax(1))
+
+
+def test_parameters_of_the_default_witnesses_start_inside_of_their_ranges():
+    witnesses = default_witnesses(4, NeighbourMemory(4, 2))
+    found = {w.parameter.name: w.parameter[1:] for w in witnesses.values() if w.parameter}
+    assert found == {"vote_weight": (0.2, 0.003, 3.0), "temperature": (0.1, 0.01, 2.0)}
+    assert all(0 < lowest < start < highest for start, lowest, highest in found.values())
