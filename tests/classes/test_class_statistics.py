@@ -431,3 +431,10 @@ def test_centroids_keep_up_with_a_network_that_moves_everything():
 def test_the_origin_of_a_poincare_distance_stays_where_it_is():
     with pytest.raises(ValueError, match="centred must be False with a PoincareDistance, got True"):
         ClassStatistics(K, D, PoincareDistance(), centred=True)
+
+
+def test_embeddings_may_have_one_dimension():
+    statistics = ClassStatistics(2, 1)
+    embeddings, labels = torch.tensor([[0.5], [-0.5]]), torch.tensor([0, 1])
+    statistics.update(embeddings, labels)
+    assert torch.equal(statistics.distances(embeddings).argmin(1), labels)

@@ -82,6 +82,9 @@ def test_bad_arguments_are_refused():
     own = PoincareKNN(reset_before=False, reset_after=False)
     with pytest.raises(ValueError, match="must have the same distance"):
         inference_model(trunk, distance, knn_func=own)
+    same = PoincareKNN(distance, reset_before=False, reset_after=False)
+    assert inference_model(trunk, distance, knn_func=same).knn_func is same
+    assert inference_model(trunk, knn_func=own).match_finder.distance is own.distance
     with pytest.raises(ValueError, match="threshold must be positive and finite, got 0"):
         PoincareMatchFinder(threshold=0)
     with pytest.raises(TypeError, match="must be a PoincareDistance, got int"):

@@ -42,3 +42,13 @@ def test_a_queue_of_another_size_is_refused():
     state = AdaptiveNoiseAwareLoss(queue(), K, D).state_dict()
     with pytest.raises(ValueError, match=r"^loss\.embedding_memory must be of shape \(90, 16\)"):
         AdaptiveNoiseAwareLoss(queue(90), K, D).load_state_dict(state)
+
+
+@pytest.mark.parametrize("row", [[80, 0], [-1, 0], [3, 2]])
+def test_a_queue_cannot_stand_outside_of_its_memory(row):
+    memory = losses.CrossBatchMemory(losses.ContrastiveLoss(), D, memory_size=80)
+    wrapper = AdaptiveNoiseAwareLoss(memory, K, D)
+    state = {**wrapper.state_dict(), "queues": torch.tensor([row])}
+    with pytest.raises(ValueError, match=r"^queues must (hold a row in \[0, 80\)|lie in)"):
+        wrapper.load_state_dict(state)
+    assert memory.queue_idx == 0
