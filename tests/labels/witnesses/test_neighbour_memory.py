@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -147,3 +149,20 @@ def test_state_goes_with_state_dict():
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         NeighbourMemory(**{"num_classes": 2, "embedding_size": 2, **options})
+
+
+def test_as_a_witness_it_adds_its_votes_and_is_silent_beside_candidates():
+    memory = NeighbourMemory(4, 4)
+    truth, _, labels, _ = visits(memory, 600, 10)
+    points = on_hyperboloid(torch.eye(4)[truth[:6]])
+    evidence = SimpleNamespace(points=points, candidates=None, view_ids=None)
+    answer = memory.ask(evidence, labels[:6])
+    assert answer is not None
+    assert torch.equal(answer[1], memory.votes(answer[0], labels[:6]))
+    assert answer[1].sum() > 6
+    log_odds = torch.rand(6, 4)
+    found = memory.add_to(log_odds, evidence, answer, 0.5)
+    torch.testing.assert_close(found, log_odds + 0.5 * answer[1])
+    assert memory.slope(log_odds, evidence, None, 0.5) == 0
+    evidence.candidates = "a few classes"
+    assert memory.ask(evidence, labels[:6]) is None
