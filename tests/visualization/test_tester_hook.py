@@ -60,7 +60,7 @@ def test_the_disk_is_that_of_the_distance(tmp_path, monkeypatch):
     assert drawn[0].get_title().endswith(f"at the clip radius\n{projection.caption}")
 
 
-@pytest.mark.parametrize("split", ["../val", "val/clean", "val\\clean", "/tmp/val", "val\0"])
+@pytest.mark.parametrize("split", ["../val", "val/clean", "val\\clean", "/val", "val\0"])
 def test_a_split_whose_name_leads_out_of_the_folder_is_refused(tmp_path, split):
     folder = tmp_path / "pictures"
     hook = visualizer_hook(folder)
