@@ -162,8 +162,8 @@ class ClassStatistics(ModuleWithTables):
     @property
     def gain(self) -> float:
         """Share of a visit in the running mean of its class, in [1 − momentum, 1]."""
-        gain_statistics, sampling = self.gain_statistics.tolist()
-        drift = 1 - sampling / gain_statistics if gain_statistics > 0 else 0.0
+        distance, sampling = self.gain_statistics.tolist()
+        drift = 1 - sampling / distance if distance > 0 else 0.0
         return max(1 - self.momentum, drift)
 
     def tangent(self, embeddings: Tensor) -> Tensor:
@@ -255,12 +255,8 @@ class ClassStatistics(ModuleWithTables):
         # skip classes with fewer than three visits or too little trusted weight
         known = (visits > 2) & (totals > _TRUSTED) & variances.isfinite()
         if known.any():
-            gain_statistics = torch.stack([(means - old).square().sum(1), variances])[
-                :, known
-            ].mean(1)
-            self.gain_statistics.lerp_(
-                gain_statistics.to(self.gain_statistics), 1 - _GAIN_SMOOTHING
-            )
+            latest = torch.stack([(means - old).square().sum(1), variances])[:, known].mean(1)
+            self.gain_statistics.lerp_(latest.to(self.gain_statistics), 1 - _GAIN_SMOOTHING)
         step = visits.to(points).reciprocal_().clamp_min_(self.gain)
         # a first visit has nothing to hold on to, however little its samples are trusted
         step = step.mul_(totals.clamp_max(1)).masked_fill_(visits == 1, 1)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..precision import exact_dtype
 from .blocks import blocks, pair_blocks
-from .polar import Polar, difference_form
+from .polar import Polar, difference_form, geodesic_length
 
 # Below this multiple of sinh A·sinh B the product in float64 has fewer than some nine digits.
 _NEAR = 2.0**-20
@@ -55,5 +55,4 @@ def candidate_distances(
     for pairs in pair_blocks(len(i), e.shape[1], e.device):
         a, b = i[pairs], k[pairs]
         p[a, b] = difference_form(e, f, x, y, a, candidates[a, b])
-    distances: Tensor = torch.log1p(p + (p * (p + 2)).sqrt()) / curvature**0.5
-    return distances
+    return geodesic_length(p, curvature)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..precision import exact_dtype
+from .polar import geodesic_length
 from .products import product
 
 # Of cosh A − 1: float32 keeps fewer than twelve bits of what is below, float64 fewer than 41.
@@ -71,8 +72,7 @@ def distances(points: Tensor, others: Tensor, curvature: float) -> Tensor:
     s, t = points[..., 1:], others[..., 1:]
     a, b = excess(s)[..., :, None], excess(t)[..., None, :]
     p = (a + (1 + a) * b - product(s, t.mT)).clamp_min_(0)
-    lengths: Tensor = torch.log1p(p + (p * (p + 2)).sqrt()) / curvature**0.5
-    return lengths
+    return geodesic_length(p, curvature)
 
 
 class Closeness:

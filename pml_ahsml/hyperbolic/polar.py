@@ -214,3 +214,21 @@ def _factor(
     torch.mul(e, stretch[:, None].to(dtype), out=rows[:, :-2])
     rows[:, -2], rows[:, -1] = columns
     return rows
+
+
+def geodesic_length(p: Tensor, curvature: float) -> Tensor:
+    """√c·d = arcosh(1 + P) = log(1 + P + √(P² + 2P)), with all digits of a small P.
+
+    Args:
+        p: P = cosh(√c·d) − 1 ≥ 0, of any shape.
+        curvature: c > 0.
+
+    Returns:
+        Geodesic lengths d of the same shape.
+
+    Example:
+        >>> geodesic_length(torch.tensor(1.0).cosh() - 1, 1.0)
+        tensor(1.)
+    """
+    length: Tensor = torch.log1p(p + (p * (p + 2)).sqrt()) / curvature**0.5
+    return length

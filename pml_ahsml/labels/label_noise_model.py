@@ -130,17 +130,29 @@ class LabelNoiseModel(ModuleWithTables):
         self.counts_labels = class_counts is None
         if witnesses is None:
             witnesses = default_witnesses(num_classes, neighbours, max_counted_classes)
+        elif neighbours is not None:
+            raise ValueError(
+                "neighbours must be among the witnesses where these are given, got both"
+            )
         # parts of the module by their names, so that they are saved and moved with it
         for name, witness in {"neighbours": None, "confusion_counts": None, **witnesses}.items():
             self.add_module(name, witness)
         self._witnesses = tuple(name for name, witness in witnesses.items() if witness is not None)
         learnt = (witness.parameter for _, witness in self._named_witnesses())
         self._parameters_learnt = (_NOISE_RATE, _SPREAD, *filter(None, learnt))
+        if len(set(self.parameter_names)) < len(self.parameter_names):
+            names = ", ".join(self.parameter_names)
+            raise ValueError(f"witnesses must have parameters of different names, got {names}")
         counts = torch.zeros(num_classes, dtype=torch.float32)
         if class_counts is not None:
             # to where the other tables are
             counts = _check_class_counts(class_counts, num_classes).to(counts)
-        start = [_unconstrained(of.name, of.start) for of in self._parameters_learnt]
+        start, *ends = (
+            [_unconstrained(of.name, getattr(of, value)) for of in self._parameters_learnt]
+            for value in ("start", "lowest", "highest")
+        )
+        # numbers and no tensors, which would have to be on the device that the tables are on
+        self._range = tuple(ends)
         parameters = torch.tensor(start, dtype=torch.float32)
         self.register_table("log_parameters", parameters, Rule())
         self.register_table("adam_mean", torch.zeros_like(parameters), Rule())
@@ -185,7 +197,7 @@ class LabelNoiseModel(ModuleWithTables):
 
     @property
     def noise_rate(self) -> float:
-        """Share of wrong labels in the batches seen, noise_rate_sums; nan before the warm-up ends.
+        """Smoothed share of wrong labels in the batches seen; nan before the warm-up ends.
 
         The larger of ε and of the share of labels that are not trusted. ε is learnt without what
         has been counted and is too small where neighbours are confused; of samples that belong to
@@ -329,8 +341,7 @@ class LabelNoiseModel(ModuleWithTables):
         key = prefix + "log_parameters"
         if state[key].is_meta:
             return
-        for value, of in zip(state[key].tolist(), self._parameters_learnt, strict=True):
-            lowest, highest = (_unconstrained(of.name, end) for end in (of.lowest, of.highest))
+        for value, lowest, highest in zip(state[key].tolist(), *self._range, strict=True):
             # the rest is rounding
             if not lowest - 1e-5 <= value <= highest + 1e-5:
                 raise ValueError(f"{key} must lie in [{lowest:.4g}, {highest:.4g}], got {value:g}")
@@ -379,11 +390,7 @@ class LabelNoiseModel(ModuleWithTables):
             eps=1e-8,
             maximize=False,
         )
-        ends = (
-            [_unconstrained(p.name, getattr(p, end)) for p in self._parameters_learnt]
-            for end in ("lowest", "highest")
-        )
-        self.log_parameters.clamp_(*map(self.log_parameters.new_tensor, ends))
+        self.log_parameters.clamp_(*map(self.log_parameters.new_tensor, self._range))
 
     def _slopes(self, belief: LabelPosterior) -> dict[str, float]:
         """Slope of the log marginal likelihood by each parameter, without what does not teach."""

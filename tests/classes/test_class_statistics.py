@@ -21,7 +21,7 @@ def batches(n: int = 20):
 def naive_means(place, rounds, momentum) -> tuple[torch.Tensor, list[int], float]:
     """The update rule of the docstring as a loop: means, visits and the last gain."""
     means, visits = torch.zeros(K, D + 1, dtype=torch.float64), [0] * K
-    gain_statistics = sampling = gain = 0.0
+    distance = sampling = gain = 0.0
     for embeddings, labels, weights in rounds:
         found = {}
         for k in range(K):
@@ -46,13 +46,9 @@ def naive_means(place, rounds, momentum) -> tuple[torch.Tensor, list[int], float
         ]
         if excess:
             one, other = (sum(column) / len(excess) for column in zip(*excess, strict=True))
-            gain_statistics = 0.9 * gain_statistics + 0.1 * one
+            distance = 0.9 * distance + 0.1 * one
             sampling = 0.9 * sampling + 0.1 * other
-        gain = (
-            max(1 - momentum, 1 - sampling / gain_statistics)
-            if gain_statistics > 0
-            else 1 - momentum
-        )
+        gain = max(1 - momentum, 1 - sampling / distance) if distance > 0 else 1 - momentum
         for k, (mean, w, _) in found.items():
             step = 1.0 if visits[k] == 1 else min(1, sum(w)) * max(gain, 1 / visits[k])
             means[k] += step * (mean - means[k])

@@ -7,7 +7,7 @@ from pml_ahsml.classes import class_similarity as cs
 from pml_ahsml.classes import nearest_classes as cc
 from pml_ahsml.hyperbolic import hyperboloid
 from pml_ahsml.hyperbolic.products import product
-from pml_ahsml.labels.witnesses import counted_confusions as confusion_counts
+from pml_ahsml.labels.witnesses import confusion_counts
 from pml_ahsml.labels.witnesses import neighbour_votes as nv
 from tests.noisy_batches import B, D, K, batch
 

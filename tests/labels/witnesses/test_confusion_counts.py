@@ -4,10 +4,15 @@ import pytest
 import torch
 
 from pml_ahsml.labels import confusion_prior as cp
-from pml_ahsml.labels.witnesses.confusion_counts import ConfusionCounts
+from pml_ahsml.labels.witnesses.confusion_counts import (
+    ConfusionCounts,
+    counted_log_prior,
+    weight_of_distances,
+)
 from tests import reference
+from tests.neighbourhoods import all_neighbours
 
-K = 5
+K, CLASSES = 5, 7
 
 
 def neighbours() -> torch.Tensor:
@@ -58,3 +63,67 @@ def test_has_nothing_to_say_before_anything_was_counted_and_where_chance_explain
 def test_its_size_must_be_that_of_two_classes_at_least():
     with pytest.raises(ValueError, match="num_classes must be at least 2, got 1"):
         ConfusionCounts(1)
+
+
+def divergence() -> torch.Tensor:
+    points = torch.randn(CLASSES, 3, dtype=torch.float64)
+    return torch.cdist(points, points)
+
+
+def counts_of(number: float) -> torch.Tensor:
+    return (number * torch.rand(CLASSES, CLASSES, dtype=torch.float64)).fill_diagonal_(0)
+
+
+@pytest.mark.parametrize("strength", [0.5, 5.0, 300.0])
+def test_the_counted_prior_is_the_formula_written_out(strength):
+    d, labels, counts = divergence(), torch.tensor([0, 3, 3, 6]), counts_of(8)
+    own = torch.rand(len(labels), CLASSES, dtype=torch.float64)
+    log_z, _ = cp.log_normaliser(all_neighbours(d), 0.7)
+    prior = cp.log_prior(d[labels], labels, log_z, 0.3, 0.7)
+    counted = counted_log_prior(prior, labels, 0.3, counts, own, strength).exp()
+    table = reference.transition(d, 0.3, 0.7)
+    for i, label in enumerate(labels.tolist()):
+        expected = reference.counted_transition(
+            table, counts.tolist(), own[i].tolist(), label, strength
+        )
+        assert counted[i].tolist() == pytest.approx(expected, rel=1e-9)
+
+
+def test_without_own_parts_the_counted_rows_sum_to_one():
+    d, labels = divergence(), torch.arange(CLASSES)
+    log_z, _ = cp.log_normaliser(all_neighbours(d), 0.7)
+    prior = cp.log_prior(d[labels], labels, log_z, 0.3, 0.7)
+    counted = counted_log_prior(
+        prior, labels, 0.3, counts_of(50), torch.zeros(CLASSES, CLASSES), 5.0
+    )
+    torch.testing.assert_close(counted.exp().sum(0), torch.ones(CLASSES, dtype=torch.float64))
+
+
+def test_the_weight_of_distances_is_the_formula_written_out():
+    neighbours = all_neighbours(divergence())
+    shares = cp.confusion_shares(neighbours.distances, 0.7)
+    counts = counts_of(20)
+    expected = reference.weight_of_distances(counts.tolist(), shares.tolist())
+    assert 0 < expected < float("inf")
+    assert weight_of_distances(counts, shares) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("strength", [2.0, 20.0])
+def test_the_weight_of_distances_is_that_of_the_prior_the_counts_were_drawn_from(strength):
+    size, draws = 60, 400
+    generator = torch.Generator().manual_seed(0)
+    shares = torch.rand(size, size, dtype=torch.float64, generator=generator).fill_diagonal_(0)
+    shares /= shares.sum(1, keepdim=True)
+    torch.manual_seed(0)  # Gamma and Multinomial take no generator
+    gamma = torch.distributions.Gamma((strength * shares).clamp_min(1e-9), 1.0).sample()
+    gamma.fill_diagonal_(0)
+    counts = torch.distributions.Multinomial(draws, gamma).sample()
+    found = weight_of_distances(counts, shares)
+    assert found == pytest.approx(strength, rel=0.25)
+    by_chance = torch.distributions.Multinomial(draws, shares).sample()
+    assert weight_of_distances(by_chance, shares) > 1000
+
+
+def test_where_nothing_has_been_counted_the_distances_say_all():
+    shares = cp.confusion_shares(all_neighbours(divergence()).distances, 0.7)
+    assert weight_of_distances(0 * shares, shares) == float("inf")

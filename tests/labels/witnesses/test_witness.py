@@ -1,5 +1,6 @@
 """A new witness is one class: the model learns its parameter and saves its tables."""
 
+import pytest
 import torch
 
 from pml_ahsml import LabelNoiseModel
@@ -74,3 +75,18 @@ def test_parameters_of_the_default_witnesses_start_inside_of_their_ranges():
     found = {w.parameter.name: w.parameter[1:] for w in witnesses.values() if w.parameter}
     assert found == {"vote_weight": (0.2, 0.003, 3.0), "temperature": (0.1, 0.01, 2.0)}
     assert all(0 < lowest < start < highest for start, lowest, highest in found.values())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"neighbours": NeighbourMemory(K, 2)}, "neighbours must be among the witnesses"),
+        (
+            {"witnesses": {"one": CentroidDistances(), "other": CentroidDistances()}},
+            "parameters of different names, got noise_rate, spread, temperature, temperature",
+        ),
+    ],
+)
+def test_witnesses_that_do_not_go_together_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        LabelNoiseModel(K, **{"witnesses": {}, **options})
