@@ -254,13 +254,14 @@ class ModuleWithTables(torch.nn.Module):
         return self
 
     def __getattr__(self, name: str) -> Any:
+        # in the hot path: some 130 times a step
         tables = self.__dict__.get("_tables")
         if tables is not None:
-            is_table = name in vars(tables)
-            if self._origin is not None and (is_table or name in self._taken_over):
+            if self._origin is not None and (name in vars(tables) or name in self._taken_over):
                 self._take_over_if_written()
-            if is_table:
-                return getattr(tables, name)
+            table = tables.__dict__.get(name)
+            if table is not None:
+                return table
         return super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
