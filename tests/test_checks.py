@@ -218,6 +218,11 @@ def purity(shuffles):
     return visualization.chance_purity(tree, [0, 0], shuffles=shuffles)
 
 
+def remembering(replay_memory):
+    memory = wrapped(replay_memory=replay_memory).replay_memory
+    assert len(memory.labels) == replay_memory
+
+
 COUNTS = [
     (wrapped, "num_classes", 3),
     (wrapped, "embedding_size", 4),
@@ -240,7 +245,7 @@ COUNTS = [
     (lambda **o: RecentSamples(3, **o), "width", 3),
     (lambda **o: ReplayMemory(embedding_size=2, **o), "size", 3),
     (lambda **o: ReplayMemory(3, **o), "embedding_size", 3),
-    (Relabelling, "memory_size", 3),
+    (remembering, "replay_memory", 3),
     (PoincareKNN, "rerank", 3),
     (knn, "k", 2),
     (visualization.DiskProjection, "seed", 3),
@@ -255,7 +260,7 @@ NUMBERS_TAKEN = [
     (lambda **o: LabelNoiseModel(3, **o), "lr", 0.5),
     (Relabelling, "confidence", 0.75),
     (Relabelling, "gap", 0.5),
-    (Relabelling, "trust_threshold", 0.75),
+    (wrapped, "trust_threshold", 0.75),
     (Relabelling, "min_noise_rate", 0.5),
     (AdaptiveMargins, "span", 0.5),
     (AdaptiveMargins, "gamma", 0.5),

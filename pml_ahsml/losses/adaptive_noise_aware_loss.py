@@ -26,6 +26,7 @@ from .adaptive_margins import AdaptiveMargins, choose_margins
 from .arguments import Arguments, check_can_be_wrapped, check_not_transformed
 from .batch import Batch
 from .batch_plan import BatchPlan, plan_batch, run_plan
+from .doubtful_samples import DoubtfulSamples
 from .judgement import Judgement
 from .queue_positions import WithQueues
 from .relabelling import Relabelling
@@ -80,10 +81,15 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
             (ContrastiveLoss, SupConLoss, TripletMarginLoss; the distance must be a similarity or
             have a known maximum) and none elsewhere. Or ``AdaptiveMargins``, which work in 12
             losses and are an error in others. None leaves the loss as it is.
-        relabel: a ``Relabelling``, or None to leave doubtful samples out. Labels are replaced only
-            where the loss forms its pairs itself: not with an indices_tuple, nor in a
-            CrossBatchMemory. Past samples take part there too, unless there is a ref_emb or a
-            DoNothingReducer.
+        relabel: a ``Relabelling``, or None for no relabelling. Labels are replaced only where the
+            loss forms its pairs itself: not with an indices_tuple, nor in a CrossBatchMemory.
+        replay_memory: number of past samples that stand in for those left out, without a gradient;
+            0 or None for none. They take part where labels may be replaced, unless there is a
+            ref_emb or a DoNothingReducer. "auto" is 1,024 with relabelling and none without.
+        trust_threshold: in [0.5, 0.9999], the trust above which the loss sees a label as given,
+            from when the noise rate has settled, and above which a past sample stands in. None
+            leaves it at ½. "auto" is 0.8 with relabelling and None without: ``relabel=None`` alone
+            turns off all three.
         num_views: V ≥ 1, augmented views of each sample in a batch. Rows i, i + N/V, … are views of
             one sample, as ``pml_ahsml.data.BatchGetter`` stacks them. They are judged as one; in a
             GenericPairLoss without an indices_tuple they are positives whatever their label says.
@@ -145,6 +151,8 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         class_warmup: int = 3,
         margins: AdaptiveMargins | Literal["auto"] | None = "auto",
         relabel: Relabelling | None = _DEFAULT_RELABELLING,
+        replay_memory: int | Literal["auto"] | None = "auto",
+        trust_threshold: float | Literal["auto"] | None = "auto",
         num_views: int = 1,
         class_counts: Tensor | None = None,
         neighbour_memory: int = 1024,
@@ -159,8 +167,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         sync = check_flag("sync", sync)
         if kwargs.get("collect_stats") is not None:
             kwargs["collect_stats"] = check_flag("collect_stats", kwargs["collect_stats"])
-        if relabel is not None and not isinstance(relabel, Relabelling):
-            raise TypeError(f"relabel must be a Relabelling, got {type(relabel).__name__}")
+        doubtful = DoubtfulSamples.of(relabel, replay_memory, trust_threshold)
         for name in _OF_THE_WRAPPED_LOSS:
             if name in kwargs:
                 raise ValueError(
@@ -191,11 +198,12 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         self.margins = chosen_margins
         self._margins_wanted = margins
         self.needs_margins = isinstance(margins, AdaptiveMargins)
-        self.relabel = relabel
+        self.doubtful_samples = doubtful
         self.num_views = num_views
-        memory_size = relabel.memory_size if relabel is not None else 0
-        self.memory = (
-            ReplayMemory(memory_size, embedding_size, num_classes) if memory_size else None
+        self.replay_memory = (
+            ReplayMemory(doubtful.memory_size, embedding_size, num_classes)
+            if doubtful.memory_size
+            else None
         )
         self.sync = sync
         self.class_statistics = class_statistics
@@ -225,6 +233,16 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
     def reducer(self) -> BaseReducer:
         """The reducer of the wrapped loss."""
         return wrapped_loss.inner_loss(self.loss).reducer
+
+    @property
+    def relabel(self) -> Relabelling | None:
+        """Which doubtful samples get another label, or None for none of them."""
+        return self.doubtful_samples.relabel
+
+    @property
+    def trust_threshold(self) -> float | None:
+        """What trust in a label must exceed once the noise rate has settled; None for ½."""
+        return self.doubtful_samples.trust_threshold
 
     @property
     def noise_rate(self) -> float:
@@ -397,18 +415,11 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
 
     @torch.no_grad()
     def _judge(self, belief: LabelPosterior) -> Judgement:
-        labels, trust = belief.labels, self._trust(belief)
-        trusted = lp.trusted_labels(trust)
-        if self.relabel is None or not self._may_relabel:
-            return Judgement(trusted, trusted, labels, relabels=False)
-        takes_part, believed = self.relabel.decide(belief, trust, self.noise_rate)
-        return Judgement(trusted, takes_part, believed, relabels=True)
-
-    @property
-    def _may_relabel(self) -> bool:
-        """Whether guesses have become good enough to go by."""
-        model = self.noise_model
-        return self.relabel is not None and model.is_warm and model.has_settled
+        doubtful, model = self.doubtful_samples, self.noise_model
+        # (what is not needed is not read from the device)
+        has_settled = doubtful.waits_for_settling and model.is_warm and model.has_settled
+        noise_rate = model.noise_rate if has_settled else None
+        return doubtful.judge(belief, self._trust(belief), noise_rate)
 
     def _plan(self, batch: Batch, belief: LabelPosterior, judgement: Judgement) -> BatchPlan:
         """What the wrapped loss is going to see."""
@@ -447,15 +458,16 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
     ) -> tuple[Tensor, Tensor] | None:
         """Remembered rows that stand in for those left out, and their classes."""
         given = belief.labels
-        if self.memory is None or self.relabel is None:
+        if self.replay_memory is None:
             return None
         if bool((keep & (batch.labels == given)).all()):
             return None
-        embeddings, labels = self.memory.on(given.device).stand_ins(given, batch.labels[keep])
+        embeddings, labels = self.replay_memory.on(given.device).stand_ins(
+            given, batch.labels[keep]
+        )
         if len(labels):
-            # judged again: what was trusted when features were poor need not be now
             trust = self._trust(self._believe(embeddings, labels, beside=belief))
-            trusted = trust > self.relabel.trust_threshold
+            trusted = self.doubtful_samples.may_stand_in(trust)
             embeddings, labels = embeddings[trusted], labels[trusted]
         return (embeddings.to(batch.embeddings), labels) if len(labels) else None
 
@@ -478,13 +490,13 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
             self.count_change()
         if len(embeddings) == 0:
             return
-        if self.memory is not None and self.noise_model.is_warm:
+        if self.replay_memory is not None and self.noise_model.is_warm:
             # relabelled samples stay out: a wrong guess would be confirmed by its own echo
             rows = judgement.takes_part & (judgement.labels == labels)
             if not ranks.is_needed:
                 # the newest stand in for what is left out: on all ranks they must be the same
                 rows = by_rank(rows)
-            self.memory.on(labels.device).push(embeddings[rows], labels[rows])
+            self.replay_memory.on(labels.device).push(embeddings[rows], labels[rows])
         was_warm = self.noise_model.is_warm
         self.noise_model.learn(belief)
         points = belief.evidence.points

@@ -7,7 +7,7 @@ import torch
 from pytorch_metric_learning import losses
 from torch import Tensor
 
-from pml_ahsml import AdaptiveNoiseAwareLoss, Relabelling
+from pml_ahsml import AdaptiveNoiseAwareLoss
 
 K, D, WARMUP, MEMORY = 4, 6, 3, 100
 # until the counts speak and, 35 batches after the noise rate has settled, the noise floor
@@ -27,7 +27,7 @@ def network() -> torch.nn.Linear:
 
 
 def wrapper(
-    wrapped: torch.nn.Module | None = None, memory_size: int = MEMORY, **options: Any
+    wrapped: torch.nn.Module | None = None, replay_memory: int = MEMORY, **options: Any
 ) -> AdaptiveNoiseAwareLoss:
     return AdaptiveNoiseAwareLoss(
         losses.ContrastiveLoss() if wrapped is None else wrapped,
@@ -36,7 +36,7 @@ def wrapper(
         warmup=WARMUP,
         class_warmup=1,
         neighbour_memory=256,
-        relabel=Relabelling(memory_size=memory_size),
+        replay_memory=replay_memory,
         collect_stats=True,
         **options,
     )
@@ -86,7 +86,7 @@ class AtWork:
         self._loss = loss
         self.votes = self.relabelled = 0.0
         self.stand_ins = 0
-        neighbours, memory = loss.noise_model.neighbours, loss.memory
+        neighbours, memory = loss.noise_model.neighbours, loss.replay_memory
         cast, hand_out = neighbours.votes, memory.stand_ins
 
         def votes(*args: Tensor) -> Tensor:

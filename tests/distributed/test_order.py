@@ -13,8 +13,8 @@ _SIZE, _STEPS = 60, 6
 
 def _replayed(loss):
     """The rows remembered as they are for replaying, in an order of their own."""
-    labels = loss.memory.labels_by_age
-    vectors, labels = loss.memory.of_age((labels >= 0).nonzero().squeeze(1))
+    labels = loss.replay_memory.labels_by_age
+    vectors, labels = loss.replay_memory.of_age((labels >= 0).nonzero().squeeze(1))
     rows = torch.cat([vectors, labels[:, None].to(vectors)], 1)
     return rows[rows[:, 0].argsort()]
 
@@ -30,7 +30,7 @@ def test_the_order_of_rows_does_not_show(distance, has_dead_unit):
     pair = []
     for _ in range(2):
         # with a memory that forgets no row: which of a batch go first is up to its order
-        loss = grown.wrapper(wrapped, memory_size=_SIZE * _STEPS)
+        loss = grown.wrapper(wrapped, replay_memory=_SIZE * _STEPS)
         loss.noise_model.load_state_dict(start["noise_model"])
         loss.class_statistics.load_state_dict(start["class_statistics"], strict=False)
         pair.append(loss)

@@ -24,7 +24,7 @@ class Trained(torch.nn.Module):
         self.network = torch.nn.Linear(D, D)
         with torch.no_grad():
             self.network.weight.copy_(torch.eye(D) + 0.1 * self.network.weight)
-        options = {"relabel": Relabelling(memory_size=100), "margins": "auto"}
+        options = {"relabel": Relabelling(), "replay_memory": 100, "margins": "auto"}
         if fresh:
             self.loss = AdaptiveNoiseAwareLoss(INNER[inner](), K, D, **options)
         else:
@@ -58,7 +58,7 @@ def is_at_work(model: Trained) -> bool:
     evidence = loss.class_statistics.evidence(model.network(rows), labels)
     neighbours = loss.noise_model.neighbours.neighbours(evidence.points)
     relabels = isinstance(loss.loss, losses.CrossBatchMemory) or loss.stat_share_relabelled > 0
-    return relabels and neighbours is not None and bool((loss.memory.labels >= 0).all())
+    return relabels and neighbours is not None and bool((loss.replay_memory.labels >= 0).all())
 
 
 def is_same(one: torch.nn.Module, other: torch.nn.Module) -> bool:

@@ -173,7 +173,7 @@ def test_made_on_the_meta_device(inner, way):
     train(first, optimizer_of(first), 0, CUT)
     train(whole, optimizer_of(whole), 0, CUT)
     with torch.device("meta"):
-        second = AdaptiveNoiseAwareLoss(INNER[inner](), K, D, relabel=first.loss.relabel)
+        second = AdaptiveNoiseAwareLoss(INNER[inner](), K, D, replay_memory=100)
     assert second.class_statistics.means.is_meta
     state = copy.deepcopy(first.loss.state_dict())
     if way == "to_empty":

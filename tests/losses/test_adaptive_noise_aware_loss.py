@@ -1,7 +1,6 @@
 import copy
 import math
 import pickle
-from dataclasses import replace
 
 import pytest
 import torch
@@ -379,7 +378,7 @@ INTEGERS = ["int8", "int16", "int32", "uint8", "uint16", "uint32", "uint64"]
     "dtype", [getattr(torch, name) for name in INTEGERS if hasattr(torch, name)]
 )
 def test_labels_of_every_integer_type_are_indices(dtype):
-    wrapper = warmed(losses.MultiSimilarityLoss(), relabel=Relabelling(memory_size=B))
+    wrapper = warmed(losses.MultiSimilarityLoss(), relabel=Relabelling(), replay_memory=B)
     twin = copy.deepcopy(wrapper)
     for seed in (100, 101):
         embeddings, labels, _ = batch(seed)
@@ -622,12 +621,12 @@ def test_bad_options_are_refused(loss, options, error, message):
 
 
 TRUTH = torch.arange(K).repeat_interleave(B // K)
-RELABELLED = Relabelling(memory_size=0, trust_threshold=0.5)
+RELABELLED = {"relabel": Relabelling(), "replay_memory": 0, "trust_threshold": 0.5}
 
 
-def replacing(size: int) -> Relabelling:
+def replacing(size: int) -> dict:
     """Nothing relabelled, everything replaced."""
-    return Relabelling(confidence=1, memory_size=size, trust_threshold=0.5)
+    return {"replay_memory": size, "trust_threshold": 0.5}
 
 
 def missing_of(labels: torch.Tensor, is_noisy: torch.Tensor) -> list[int]:
@@ -640,7 +639,7 @@ def missing_of(labels: torch.Tensor, is_noisy: torch.Tensor) -> list[int]:
 
 def test_relabelled_rows_take_part_with_the_label_they_are_believed_to_have():
     loss = losses.MultiSimilarityLoss()
-    wrapper = warmed(loss, relabel=RELABELLED)
+    wrapper = warmed(loss, **RELABELLED)
     embeddings, labels, is_noisy = batch(100)
     rows, labels_believed = believed(wrapper, embeddings, labels)
     assert rows[~is_noisy].all()
@@ -655,22 +654,22 @@ def test_relabelling_waits_for_a_settled_noise_rate_and_for_pairs_of_its_own():
     loss = losses.MultiSimilarityLoss()
     embeddings, labels, is_noisy = batch(100)
     rows = ~is_noisy
-    unsettled = warmed(loss, relabel=RELABELLED)
+    unsettled = warmed(loss, **RELABELLED)
     unsettled.noise_model.recent_noise_rates[-1] += 0.2
     assert torch.equal(unsettled(embeddings, labels), loss(embeddings[rows], labels[rows]))
     mined = miners.MultiSimilarityMiner(epsilon=1)(embeddings, labels)
-    plain, relabelling = warmed(loss), warmed(loss, relabel=RELABELLED)
+    plain, relabelling = warmed(loss), warmed(loss, **RELABELLED)
     expected = plain(embeddings, labels, mined)
     assert torch.equal(relabelling(embeddings, labels, mined), expected)
     memory = losses.CrossBatchMemory(losses.ContrastiveLoss(), D, memory_size=2 * B)
-    warmed(memory, relabel=RELABELLED)(embeddings, labels)
+    warmed(memory, **RELABELLED)(embeddings, labels)
     assert torch.equal(memory.label_memory[: memory.queue_idx], labels[rows])
 
 
 def test_the_statistics_do_not_follow_relabelled_rows():
     embeddings, labels, _ = batch(100)
     plain, relabelling = (
-        warmed(losses.ContrastiveLoss(), relabel=relabel) for relabel in (None, RELABELLED)
+        warmed(losses.ContrastiveLoss(), **options) for options in ({}, RELABELLED)
     )
     plain(embeddings, labels)
     relabelling(embeddings, labels)
@@ -717,7 +716,7 @@ def believed(wrapper, embeddings, labels):
     evidence = wrapper.class_statistics.evidence(embeddings, labels)
     belief = wrapper.noise_model.believe(evidence, labels)
     takes_part, labels_believed = wrapper.relabel.decide(
-        belief, wrapper.trust(embeddings, labels), wrapper.noise_rate
+        belief, wrapper.trust(embeddings, labels) > 0.5, wrapper.noise_rate
     )
     assert (labels_believed != labels).sum() > 10
     return takes_part, labels_believed
@@ -725,12 +724,14 @@ def believed(wrapper, embeddings, labels):
 
 def test_below_the_least_noise_rate_doubtful_rows_are_left_out():
     loss = losses.MultiSimilarityLoss()
-    wrapper = warmed(loss, relabel=RELABELLED)
+    wrapper = warmed(loss, **RELABELLED)
     embeddings, labels, _ = batch(100)
     rows, labels_believed = believed(wrapper, embeddings, labels)
     kept = rows & (labels_believed == labels)
     for min_noise_rate in (wrapper.noise_rate, wrapper.noise_rate - 0.01):
-        wrapper = warmed(loss, relabel=replace(RELABELLED, min_noise_rate=min_noise_rate))
+        wrapper = warmed(
+            loss, **RELABELLED | {"relabel": Relabelling(min_noise_rate=min_noise_rate)}
+        )
         relabels = min_noise_rate < wrapper.noise_rate
         chosen, y = (rows, labels_believed) if relabels else (kept, labels)
         assert torch.equal(wrapper(embeddings, labels), loss(embeddings[chosen], y[chosen]))
@@ -756,7 +757,7 @@ def test_centroids_lie_where_most_samples_of_a_class_are():
 
 def test_references_are_relabelled_too():
     loss = losses.ContrastiveLoss()
-    wrapper = warmed(loss, relabel=RELABELLED)
+    wrapper = warmed(loss, **RELABELLED)
     embeddings, labels, _ = batch(100)
     refs, ref_labels, _ = batch(101)
     q, y = believed(wrapper, embeddings, labels)
@@ -767,7 +768,7 @@ def test_references_are_relabelled_too():
 
 def test_remembered_samples_stand_in_for_those_left_out():
     loss = losses.MultiSimilarityLoss()
-    wrapper = warmed(loss, relabel=replacing(2 * B))
+    wrapper = warmed(loss, **replacing(2 * B))
     first, first_labels, first_noisy = batch(100)
     rows = ~first_noisy
     # nothing is remembered yet
@@ -792,27 +793,25 @@ def test_remembered_samples_stand_in_for_those_left_out():
 
 
 def test_what_is_remembered_has_been_trusted_as_labelled_and_was_not_relabelled():
-    wrapper = warmed(
-        losses.MultiSimilarityLoss(), relabel=Relabelling(memory_size=2 * B, trust_threshold=0.5)
-    )
+    wrapper = warmed(losses.MultiSimilarityLoss(), **RELABELLED | {"replay_memory": 2 * B})
     embeddings, labels, _ = batch(100)
     rows, labels_believed = believed(wrapper, embeddings, labels)
     as_given = rows & (labels_believed == labels)
     assert as_given.sum() < rows.sum() - 10
     wrapper(embeddings, labels)
-    remembered, classes = wrapper.memory.of_age(torch.arange(int(as_given.sum())))
+    remembered, classes = wrapper.replay_memory.of_age(torch.arange(int(as_given.sum())))
     assert torch.equal(remembered, embeddings[as_given])
     assert torch.equal(classes, labels[as_given])
-    assert (wrapper.memory.labels_by_age[len(classes) :] == -1).all()
+    assert (wrapper.replay_memory.labels_by_age[len(classes) :] == -1).all()
 
 
 def test_remembered_samples_are_judged_again():
     loss = losses.MultiSimilarityLoss()
-    wrapper = warmed(loss, relabel=replacing(2 * B))
+    wrapper = warmed(loss, **replacing(2 * B))
     first, first_labels, first_noisy = batch(100)
     wrapper(first, first_labels)
     # what is remembered of two classes has become that of each other, as if the network had moved
-    memory = wrapper.memory
+    memory = wrapper.replay_memory
     swapped = torch.where(memory.labels == 0, 1, torch.where(memory.labels == 1, 0, memory.labels))
     memory.labels.copy_(swapped)
     embeddings, labels, is_noisy = batch(101)
@@ -831,7 +830,7 @@ def test_remembered_samples_are_judged_again():
 
 def test_remembered_samples_are_used_in_training_and_in_self_made_pairs_only():
     loss = losses.MultiSimilarityLoss()
-    wrapper = warmed(loss, relabel=replacing(2 * B))
+    wrapper = warmed(loss, **replacing(2 * B))
     wrapper(*batch(100)[:2])
     embeddings, labels, is_noisy = batch(101)
     right = ~is_noisy
@@ -849,7 +848,7 @@ def test_remembered_samples_are_used_in_training_and_in_self_made_pairs_only():
 
 def test_a_memory_resumes_and_forgets_nothing_when_a_call_is_refused():
     def make():
-        return warmed(losses.RankedListLoss(margin=1, Tn=1), relabel=replacing(B))
+        return warmed(losses.RankedListLoss(margin=1, Tn=1), **replacing(B))
 
     wrapper, resumed = make(), make()
     wrapper(*batch(100)[:2])
@@ -870,7 +869,7 @@ def test_a_higher_threshold_keeps_fewer_rows_and_teaches_the_statistics_the_same
     truth = torch.arange(K).repeat_interleave(B // K)
     embeddings = CENTRES[truth] + 3.0 * torch.randn(B, D, generator=generator)  # hard to tell
     labels, _ = inject_label_noise(truth, 0.25, num_classes=K, generator=generator)
-    low, high = (warmed(loss, relabel=Relabelling(1, 0, q, memory_size=0)) for q in (0.5, 0.999))
+    low, high = (warmed(loss, trust_threshold=q) for q in (0.5, 0.999))
     trust = low.trust(embeddings, labels)
     rows = trust > 0.999
     assert (rows != (trust > 0.5)).any()
@@ -881,7 +880,7 @@ def test_a_higher_threshold_keeps_fewer_rows_and_teaches_the_statistics_the_same
 
 def test_its_numbers_are_recorded_the_way_of_pml():
     embeddings, labels, is_noisy = batch(100)
-    wrapper = warmed(losses.ContrastiveLoss(), relabel=RELABELLED, collect_stats=True)
+    wrapper = warmed(losses.ContrastiveLoss(), **RELABELLED, collect_stats=True)
     assert all(getattr(wrapper, name) == 0 for name in wrapper._record_these_stats)
     wrapper(embeddings, labels)
     assert wrapper.stat_noise_rate == pytest.approx(0.25, abs=0.05)
@@ -905,10 +904,9 @@ def test_with_very_many_classes_a_batch_is_compared_with_candidates():
         generator = torch.Generator().manual_seed(number)
         return centres[truth] + 0.3 * torch.randn(rows, d, generator=generator)
 
-    relabel = Relabelling(memory_size=64)
     wrapper, resumed = (
         AdaptiveNoiseAwareLoss(
-            losses.ContrastiveLoss(), size, d, warmup=20, class_warmup=1, relabel=relabel
+            losses.ContrastiveLoss(), size, d, warmup=20, class_warmup=1, replay_memory=64
         )
         for _ in range(2)
     )

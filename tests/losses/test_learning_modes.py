@@ -42,7 +42,7 @@ LOSSES = [
 @pytest.mark.parametrize("loss", LOSSES, ids=["pair", "matrix", "proxy", "memory", "several"])
 def test_a_validation_loss_is_the_plain_one_and_changes_nothing(loss, mode):
     loss = copy.deepcopy(loss)
-    wrapper = warmed(loss, relabel=Relabelling(memory_size=B))
+    wrapper = warmed(loss, relabel=Relabelling(), replay_memory=B)
     wrapper(*batch(100)[:2])
     before = state_of(wrapper)
     memories = [m for m in loss.modules() if isinstance(m, losses.CrossBatchMemory)]
@@ -129,7 +129,7 @@ def test_a_memory_of_another_dtype_is_put_back():
 
 @pytest.mark.parametrize("training", [True, False])
 def test_update_teaches_what_a_training_step_teaches(training):
-    options = {"relabel": Relabelling(memory_size=B)}
+    options = {"relabel": Relabelling(), "replay_memory": B}
     trained, updated = (warmed(losses.ContrastiveLoss(), **options) for _ in range(2))
     updated.train(training)
     for seed in range(100, 103):

@@ -22,7 +22,7 @@ def decide(options, posterior, distances, label, noise_rate=0.4):
     labels, unused = torch.tensor([label]), torch.full_like(posterior, torch.nan)
     normaliser = cp.Normaliser(torch.ones(3), torch.ones(3))
     belief = LabelPosterior(evidence, labels, unused, unused, posterior, trust, normaliser)
-    takes_part, believed = options.decide(belief, trust, noise_rate)
+    takes_part, believed = options.decide(belief, trust > 0.8, noise_rate)
     return takes_part.item(), believed.item()
 
 
@@ -37,7 +37,7 @@ def decide(options, posterior, distances, label, noise_rate=0.4):
     ],
 )
 def test_takes_part_as_given_or_as_believed(posterior, distances, label, takes_part, believed):
-    options = Relabelling(0.9, 0.5, trust_threshold=0.8)
+    options = Relabelling(0.9, 0.5)
     assert decide(options, posterior, distances, label) == (takes_part, believed)
 
 

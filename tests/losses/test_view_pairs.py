@@ -159,7 +159,7 @@ def test_past_samples_are_no_views():
     e = e.requires_grad_()
     (gradient,) = torch.autograd.grad(wrapper(e, labels), e)
     assert gradient.isfinite().all()
-    assert wrapper.memory.labels.max() >= 0
+    assert wrapper.replay_memory.labels.max() >= 0
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ IMPOSSIBLE = {
     "no tensor": ("class_statistics.means", lambda t: t.tolist(), "be a tensor, got list"),
     "dtype": ("class_statistics.visits", lambda t: t.long(), "a floating point dtype, got torch.i"),
     "complex": ("noise_model.adam_mean", lambda t: t.cfloat(), "a floating point dtype, got torch"),
-    "bool": ("memory.labels", lambda t: t > 0, "be of an integer dtype, got torch.bool"),
+    "bool": ("replay_memory.labels", lambda t: t > 0, "be of an integer dtype, got torch.bool"),
     "sparse": ("class_statistics.visits", lambda t: t.to_sparse(), "be a dense tensor"),
     "meta": ("class_statistics.visits", lambda t: t.to("meta"), "hold values, got a tensor on"),
     "nan": ("class_statistics.means", put(math.nan, (0, 0)), "not be nan, got 1 of 136"),
@@ -64,10 +64,14 @@ IMPOSSIBLE = {
     "agreement": ("noise_model.neighbours.agreement", put(1.1, 3), "lie in [0, 1]"),
     "neighbour": ("noise_model.neighbours.vectors", put(0, 3), "on the hyperboloid in row 3"),
     "label of a neighbour": ("noise_model.neighbours.labels", put(K, 3), "lie in [-1, 7]"),
-    "label of the past": ("memory.labels", put(K, 3), "lie in [-1, 7], got values from 0 to 8"),
-    "label below": ("memory.labels", put(-2, 3), "lie in [-1, 7], got values from -2"),
-    "a hole": ("memory.labels", put(-1, 3), "be -1 only behind all others"),
-    "the past": ("memory.vectors", put(math.nan, (3, 0)), "not be nan"),
+    "label of the past": (
+        "replay_memory.labels",
+        put(K, 3),
+        "lie in [-1, 7], got values from 0 to 8",
+    ),
+    "label below": ("replay_memory.labels", put(-2, 3), "lie in [-1, 7], got values from -2"),
+    "a hole": ("replay_memory.labels", put(-1, 3), "be -1 only behind all others"),
+    "the past": ("replay_memory.vectors", put(math.nan, (3, 0)), "not be nan"),
     "changes": ("changes", put(-1), "lie in [0, inf)"),
     "queue": ("queues", put(220, (0, 0)), "hold a row in [0, 220) and 0 or 1, got [220, 1]"),
     "full": ("queues", put(2, (0, 1)), "hold a row in [0, 220) and 0 or 1"),
@@ -108,7 +112,7 @@ def test_an_impossible_table_is_refused_by_name_and_nothing_is_changed(model, ca
         "queues",
         "class_statistics.visits",
         "noise_model.neighbours.length",
-        "memory.changes",
+        "replay_memory.changes",
         "loss.embedding_memory",
     ],
 )
@@ -128,9 +132,11 @@ def test_a_state_of_one_with_other_options_is_refused(model, strict):
     plain = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, relabel=None)
     remembers = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D)
     before = state_of(plain), state_of(remembers)
-    with pytest.raises(ValueError, match=r"^memory\..* must not be in a state of this Adaptive"):
+    with pytest.raises(
+        ValueError, match=r"^replay_memory\..* must not be in a state of this Adaptive"
+    ):
         plain.load_state_dict(remembers.state_dict(), strict=strict)
-    with pytest.raises(ValueError, match=r"^memory\..* must be in a state of Adaptive"):
+    with pytest.raises(ValueError, match=r"^replay_memory\..* must be in a state of Adaptive"):
         remembers.load_state_dict(plain.state_dict(), strict=strict)
     short = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, neighbour_memory=512)
     with pytest.raises(ValueError, match=r"^noise_model\.neighbours\.vectors must be of shape"):

@@ -108,7 +108,7 @@ def test_without_the_label_model_every_label_is_believed(options):
     for _ in range(60):
         loss(embeddings, labels)
     assert (loss.trust(embeddings, labels.flip(0)) == 1).all()
-    assert loss.memory is None
+    assert loss.replay_memory is None
     assert loss.margins is not None
     assert loss.num_views == 2
 
