@@ -229,7 +229,7 @@ COUNTS = [
     (wrapped, "warmup", 2),
     (wrapped, "class_warmup", 2),
     (wrapped, "num_views", 2),
-    (wrapped, "neighbour_memory", 300),
+    (wrapped, "neighbour_memory_size", 300),
     (statistics, "num_classes", 3),
     (statistics, "embedding_size", 4),
     (statistics, "max_exact_classes", 5),

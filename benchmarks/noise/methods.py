@@ -123,7 +123,7 @@ METHODS: dict[str, Method] = {
     "no_relabelling": _ours(relabel=Relabelling(confidence=1.0)),
     "no_memory": _ours(replay_memory=0),
     "no_threshold": _ours(trust_threshold=0.5),
-    "no_neighbours": _ours(neighbour_memory=0),
+    "no_neighbours": _ours(neighbour_memory_size=0),
     "no_counts": Method(_wrap_without_counts, is_ours=True),
     "no_centre": Method(_wrap_without_centre, is_ours=True),
     "ours_class_counts": Method(_wrap_and_tell_counts, is_ours=True),

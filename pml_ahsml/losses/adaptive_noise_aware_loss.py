@@ -1,5 +1,6 @@
 """Wrap any PML loss so that wrong labels stop hurting it."""
 
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -30,6 +31,7 @@ from .doubtful_samples import DoubtfulSamples
 from .judgement import Judgement
 from .queue_positions import WithQueues
 from .relabelling import Relabelling
+from .renamed_keywords import renamed_keywords
 from .replay_memory import ReplayMemory
 from .row_selection import IndicesTuple
 
@@ -98,9 +100,9 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         class_counts: (K,) training samples per class, as labelled:
             ``labels.bincount(minlength=num_classes)``. Helps where classes differ in size and the
             sampler draws them alike. By default the labels seen are counted.
-        neighbour_memory: number of recent samples kept for k-NN voting, ≥ 256, or 0 for none. Votes
-            tell wrong labels from classes that lie in several places. 1,024 samples hold a hundred
-            of each of ten classes. With more than a tenth as many classes there is no voting.
+        neighbour_memory_size: recent samples kept for k-NN voting, ≥ 256, or 0 for none. Votes tell
+            wrong labels from classes that lie in several places. 1,024 samples hold a hundred of
+            each of ten classes. With more than a tenth as many classes there is no voting.
         sync: under plain DistributedDataParallel, learn from the samples of all ranks, so that all
             hold the same statistics. Leave it False inside a DistributedLossWrapper, which gathers
             all samples itself, unless that has efficient=True. Ranks may have batches of different
@@ -113,6 +115,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         loss: the wrapped loss.
         class_statistics: the ``ClassStatistics``, to share with a HierarchicalSimilarityMiner.
         noise_model: the ``LabelNoiseModel``.
+        replay_memory: the ``ReplayMemory``, or None.
 
     Returns:
         ``forward(embeddings, labels, indices_tuple=None, ref_emb=None, ref_labels=None)``: what
@@ -141,6 +144,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         torch.Size([32])
     """
 
+    @renamed_keywords(neighbour_memory="neighbour_memory_size")
     def __init__(
         self,
         loss: torch.nn.Module,
@@ -155,7 +159,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         trust_threshold: float | Literal["auto"] | None = "auto",
         num_views: int = 1,
         class_counts: Tensor | None = None,
-        neighbour_memory: int = 1024,
+        neighbour_memory_size: int = 1024,
         sync: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -179,7 +183,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
             num_classes,
             warmup=warmup,
             class_counts=class_counts,
-            neighbours=_neighbours(num_classes, embedding_size, neighbour_memory),
+            neighbours=_neighbours(num_classes, embedding_size, neighbour_memory_size),
         )
         distance = getattr(wrapped_loss.inner_loss(loss), "distance", None)
         class_statistics = ClassStatistics(
@@ -243,6 +247,16 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
     def trust_threshold(self) -> float | None:
         """What trust in a label must exceed once the noise rate has settled; None for ½."""
         return self.doubtful_samples.trust_threshold
+
+    @property
+    def memory(self) -> ReplayMemory | None:
+        """Deprecated name of ``replay_memory``."""
+        warnings.warn(
+            "memory is deprecated and has been renamed: use replay_memory",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.replay_memory
 
     @property
     def noise_rate(self) -> float:
@@ -512,9 +526,11 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
 
 
 def _neighbours(num_classes: int, embedding_size: int, size: int) -> NeighbourMemory | None:
-    size = check_count("neighbour_memory", size, minimum=0)
+    size = check_count("neighbour_memory_size", size, minimum=0)
     if 0 < size < SHORTEST_MEMORY:
-        raise ValueError(f"neighbour_memory must be 0 or at least {SHORTEST_MEMORY}, got {size}")
+        raise ValueError(
+            f"neighbour_memory_size must be 0 or at least {SHORTEST_MEMORY}, got {size}"
+        )
     if size < _FEWEST_OF_A_CLASS * num_classes:
         return None
     return NeighbourMemory(num_classes, embedding_size, size)

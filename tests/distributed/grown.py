@@ -35,7 +35,7 @@ def wrapper(
         D,
         warmup=WARMUP,
         class_warmup=1,
-        neighbour_memory=256,
+        neighbour_memory_size=256,
         replay_memory=replay_memory,
         collect_stats=True,
         **options,

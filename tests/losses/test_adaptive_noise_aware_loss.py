@@ -439,7 +439,7 @@ def test_it_can_be_built_and_used_whatever_the_default_device():
 def test_it_is_built_on_the_meta_device_where_the_user_says_so():
     with torch.device("meta"):
         wrapper = AdaptiveNoiseAwareLoss(
-            losses.ContrastiveLoss(), K, D, class_counts=[1] * K, neighbour_memory=256
+            losses.ContrastiveLoss(), K, D, class_counts=[1] * K, neighbour_memory_size=256
         )
     tables = [wrapper.class_statistics.means, wrapper.noise_model.label_counts]
     assert [table.device.type for table in tables] == ["meta", "meta"]
@@ -603,15 +603,15 @@ def test_a_call_that_the_wrapped_loss_refuses_changes_nothing():
         ),
         (
             losses.ContrastiveLoss(),
-            {"neighbour_memory": 255},
+            {"neighbour_memory_size": 255},
             ValueError,
-            "neighbour_memory must be 0 or at least 256, got 255",
+            "neighbour_memory_size must be 0 or at least 256, got 255",
         ),
         (
             losses.ContrastiveLoss(),
-            {"neighbour_memory": None},
+            {"neighbour_memory_size": None},
             TypeError,
-            "neighbour_memory must be an integer",
+            "neighbour_memory_size must be an integer",
         ),
     ],
 )
@@ -948,9 +948,9 @@ def test_a_model_that_cannot_tell_leaves_the_likeliest_rows_to_learn_from():
 def test_neighbours_are_asked_with_up_to_a_tenth_as_many_classes(num_classes, asks):
     # classes are told apart poorly, so that votes make a difference
     values = []
-    for neighbour_memory in (0, 1024):
+    for size in (0, 1024):
         wrapper = AdaptiveNoiseAwareLoss(
-            losses.ContrastiveLoss(), num_classes, D, neighbour_memory=neighbour_memory
+            losses.ContrastiveLoss(), num_classes, D, neighbour_memory_size=size
         )
         generator = torch.Generator().manual_seed(0)
         centres = torch.randn(num_classes, D, generator=generator)

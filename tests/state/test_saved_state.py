@@ -138,7 +138,7 @@ def test_a_state_of_one_with_other_options_is_refused(model, strict):
         plain.load_state_dict(remembers.state_dict(), strict=strict)
     with pytest.raises(ValueError, match=r"^replay_memory\..* must be in a state of Adaptive"):
         remembers.load_state_dict(plain.state_dict(), strict=strict)
-    short = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, neighbour_memory=512)
+    short = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, neighbour_memory_size=512)
     with pytest.raises(ValueError, match=r"^noise_model\.neighbours\.vectors must be of shape"):
         remembers.load_state_dict(short.state_dict(), strict=strict)
     assert (state_of(plain), state_of(remembers)) == before
