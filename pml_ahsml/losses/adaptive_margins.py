@@ -1,7 +1,7 @@
 """Class-wise adaptive margins inside any loss that works on a distance matrix."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -194,6 +194,27 @@ def choose_margins(margins: Any, loss: torch.nn.Module, num_views: int) -> Adapt
     margins.check_loss(loss)
     margins.check_views(loss, num_views)
     return margins
+
+
+def margins_inside(
+    loss: torch.nn.Module, margins: AdaptiveMargins | None, statistics: ClassStatistics
+) -> Callable[[Batch, Tensor | None], AbstractContextManager[None]]:
+    """How margins get into a loss for a batch of which some rows take part.
+
+    Args:
+        loss: the wrapped loss.
+        margins: None for none; nor are there any where references have no labels.
+        statistics: for the running scope.
+    """
+
+    def inside(batch: Batch, takes_part: Tensor | None) -> AbstractContextManager[None]:
+        unlabelled = batch.ref_emb is not None and batch.ref_labels is None
+        if margins is None or unlabelled:
+            return nullcontext()
+        here = statistics.on(batch.embeddings.device)
+        return margins.inside(loss, batch, here, takes_part)
+
+    return inside
 
 
 def _helps(loss: torch.nn.Module) -> bool:

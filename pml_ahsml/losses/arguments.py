@@ -1,16 +1,26 @@
 """Checks of what the wrapper is called with and of the loss that it wraps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..checks import check_embeddings, check_labels
+from ..checks import check_count, check_embeddings, check_flag, check_labels, to_tensor
+from ..classes.class_statistics import ClassStatistics
+from ..distances import PoincareDistance
+from ..labels.witnesses.neighbour_memory import SHORTEST_MEMORY, NeighbourMemory
 from . import view_pairs, wrapped_loss
 from .batch import Batch
 from .loss_traits import traits_of
 from .queue_positions import WithQueues
 from .row_selection import IndicesTuple
+
+# Among fewer remembered samples of a class votes bring too little for their time.
+_FEWEST_OF_A_CLASS = 10
+
+_OF_THE_WRAPPED_LOSS = ("distance", "reducer", "embedding_regularizer", "embedding_reg_weight")
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,66 @@ def check_can_be_wrapped(loss: torch.nn.Module, num_views: int) -> None:
             f"num_views must be 1 for a {name} with a DoNothingReducer, whose "
             f"terms cannot be added, got {num_views}"
         )
+
+
+def to_classes(classes: Tensor | Sequence[int] | None) -> Tensor | None:
+    """Classes as a tensor, from a sequence too; None for all."""
+    if classes is None or isinstance(classes, Tensor):
+        return classes
+    wanted = to_tensor("classes", classes)
+    # a list without classes is of no dtype
+    return wanted if len(wanted) else wanted.long()
+
+
+def check_base_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that go on to PML's base class, or an error for one of the wrapped loss."""
+    for name in _OF_THE_WRAPPED_LOSS:
+        if name in options:
+            raise ValueError(
+                f"{name} must be given to the wrapped loss, got it for AdaptiveNoiseAwareLoss"
+            )
+    collects = options.get("collect_stats")
+    return (
+        options
+        if collects is None
+        else {**options, "collect_stats": check_flag("collect_stats", collects)}
+    )
+
+
+def hyperbolic_distance(loss: torch.nn.Module) -> PoincareDistance | None:
+    """The PoincareDistance of a loss, by which class statistics go, or None for any other."""
+    distance = getattr(wrapped_loss.inner_loss(loss), "distance", None)
+    return distance if isinstance(distance, PoincareDistance) else None
+
+
+def new_statistics(loss: torch.nn.Module, num_classes: int, embedding_size: int) -> ClassStatistics:
+    """Class statistics that go by the PoincareDistance of a loss; centred for any other."""
+    distance = hyperbolic_distance(loss)
+    return ClassStatistics(num_classes, embedding_size, distance, centred=distance is None)
+
+
+def check_same_geometry(loss: torch.nn.Module, statistics: ClassStatistics) -> None:
+    """Raise unless the class statistics fit the distance of another loss."""
+    wanted = statistics.distance if statistics.keeps_norm else None
+    if hyperbolic_distance(loss) is not wanted:
+        distance = getattr(wrapped_loss.inner_loss(loss), "distance", None)
+        raise ValueError(
+            "loss must have the PoincareDistance of the loss before it, or none if that had "
+            f"none, as class statistics go by it, got {type(loss).__name__} with "
+            f"{type(distance).__name__}"
+        )
+
+
+def choose_neighbours(num_classes: int, embedding_size: int, size: int) -> NeighbourMemory | None:
+    """The memory whose samples vote, or None where none is wanted or classes are too many."""
+    size = check_count("neighbour_memory_size", size, minimum=0)
+    if 0 < size < SHORTEST_MEMORY:
+        raise ValueError(
+            f"neighbour_memory_size must be 0 or at least {SHORTEST_MEMORY}, got {size}"
+        )
+    if size < _FEWEST_OF_A_CLASS * num_classes:
+        return None
+    return NeighbourMemory(num_classes, embedding_size, size)
 
 
 def check_not_transformed(embeddings: Tensor) -> None:

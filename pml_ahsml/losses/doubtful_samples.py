@@ -10,6 +10,7 @@ from ..labels import posterior as lp
 from ..labels.label_posterior import LabelPosterior
 from .judgement import Judgement
 from .relabelling import Relabelling, check_trust_threshold
+from .replay_memory import ReplayMemory
 
 # Eight batches of 128 are old enough to hold several samples of a class and young enough to fit the
 # present network.
@@ -62,6 +63,12 @@ class DoubtfulSamples:
             0 if size is None else check_count("replay_memory", size, minimum=0),
             None if threshold is None else check_trust_threshold(threshold),
         )
+
+    def new_memory(self, embedding_size: int, num_classes: int) -> ReplayMemory | None:
+        """An empty memory of past samples, or None for none."""
+        if self.memory_size == 0:
+            return None
+        return ReplayMemory(self.memory_size, embedding_size, num_classes)
 
     @property
     def waits_for_settling(self) -> bool:

@@ -715,7 +715,7 @@ def believed(wrapper, embeddings, labels):
     """Rows that take part, and the labels they are believed to have."""
     evidence = wrapper.class_statistics.evidence(embeddings, labels)
     belief = wrapper.noise_model.believe(evidence, labels)
-    takes_part, labels_believed = wrapper.relabel.decide(
+    takes_part, labels_believed = wrapper.doubtful_samples.relabel.decide(
         belief, wrapper.trust(embeddings, labels) > 0.5, wrapper.noise_rate
     )
     assert (labels_believed != labels).sum() > 10
@@ -971,9 +971,10 @@ def test_views_of_a_sample_share_the_votes_of_their_neighbours():
         embeddings, labels, _ = batch(seed)
         noise = torch.randn(B, D, generator=torch.Generator().manual_seed(seed))
         wrapper(torch.cat([embeddings, embeddings + noise]), labels.repeat(2))
-    belief = wrapper._believe(
-        torch.cat([embeddings, embeddings + noise]), labels.repeat(2), torch.arange(B).repeat(2)
-    )
+    labels, ids = labels.repeat(2), torch.arange(B).repeat(2)
+    rows = torch.cat([embeddings, embeddings + noise])
+    evidence = wrapper.class_statistics.evidence(rows, labels, ids)
+    belief = wrapper.noise_model.believe(evidence, labels)
     assert torch.equal(belief.trust[:B], belief.trust[B:])
     neighbours, votes = belief.answers["neighbours"]
     assert torch.equal(votes[:B], votes[B:])

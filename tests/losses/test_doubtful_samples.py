@@ -12,9 +12,9 @@ def switches_of(**options):
     wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, **options)
     memory = wrapper.replay_memory
     return (
-        wrapper.relabel is not None,
+        wrapper.doubtful_samples.relabel is not None,
         0 if memory is None else len(memory.labels),
-        wrapper.trust_threshold,
+        wrapper.doubtful_samples.trust_threshold,
     )
 
 

@@ -30,13 +30,6 @@ def test_both_names_at_once_are_refused(size):
         wrapped(neighbour_memory=300, neighbour_memory_size=size)
 
 
-def test_the_memory_of_the_wrapper_is_found_by_its_old_name():
-    wrapper = wrapped()
-    with pytest.warns(DeprecationWarning, match="^memory is .* renamed: use replay_memory$") as w:
-        assert wrapper.memory is wrapper.replay_memory
-    assert w[0].filename == __file__
-
-
 def test_the_signature_is_that_of_the_function():
     names = list(inspect.signature(AdaptiveNoiseAwareLoss).parameters)
     assert "neighbour_memory_size" in names

@@ -1,0 +1,112 @@
+"""What the state of the wrapper learns from a batch."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..classes import class_means as cm
+from ..classes.class_statistics import ClassStatistics
+from ..labels.label_posterior import LabelPosterior
+from ..labels.label_recurrence import LabelRecurrence
+from ..state.gather import AllRanks, by_rank
+from .batch import Batch
+from .judgement import Judgement
+from .label_judge import LabelJudge
+from .replay_memory import ReplayMemory
+
+# Weight of a distrusted sample in its class mean. With 0 a class whose samples are all distrusted
+# for a while could never come back.
+_DISTRUSTED_WEIGHT = 0.1
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is learnt from.
+
+    Args:
+        embeddings: (N, D), without a gradient.
+        belief: what the label model makes of them.
+        judgement: which of their labels are believed.
+        are_of_all_ranks: whether they were gathered.
+    """
+
+    embeddings: Tensor
+    belief: LabelPosterior
+    judgement: Judgement
+    are_of_all_ranks: bool
+
+
+@torch.no_grad()
+def samples_to_learn(
+    batch: Batch, belief: LabelPosterior, judgement: Judgement, judge: LabelJudge, ranks: AllRanks
+) -> Samples:
+    """The rows of a batch that are not merely enqueued, and those of the other ranks if needed.
+
+    Args:
+        batch: as given.
+        belief: what the label model makes of it.
+        judgement: which of its labels are believed.
+        judge: judges the rows of all ranks.
+        ranks: of this step.
+    """
+    embeddings, labels, view_ids = batch.embeddings.detach(), batch.labels, batch.view_ids
+    if batch.enqueue_mask is not None:
+        queries = ~batch.enqueue_mask
+        embeddings, labels = embeddings[queries], labels[queries]
+        view_ids = None if view_ids is None else view_ids[queries]
+        belief, judgement = belief.select(queries), judgement.select(queries)
+    if ranks.is_needed:
+        embeddings, labels, view_ids = ranks.gather(embeddings, labels, view_ids)
+        belief = judge.believe(embeddings, labels, view_ids)
+        judgement = judge.judge(belief)
+    return Samples(embeddings, belief, judgement, ranks.is_needed)
+
+
+@torch.no_grad()
+def learn(
+    samples: Samples,
+    judge: LabelJudge,
+    memory: ReplayMemory | None,
+    recurrence: LabelRecurrence,
+) -> None:
+    """Learn from samples that have been judged.
+
+    Args:
+        samples: of this step, N ≥ 1.
+        judge: holds the label model and the class statistics.
+        memory: of samples that stand in for others, or None.
+        recurrence: notices labels that are no classes.
+    """
+    was_warm = judge.model.is_warm
+    if memory is not None and was_warm:
+        _remember(memory, samples)
+    judge.model.learn(samples.belief)
+    _learn_classes(judge.statistics, samples)
+    # last, as a warning may be an error
+    if was_warm:
+        recurrence.on(samples.embeddings.device).learn(samples.belief)
+
+
+def _remember(memory: ReplayMemory, samples: Samples) -> None:
+    """Keep the samples that are believed as labelled.
+
+    Relabelled samples stay out: a wrong guess would be confirmed by its own echo.
+    """
+    judgement, labels = samples.judgement, samples.belief.labels
+    rows = judgement.takes_part & (judgement.labels == labels)
+    if not samples.are_of_all_ranks:
+        # the newest stand in for what is left out: on all ranks they must be the same
+        rows = by_rank(rows)
+    memory.on(labels.device).push(samples.embeddings[rows], labels[rows])
+
+
+def _learn_classes(statistics: ClassStatistics, samples: Samples) -> None:
+    """Move the class means towards the samples, by the trust in their labels."""
+    points = samples.belief.evidence.points
+    weights = torch.where(samples.judgement.trusted, points.new_ones(()), _DISTRUSTED_WEIGHT)
+    # before trust has been learnt, too, a class is where most of its samples are
+    classes = cm.Groups.by(samples.belief.labels)
+    weights = cm.robust_weights(points, classes, weights)
+    statistics.learn(points, classes, weights)
+    statistics.recentre(samples.embeddings)

@@ -1,0 +1,56 @@
+"""The plan for a batch, with past samples in it that stand in for rows that are left out."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ..labels.label_posterior import LabelPosterior
+from .batch import Batch
+from .batch_plan import BatchPlan, plan_batch
+from .judgement import Judgement
+from .label_judge import LabelJudge
+from .replay_memory import ReplayMemory
+
+
+def plan_with_past(
+    loss: torch.nn.Module,
+    batch: Batch,
+    belief: LabelPosterior,
+    judgement: Judgement,
+    judge: LabelJudge,
+    memory: ReplayMemory | None,
+) -> BatchPlan:
+    """What the wrapped loss is going to see.
+
+    Args:
+        loss: the wrapped loss.
+        batch: as given.
+        belief: what the label model makes of it.
+        judgement: which of its labels are believed.
+        judge: judges references and past samples.
+        memory: of samples that were trusted, or None.
+    """
+    refs = None
+    if batch.ref_emb is not None and batch.ref_labels is not None:
+        refs = judge.judge(judge.believe(batch.ref_emb, batch.ref_labels, beside=belief))
+    plan = plan_batch(loss, batch, judgement, refs)
+    if memory is None or not plan.takes_past:
+        return plan
+    return replace(plan, past=_stand_ins(plan, belief, judge, memory))
+
+
+@torch.no_grad()
+def _stand_ins(
+    plan: BatchPlan, belief: LabelPosterior, judge: LabelJudge, memory: ReplayMemory
+) -> tuple[Tensor, Tensor] | None:
+    """(V, D) embeddings and (V,) classes; None where nothing is missing or none is trusted."""
+    given, seen = belief.labels, plan.batch.labels
+    if bool((plan.keep & (seen == given)).all()):
+        return None
+    embeddings, labels = memory.on(given.device).stand_ins(given, seen[plan.keep])
+    if len(labels):
+        trust = judge.trust(judge.believe(embeddings, labels, beside=belief))
+        trusted = judge.doubtful.may_stand_in(trust)
+        embeddings, labels = embeddings[trusted], labels[trusted]
+    return (embeddings.to(plan.batch.embeddings), labels) if len(labels) else None

@@ -1,0 +1,33 @@
+"""Numbers for PML's record-keeper."""
+
+from ..labels.label_noise_model import LabelNoiseModel
+from .batch import Batch
+from .judgement import Judgement
+
+# Not the names of properties: PML writes a 0 into each at the start of a forward.
+STATS = (
+    "stat_noise_rate",
+    "stat_share_trusted",
+    "stat_share_relabelled",
+    "stat_temperature",
+    "stat_spread",
+)
+
+
+def recorded_stats(batch: Batch, judgement: Judgement, model: LabelNoiseModel) -> dict[str, float]:
+    """What is recorded of a step, by the names in ``STATS``.
+
+    Args:
+        batch: as given.
+        judgement: which of its labels are believed.
+        model: before it has learnt from the batch.
+    """
+    relabelled = judgement.takes_part & (judgement.labels != batch.labels)
+    values = (
+        model.noise_rate,
+        float(judgement.trusted.float().mean()),
+        float(relabelled.float().mean()),
+        model.temperature,
+        model.spread,
+    )
+    return dict(zip(STATS, values, strict=True))
