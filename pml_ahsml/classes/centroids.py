@@ -1,0 +1,76 @@
+"""Class centroids and the distances to and between them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..hyperbolic import hyperboloid
+from ..hyperbolic.products import product
+
+# Centroids that are widened to float64 at once: a block of them fits into a cache.
+_BLOCK = 1 << 10
+
+
+class Centroids(NamedTuple):
+    """Where classes lie at one time.
+
+    Args:
+        means: (K, D + 1) mean of the points of each class on the hyperboloid; zeros for classes
+            never seen. Normalised, it is the Einstein midpoint of the class.
+        seen: (K,) bool, the classes that have a centroid.
+        curvature: c > 0.
+    """
+
+    means: Tensor
+    seen: Tensor
+    curvature: float
+
+    def of(self, classes: Tensor) -> Tensor:
+        """Centroids (…, D + 1) of some classes (…), as points of the hyperboloid."""
+        return hyperboloid.hyperboloid_normalise(self.means[classes])
+
+    def lengths(self, points: Tensor, others: Tensor) -> Tensor:
+        """(…, N, M) distances between points (…, N, D + 1) and (…, M, D + 1)."""
+        return hyperboloid.hyperboloid_distance(points, others, self.curvature)
+
+    def unseen(self) -> Tensor:
+        """(K,) what is added to distances: inf for classes never seen; masks are slower."""
+        return torch.where(self.seen, 0.0, torch.inf)
+
+    def distances(self, points: Tensor) -> Tensor:
+        """(N, K) distances of points to all centroids, inf for classes never seen."""
+        # in blocks, so that the wide copy of a million centroids is never there at once
+        lengths = [
+            self.lengths(points, hyperboloid.hyperboloid_normalise(block))
+            for block in self.means.split(_BLOCK)
+        ]
+        return torch.cat(lengths, 1).add_(self.unseen())
+
+    def divergence(self, classes: Tensor) -> Tensor:
+        """(C, C) distances between the centroids of classes (C,), nan for those never seen."""
+        centroids = self.of(classes)
+        divergence = self.lengths(centroids, centroids)
+        divergence.masked_fill_(classes[:, None] == classes, 0)
+        unseen = torch.where(self.seen[classes], 0.0, torch.nan)
+        # in place, as two numbers make a tensor of the default dtype
+        return divergence.add_(unseen).add_(unseen[:, None])
+
+    def tangent(self, classes: Tensor | None) -> Tensor:
+        """(C, D) centroids as tangent vectors; the origin for classes never seen. None for all."""
+        means = self.means if classes is None else self.means[classes]
+        # a mean of time coordinates is at least 1, so a zero row is a class never seen
+        time = torch.where(means[:, :1] > 0, means[:, :1], 1.0)
+        return hyperboloid.hyperboloid_unlift(torch.cat([time, means[:, 1:]], 1), self.curvature)
+
+    def mean_similarity(self, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """(C,) ⟨m_a, m_a⟩ and (C, C) ⟨m_a, m_b⟩ of classes (C,), nan on the diagonal.
+
+        Near the origin all are −1 but for what the distances are squared, which float32 has no
+        digits of where √c·‖u‖ is below some 1e-3.
+        """
+        means = self.means[classes]
+        similarity = product(means[:, 1:], means[:, 1:].T) - product(means[:, :1], means[:, :1].T)
+        seen = self.seen[classes]
+        similarity = similarity.masked_fill(~(seen[:, None] & seen), torch.nan)
+        return similarity.diagonal().clone(), similarity.fill_diagonal_(torch.nan)

@@ -1,0 +1,77 @@
+"""Three ways to measure where a batch lies among the classes, by how many classes there are."""
+
+import torch
+from torch import Tensor
+
+from .centroids import Centroids
+from .class_distances import ClassDistances, mean_over_views
+from .nearest_classes import candidate_classes
+from .neighbourhoods import Neighbourhoods
+
+# With very many classes: the nearest of each sample, whose class need not be among the very
+# nearest, and evenly spaced others for the rest.
+_NEAREST, _SAMPLED = 64, 64
+
+
+def by_all_classes(
+    points: Tensor, labels: Tensor, centroids: Centroids, neighbourhoods: Neighbourhoods
+) -> ClassDistances:
+    """Samples are compared with all classes.
+
+    Distances from the labels' centroids are those that each class keeps to all others, or are
+    measured with those of the samples where it keeps those of its list only.
+
+    Args:
+        points: (N, D + 1) points of the hyperboloid.
+        labels: (N,) as given.
+        centroids: of all classes.
+        neighbourhoods: each class with all others, or with those on its list.
+    """
+    if neighbourhoods.weights is not None:
+        return _measured_together(points, labels, centroids, neighbourhoods)
+    distances = centroids.distances(points)
+    label_distances = neighbourhoods.distances.index_select(0, labels)
+    label_distances.scatter_(1, labels[:, None], 0)
+    return ClassDistances(points, distances, label_distances, neighbourhoods, centroids.seen)
+
+
+def _measured_together(
+    points: Tensor, labels: Tensor, centroids: Centroids, neighbourhoods: Neighbourhoods
+) -> ClassDistances:
+    classes, rows = labels.unique(return_inverse=True)
+    own = centroids.of(classes)
+    # one product for the samples and the centroids of their labels
+    lengths = centroids.distances(torch.cat([points, own]))
+    distances, divergence = lengths.split([len(points), len(own)])
+    label_distances = divergence.scatter_(1, classes[:, None], 0).index_select(0, rows)
+    return ClassDistances(points, distances, label_distances, neighbourhoods, centroids.seen)
+
+
+def by_candidates(
+    points: Tensor,
+    labels: Tensor,
+    view_ids: Tensor | None,
+    centroids: Centroids,
+    neighbourhoods: Neighbourhoods,
+) -> ClassDistances:
+    """Samples are compared with candidates only, which stand for all classes.
+
+    Args:
+        points: (N, D + 1) points of the hyperboloid.
+        labels: (N,) as given.
+        view_ids: (N,) views of one sample share theirs, and their candidates; None without views.
+        centroids: of all classes.
+        neighbourhoods: each class with those on its list.
+    """
+    seeking = points if view_ids is None else mean_over_views(points, view_ids)
+    candidates = candidate_classes(
+        seeking, labels, centroids.means, centroids.seen, _NEAREST, _SAMPLED
+    )
+    others = centroids.of(candidates.classes)
+    lengths = centroids.lengths(torch.stack([points, others[:, 0]], 1), others)
+    lengths += torch.where(candidates.weights > 0, 0.0, torch.inf)[:, None]
+    distances, label_distances = lengths.unbind(1)
+    label_distances[:, 0] = 0
+    return ClassDistances(
+        points, distances, label_distances, neighbourhoods, centroids.seen, candidates
+    )
