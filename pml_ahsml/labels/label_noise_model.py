@@ -1,34 +1,30 @@
 """How wrong are the labels? The learnt part of the label model."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.optim.adam import adam
 
-from ..checks import check_count, check_integers, check_positive, to_tensor
+from ..checks import check_count, check_integers, check_positive
 from ..classes.class_distances import ClassDistances
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
-from . import confusion_prior as cp
+from . import parameter_scale as ps
 from . import posterior as lp
+from .class_counts import check_class_counts
 from .label_posterior import LabelPosterior
+from .likelihood import judged, slopes
 from .noise_floor import SMOOTHING, NoiseFloor
 from .witnesses import (
     ConfusionCounts,
     Lesson,
     NeighbourMemory,
-    Parameter,
     Witness,
-    default_witnesses,
+    choose_witnesses,
+    parameters_of,
 )
-
-# Start and range of ε, a share, and of σ, a geodesic length. The ranges are wide enough for every
-# data set tried and keep the softmaxes away from overflow while the network is young.
-_NOISE_RATE = Parameter("noise_rate", 0.2, 0.007, 0.9)
-_SPREAD = Parameter("spread", 1.0, 0.05, 50.0)
 
 # A noise rate that has moved by less than this over so many batches has settled. It jitters by .03;
 # on its way from the start to where it belongs it moves by .1 in some twenty batches.
@@ -38,45 +34,32 @@ _SETTLED, _WINDOW = 0.1, 50
 class LabelNoiseModel(ModuleWithTables):
     """Learns how often labels are wrong and how classes get confused, from the labels as given.
 
-    The witnesses say which class k a sample is of, its label y what became of k on the way to the
-    data set. By Bayes' rule t_i(k) ∝ p_i(k)·T_{k,y_i}, with
+    By Bayes' rule t_i(k) ∝ p_i(k)·T_{k,y_i}, with
 
-    - p_i(k) ∝ (N_k + 1)·exp(Σ_w evidence of witness w for class k): −d(h_i, μ_k)/τ by the distance
-      to the class centroid, and β·v_ik by the votes of neighbours. N_k counts the samples labelled
+    - p_i(k) ∝ (N_k + 1)·exp(Σ_w evidence of witness w for class k). N_k counts the samples labelled
       k, in the batches seen or by ``class_counts``;
     - T_ky = 1 − ε for y = k, and ε·softmax_{y≠k}( −d(μ_k, μ_y)/σ ) otherwise.
 
-    One Adam step a batch on logit ε, log σ, log τ and log β raises the marginal likelihood
-    mean_i log Σ_k p_i(k)·T_{k,y_i}. The network gets no gradient.
-
-    Out-of-distribution samples do not change the likelihood, so ε is kept above a floor that the
-    labels of far classes set (``NoiseFloor``), from when ε has settled for the first time. From
-    then on confusions are counted, too (``ConfusionCounts``). They change how samples are judged,
-    not what is learnt, so that no count confirms itself.
+    One Adam step a batch on logit ε, log σ and the logarithms of the witnesses' parameters raises
+    the marginal likelihood mean_i log Σ_k p_i(k)·T_{k,y_i}. The network gets no gradient. Once ε
+    has settled it is kept above a ``NoiseFloor``, and confusions are counted. See docs/method.md.
 
     Args:
         num_classes: K ≥ 2.
         warmup: batches before the model is believed, or None for never; ``noise_rate`` is nan until
-            then. After 25 a network has not yet learnt wrong labels by heart. ε may still be on its
-            way, see ``has_settled``.
+            then. After 25 a network has not yet learnt wrong labels by heart.
         class_counts: (K,) samples of each class in the training set, as labelled. Helps where
-            classes differ in size and the sampler draws them alike. By default the labels seen are
-            counted.
+            classes differ in size and the sampler draws them alike.
         lr: step size of Adam. 0.05 reaches any noise rate within some 75 batches.
         neighbours: a ``NeighbourMemory`` for the same classes, or None for no votes.
-        max_counted_classes: with more classes confusions are not counted: the table of all pairs
-            would be large and mostly empty.
-        witnesses: by name, in place of ``default_witnesses(…)``, which ``neighbours`` and
-            ``max_counted_classes`` are for.
+        max_counted_classes: with more, confusions are not counted: the table would be mostly empty.
+        witnesses: by name, in place of ``default_witnesses(…)``, which the two before are for.
 
     Attributes:
         confusion_counts: the ``ConfusionCounts``, None with too many classes.
 
     Raises:
-        ValueError: for an option outside its range.
-
-    Source:
-        This project.
+        TypeError, ValueError: for an option of another kind or outside its range.
 
     Example:
         >>> from pml_ahsml import ClassStatistics
@@ -119,38 +102,23 @@ class LabelNoiseModel(ModuleWithTables):
             warmup = check_count("warmup", warmup, minimum=0)
         lr = check_positive("lr", lr)
         max_counted_classes = check_count("max_counted_classes", max_counted_classes, minimum=0)
-        if neighbours is not None and not isinstance(neighbours, NeighbourMemory):
-            raise TypeError(
-                f"neighbours must be a NeighbourMemory, got {type(neighbours).__name__}"
-            )
+        chosen = choose_witnesses(num_classes, neighbours, max_counted_classes, witnesses)
+        parameters_learnt = (ps.NOISE_RATE, ps.SPREAD, *parameters_of(chosen))
+        start, *ends = ps.start_and_range(parameters_learnt)
         super().__init__()
         self.num_classes = num_classes
         self.warmup = warmup
         self.lr = lr
         self.counts_labels = class_counts is None
-        if witnesses is None:
-            witnesses = default_witnesses(num_classes, neighbours, max_counted_classes)
-        elif neighbours is not None:
-            raise ValueError(
-                "neighbours must be among the witnesses where these are given, got both"
-            )
         # parts of the module by their names, so that they are saved and moved with it
-        for name, witness in {"neighbours": None, "confusion_counts": None, **witnesses}.items():
+        for name, witness in {"neighbours": None, "confusion_counts": None, **chosen}.items():
             self.add_module(name, witness)
-        self._witnesses = tuple(name for name, witness in witnesses.items() if witness is not None)
-        learnt = (witness.parameter for _, witness in self._named_witnesses())
-        self._parameters_learnt = (_NOISE_RATE, _SPREAD, *filter(None, learnt))
-        if len(set(self.parameter_names)) < len(self.parameter_names):
-            names = ", ".join(self.parameter_names)
-            raise ValueError(f"witnesses must have parameters of different names, got {names}")
+        self._witnesses = tuple(name for name, witness in chosen.items() if witness is not None)
+        self._parameters_learnt = parameters_learnt
         counts = torch.zeros(num_classes, dtype=torch.float32)
         if class_counts is not None:
             # to where the other tables are
-            counts = _check_class_counts(class_counts, num_classes).to(counts)
-        start, *ends = (
-            [_unconstrained(of.name, getattr(of, value)) for of in self._parameters_learnt]
-            for value in ("start", "lowest", "highest")
-        )
+            counts = check_class_counts(class_counts, num_classes).to(counts)
         # numbers and no tensors, which would have to be on the device that the tables are on
         self._range = tuple(ends)
         parameters = torch.tensor(start, dtype=torch.float32)
@@ -184,10 +152,7 @@ class LabelNoiseModel(ModuleWithTables):
 
     @property
     def confusions(self) -> Tensor:
-        """(K, K) C_ky, how many samples of class k were labelled y, over some fifty batches.
-
-        An estimate, by the posterior; 0 on the diagonal, and everywhere until ``has_settled``.
-        """
+        """(K, K) estimated samples of class k labelled y of some fifty batches, once settled."""
         if self.confusion_counts is None:
             raise ValueError(
                 "max_counted_classes must be at least num_classes for confusions to be counted, "
@@ -199,9 +164,8 @@ class LabelNoiseModel(ModuleWithTables):
     def noise_rate(self) -> float:
         """Smoothed share of wrong labels in the batches seen; nan before the warm-up ends.
 
-        The larger of ε and of the share of labels that are not trusted. ε is learnt without what
-        has been counted and is too small where neighbours are confused; of samples that belong to
-        no class the labels are trusted although ε knows of them.
+        The larger of ε, too small where neighbours are confused, and of the share of labels that
+        are not trusted, too small where samples belong to no class.
         """
         weight, *sums = self.noise_rate_sums.tolist()
         return max(sums) / weight if weight > 0 else math.nan
@@ -217,10 +181,10 @@ class LabelNoiseModel(ModuleWithTables):
         Args:
             name: one of ``parameter_names``; "noise_rate" is ε as it stands, not smoothed.
         """
-        if name not in self.parameter_names:
-            names = ", ".join(self.parameter_names)
-            raise ValueError(f"name must be one of {names}, got {name!r}")
-        return self._values()[name]
+        values = self._values()
+        if name not in values:
+            raise ValueError(f"name must be one of {', '.join(values)}, got {name!r}")
+        return values[name]
 
     @property
     def temperature(self) -> float:
@@ -246,42 +210,18 @@ class LabelNoiseModel(ModuleWithTables):
         Args:
             evidence: where the samples and their labels lie among the classes.
             labels: (N,) labels as given.
-            beside: what it made of other samples, if nothing has been learnt since: it saves what
-                has to be computed of all classes.
+            beside: what it made of other samples, if nothing has been learnt since: saves time.
 
         Returns:
             The posterior, and what :meth:`learn` needs beside it.
         """
         labels = check_integers("labels", labels)
-        values = self._values()
-        noise_rate, spread = values["noise_rate"], values["spread"]
-        columns = evidence.own_columns(labels)
-        answers = {name: witness.ask(evidence, labels) for name, witness in self._named_witnesses()}
-        log_likelihood = self._log_likelihood(evidence, answers, values)
         normaliser = None if beside is None else beside.normaliser_of_all_classes
-        if normaliser is None:
-            normaliser = cp.log_normaliser(evidence.column_neighbourhoods(), spread)
-        prior = cp.log_prior(
-            evidence.label_distances, columns, normaliser.log_z, noise_rate, spread
-        )
-        by_distance = posterior = lp.label_posterior(log_likelihood, prior)
-        for _, witness in self._named_witnesses():
-            revised = witness.revise(prior, columns, noise_rate, by_distance)
-            if revised is not None:
-                prior = revised
-                posterior = lp.label_posterior(log_likelihood, prior)
-        trust = posterior.gather(1, columns[:, None]).squeeze(1)
-        likelihood = log_likelihood.exp_()
-        return LabelPosterior(
-            evidence, labels, likelihood, by_distance, posterior, trust, normaliser, answers
-        )
+        counts, witnesses = self.label_counts, self._named_witnesses()
+        return judged(evidence, labels, counts, witnesses, self._values(), normaliser)
 
     def posterior(self, evidence: ClassDistances, labels: Tensor) -> Tensor:
-        """Posterior over the true class of each sample, given its place and its label.
-
-        Args:
-            evidence: where the samples and their labels lie among the classes.
-            labels: (N,) labels as given.
+        """Posterior over the true class of each sample, by the arguments of :meth:`believe`.
 
         Returns:
             (N, K), rows sum to 1; one-hot at the label where that class is still unseen.
@@ -292,12 +232,7 @@ class LabelNoiseModel(ModuleWithTables):
         return lp.taken_at_their_word(posterior, labels, ~evidence.seen[labels])
 
     def update(self, evidence: ClassDistances, labels: Tensor) -> None:
-        """Learn from one batch: one step on ε, τ and σ, and on β if neighbours vote.
-
-        Args:
-            evidence: where the samples and their labels lie among the classes.
-            labels: (N,) labels as given. Samples whose class is unseen teach nothing yet.
-        """
+        """Learn from one batch, by the arguments of :meth:`believe`."""
         self.learn(self.believe(evidence, labels))
 
     @torch.no_grad()
@@ -316,17 +251,12 @@ class LabelNoiseModel(ModuleWithTables):
         if len(belief.labels) and belief.evidence.seen.sum() > 1:
             self._step(belief)
             self._apply_noise_floor(belief)
-            lesson = Lesson(
-                belief.evidence,
-                belief.labels,
-                belief.posterior_by_distance,
-                self.spread,
-                self.is_warm and self.has_settled,
-            )
-            for _, witness in self._named_witnesses():
+            posterior, has_settled = belief.posterior_by_distance, self.is_warm and self.has_settled
+            lesson = Lesson(belief.evidence, belief.labels, posterior, self.spread, has_settled)
+            for witness in self._named_witnesses().values():
                 witness.learn(lesson)
         points, labels = everything.evidence.points, everything.labels
-        for name, witness in self._named_witnesses():
+        for name, witness in self._named_witnesses().items():
             witness.remember(points, labels, everything.answers[name])
         self.adam_steps += 1
         rate = self.log_parameters[0].sigmoid()
@@ -339,80 +269,22 @@ class LabelNoiseModel(ModuleWithTables):
 
     def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
         key = prefix + "log_parameters"
-        if state[key].is_meta:
-            return
-        for value, lowest, highest in zip(state[key].tolist(), *self._range, strict=True):
-            # the rest is rounding
-            if not lowest - 1e-5 <= value <= highest + 1e-5:
-                raise ValueError(f"{key} must lie in [{lowest:.4g}, {highest:.4g}], got {value:g}")
+        ps.check_in_range(key, state[key], *self._range)
 
-    def _named_witnesses(self) -> Iterator[tuple[str, Witness]]:
-        for name in self._witnesses:
-            yield name, cast(Witness, getattr(self, name))
+    def _named_witnesses(self) -> dict[str, Witness]:
+        return {name: cast(Witness, getattr(self, name)) for name in self._witnesses}
 
     def _values(self) -> dict[str, float]:
         """The parameters by name."""
         learnt = zip(self._parameters_learnt, self.log_parameters.tolist(), strict=True)
-        return {of.name: _constrained(of.name, value) for of, value in learnt}
-
-    def _log_likelihood(
-        self,
-        evidence: ClassDistances,
-        answers: Mapping[str, tuple[Tensor, ...] | None],
-        values: Mapping[str, float],
-    ) -> Tensor:
-        log_odds = evidence.by_column(self.label_counts).log1p()
-        if evidence.candidates is not None:
-            log_odds = log_odds + evidence.candidates.weights.log()
-        for name, witness in self._named_witnesses():
-            answer = answers[name]
-            if answer is not None:
-                value = values[witness.parameter.name] if witness.parameter else math.nan
-                log_odds = witness.add_to(log_odds, evidence, answer, value)
-        return log_odds.log_softmax(dim=1)
+        return {of.name: ps.constrained(of.name, value) for of, value in learnt}
 
     def _step(self, belief: LabelPosterior) -> None:
-        slopes = self._slopes(belief)
-        gradient = [-slopes[of.name] for of in self._parameters_learnt]
-        adam(
-            [self.log_parameters],
-            [self.log_parameters.new_tensor(gradient)],
-            [self.adam_mean],
-            [self.adam_square],
-            [],
-            [self.adam_steps.clone()],  # adam counts by itself; batches without a step count too
-            foreach=False,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=self.lr,
-            weight_decay=0.0,
-            eps=1e-8,
-            maximize=False,
-        )
+        by_name = slopes(belief, self._named_witnesses(), self._values())
+        in_order = [by_name[of.name] for of in self._parameters_learnt]
+        state = (self.adam_mean, self.adam_square, self.adam_steps)
+        ps.adam_step(self.log_parameters, in_order, *state, lr=self.lr)
         self.log_parameters.clamp_(*map(self.log_parameters.new_tensor, self._range))
-
-    def _slopes(self, belief: LabelPosterior) -> dict[str, float]:
-        """Slope of the log marginal likelihood by each parameter, without what does not teach."""
-        evidence, posterior = belief.evidence, belief.posterior_by_distance
-        columns = evidence.own_columns(belief.labels)
-        values = self._values()
-        by_noise_rate, by_spread = lp.prior_slopes(
-            posterior,
-            posterior.gather(1, columns[:, None]).squeeze(1),
-            evidence.label_distances.nan_to_num(posinf=0),  # of classes that are unseen
-            belief.normaliser.mean_distance,
-            columns,
-            values["noise_rate"],
-            values["spread"],
-        )
-        slopes = {"noise_rate": by_noise_rate, "spread": by_spread}
-        surprise = posterior - belief.likelihood
-        for name, witness in self._named_witnesses():
-            if witness.parameter is not None:
-                own = witness.parameter.name
-                slopes[own] = witness.slope(surprise, evidence, belief.answers[name], values[own])
-        return slopes
 
     def _apply_noise_floor(self, belief: LabelPosterior) -> None:
         """Keep ε from falling below the share of random labels, once it has settled."""
@@ -423,28 +295,5 @@ class LabelNoiseModel(ModuleWithTables):
         lowest = floor.value
         if lowest is not None:
             # the range of ε holds as ever
-            bound = min(max(lowest, _NOISE_RATE.lowest), _NOISE_RATE.highest)
-            self.log_parameters[0].clamp_min_(_unconstrained("noise_rate", bound))
-
-
-def _unconstrained(name: str, value: float) -> float:
-    """The logit of the noise rate, which is a share; the logarithm of any other parameter."""
-    return math.log(value / (1 - value)) if name == "noise_rate" else math.log(value)
-
-
-def _constrained(name: str, value: float) -> float:
-    return 1 / (1 + math.exp(-value)) if name == "noise_rate" else math.exp(value)
-
-
-def _check_class_counts(class_counts: Tensor, num_classes: int) -> Tensor:
-    given = to_tensor("class_counts", class_counts)
-    if given.dtype == torch.bool or given.is_complex():
-        raise TypeError(f"class_counts must be of a real dtype, got {given.dtype}")
-    counts = given.float()
-    if counts.shape != (num_classes,):
-        raise ValueError(
-            f"class_counts must be of shape ({num_classes},), got {tuple(counts.shape)}"
-        )
-    if not (counts.isfinite().all() and (counts >= 0).all() and counts.sum() > 0):
-        raise ValueError(f"class_counts must be at least 0 and not all 0, got {counts.tolist()}")
-    return counts
+            bound = min(max(lowest, ps.NOISE_RATE.lowest), ps.NOISE_RATE.highest)
+            self.log_parameters[0].clamp_min_(ps.unconstrained("noise_rate", bound))

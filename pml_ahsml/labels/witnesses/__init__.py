@@ -1,5 +1,7 @@
 """What speaks for a class: each witness in a file of its own."""
 
+from collections.abc import Mapping
+
 from .centroid_distances import CentroidDistances
 from .confusion_counts import ConfusionCounts
 from .neighbour_memory import NeighbourMemory
@@ -12,7 +14,9 @@ __all__ = [
     "NeighbourMemory",
     "Parameter",
     "Witness",
+    "choose_witnesses",
     "default_witnesses",
+    "parameters_of",
 ]
 
 
@@ -33,3 +37,30 @@ def default_witnesses(
         "centroid_distances": CentroidDistances(),
         "confusion_counts": ConfusionCounts(num_classes) if is_counted else None,
     }
+
+
+def choose_witnesses(
+    num_classes: int,
+    neighbours: NeighbourMemory | None,
+    max_counted_classes: int,
+    witnesses: Mapping[str, Witness | None] | None,
+) -> Mapping[str, Witness | None]:
+    """The witnesses given, or the default ones.
+
+    Raises:
+        TypeError: for neighbours that are no ``NeighbourMemory``.
+        ValueError: for both neighbours and witnesses.
+    """
+    if neighbours is not None and not isinstance(neighbours, NeighbourMemory):
+        raise TypeError(f"neighbours must be a NeighbourMemory, got {type(neighbours).__name__}")
+    if witnesses is None:
+        return default_witnesses(num_classes, neighbours, max_counted_classes)
+    if neighbours is not None:
+        raise ValueError("neighbours must be among the witnesses where these are given, got both")
+    return witnesses
+
+
+def parameters_of(witnesses: Mapping[str, Witness | None]) -> list[Parameter]:
+    """The parameters of the witnesses that are there and have one."""
+    there = (witness for witness in witnesses.values() if witness is not None)
+    return [witness.parameter for witness in there if witness.parameter is not None]

@@ -1,0 +1,107 @@
+"""What all witnesses say together, and the slopes of the likelihood of the labels."""
+
+import math
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from ..classes.class_distances import ClassDistances
+from . import confusion_prior as cp
+from . import posterior as lp
+from .label_posterior import LabelPosterior
+from .witnesses.witness import Witness
+
+
+def log_likelihood(
+    evidence: ClassDistances,
+    label_counts: Tensor,
+    witnesses: Mapping[str, Witness],
+    answers: Mapping[str, tuple[Tensor, ...] | None],
+    values: Mapping[str, float],
+) -> Tensor:
+    """(N, K) log p_i(k) ∝ log(N_k + 1) + Σ_w evidence of witness w for class k.
+
+    Args:
+        evidence: where the samples lie.
+        label_counts: (K,) N_k.
+        witnesses: by name.
+        answers: what each found out about the samples.
+        values: of the parameters, by name.
+    """
+    log_odds = evidence.by_column(label_counts).log1p()
+    if evidence.candidates is not None:
+        log_odds = log_odds + evidence.candidates.weights.log()
+    for name, witness in witnesses.items():
+        answer = answers[name]
+        if answer is not None:
+            value = values[witness.parameter.name] if witness.parameter else math.nan
+            log_odds = witness.add_to(log_odds, evidence, answer, value)
+    return log_odds.log_softmax(dim=1)
+
+
+def judged(
+    evidence: ClassDistances,
+    labels: Tensor,
+    label_counts: Tensor,
+    witnesses: Mapping[str, Witness],
+    values: Mapping[str, float],
+    normaliser: cp.Normaliser | None,
+) -> LabelPosterior:
+    """What all witnesses and the labels say together, by Bayes' rule.
+
+    Args:
+        evidence: where the samples lie.
+        labels: (N,) as given.
+        label_counts: (K,) N_k.
+        witnesses: by name.
+        values: of the parameters, by name.
+        normaliser: of the confusion prior, where it is known already.
+    """
+    noise_rate, spread = values["noise_rate"], values["spread"]
+    columns = evidence.own_columns(labels)
+    answers = {name: witness.ask(evidence, labels) for name, witness in witnesses.items()}
+    log_p = log_likelihood(evidence, label_counts, witnesses, answers, values)
+    if normaliser is None:
+        normaliser = cp.log_normaliser(evidence.column_neighbourhoods(), spread)
+    prior = cp.log_prior(evidence.label_distances, columns, normaliser.log_z, noise_rate, spread)
+    by_distance = posterior = lp.label_posterior(log_p, prior)
+    for witness in witnesses.values():
+        revised = witness.revise(prior, columns, noise_rate, by_distance)
+        if revised is not None:
+            prior = revised
+            posterior = lp.label_posterior(log_p, prior)
+    trust = posterior.gather(1, columns[:, None]).squeeze(1)
+    likelihood = log_p.exp_()
+    return LabelPosterior(
+        evidence, labels, likelihood, by_distance, posterior, trust, normaliser, answers
+    )
+
+
+def slopes(
+    belief: LabelPosterior, witnesses: Mapping[str, Witness], values: Mapping[str, float]
+) -> dict[str, float]:
+    """Slope of the log marginal likelihood by each parameter, without what does not teach.
+
+    Args:
+        belief: what the model makes of a batch.
+        witnesses: by name.
+        values: of the parameters, by name.
+    """
+    evidence, posterior = belief.evidence, belief.posterior_by_distance
+    columns = evidence.own_columns(belief.labels)
+    by_noise_rate, by_spread = lp.prior_slopes(
+        posterior,
+        posterior.gather(1, columns[:, None]).squeeze(1),
+        evidence.label_distances.nan_to_num(posinf=0),  # of classes that are unseen
+        belief.normaliser.mean_distance,
+        columns,
+        values["noise_rate"],
+        values["spread"],
+    )
+    by_name = {"noise_rate": by_noise_rate, "spread": by_spread}
+    surprise = posterior - belief.likelihood
+    for name, witness in witnesses.items():
+        if witness.parameter is not None:
+            own = witness.parameter.name
+            by_name[own] = witness.slope(surprise, evidence, belief.answers[name], values[own])
+    return by_name
