@@ -49,3 +49,9 @@ def test_imports_run_one_way():
             seen.add(room)
             assert imported_rooms(path) <= MAY_IMPORT[room] | {room}, path
     assert seen == set(MAY_IMPORT)
+
+
+def test_no_file_is_longer_than_three_hundred_lines():
+    lengths = {path: len(path.read_text().splitlines()) for path in ROOT.rglob("*.py")}
+    assert len(lengths) > 80
+    assert {path: length for path, length in lengths.items() if length > 300} == {}

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import check_tensor
+from ..checks import check_count, check_tensor
 from ..distances import PoincareDistance
 
 # Rounding to bfloat16 changes a norm by a factor of at most 1 ± 2⁻⁹ ≈ 1 ± 2e-3, to float16 by less.
@@ -53,3 +53,39 @@ def check_rows(name: str, embeddings: Any, columns: int | None) -> Tensor:
         bad = int((~rows.isfinite().all(1)).sum())
         raise ValueError(f"{name} must be finite, got nan or inf in {bad} of {len(rows)} rows")
     return rows.to(torch.promote_types(rows.dtype, torch.float32))
+
+
+def check_search(
+    query: Any, k: Any, reference: Any, there: Tensor | None, ref_includes_query: bool
+) -> tuple[Tensor, Tensor | None, int]:
+    """The arguments of a search, or an error that names the one that is wrong.
+
+    Args:
+        query: (N, D) embeddings.
+        k: neighbours wanted.
+        reference: (M, D) references that are added, or None.
+        there: references from before, or None.
+        ref_includes_query: whether row i of the references is query i.
+
+    Returns:
+        Query and added references as tensors, and k.
+    """
+    query = check_rows("query", query, None)
+    added = None if reference is None else check_rows("reference", reference, query.shape[1])
+    if there is not None:
+        check_rows("query", query, there.shape[1])
+    available = sum(0 if rows is None else len(rows) for rows in (there, added))
+    if not available:
+        raise ValueError("reference must be given or added before a search, got None")
+    if ref_includes_query and available < len(query):
+        raise ValueError(
+            f"reference must include the {len(query)} queries where ref_includes_query is "
+            f"True, got {available} rows"
+        )
+    k = check_count("k", k, minimum=0)
+    if k > available - ref_includes_query:
+        raise ValueError(
+            f"k must be at most {available - ref_includes_query}, the number of references "
+            f"for each query, got {k}"
+        )
+    return query, added, k

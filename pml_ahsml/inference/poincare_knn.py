@@ -10,10 +10,10 @@ from torch import Tensor
 from ..checks import check_count, check_flag
 from ..distances import PoincareDistance
 from ..hyperbolic import nearest_candidates as nc
-from ..hyperbolic.candidate_distances import candidate_distances
 from ..hyperbolic.polar import Polar, polar_coordinates, row_norms
 from . import knn_file
-from .embedding_checks import check_rows, warn_if_normalised
+from .embedding_checks import check_rows, check_search, warn_if_normalised
+from .ranking import nearest_of_candidates
 
 try:
     import faiss
@@ -34,13 +34,10 @@ _FAR_OUT = 2.0**10
 class PoincareKNN:
     """Exact k nearest neighbours by geodesic distance, with the interface of PML's ``FaissKNN``.
 
-    On the hyperboloid the distance grows with −⟨x, y⟩ = x₀y₀ − Σ xᵢyᵢ, so the largest inner
-    products with (−x₀, x₁, …) are the nearest points, and with y₀ − 1 in the place of y₀ they are
-    so near the origin too (``hyperbolic/nearest_candidates``): ``faiss.IndexFlatIP`` finds
-    ``k + rerank`` candidates in float32, and their distances in float64 decide. Where the rounding
-    of float32 might hide a nearer neighbour from them, the query is searched again with products
-    in float64. Without faiss the candidates come from matrix products in blocks, and the answers
-    are the same.
+    On the hyperboloid the nearest points have the largest inner products
+    (``hyperbolic/nearest_candidates``): ``faiss.IndexFlatIP`` finds ``k + rerank`` candidates in
+    float32, and their distances in float64 decide. Where rounding might hide a nearer neighbour,
+    the query is searched again in float64. Without faiss the answers are the same.
 
     Goes where PML takes a ``knn_func``: AccuracyCalculator (and so every tester) and
     InferenceModel. Both normalise embeddings by default, which throws away the norm that this
@@ -51,16 +48,13 @@ class PoincareKNN:
         distance: the PoincareDistance of training; a default one if left out. Its curvature is
             read at every search.
         rerank: candidates beyond k that float64 looks at, at least 0. With 16 the second search is
-            hardly ever needed; more save it in tight clusters, where more points than that lie
-            within some 1e-3 of each other's distance. With 0 there is none: float32 decides which
-            are the neighbours, and float64 only their order.
+            hardly ever needed; more save it in tight clusters. With 0 there is none: float32
+            decides which are the neighbours, and float64 only their order.
         index_init_fn: makes an empty faiss index from the number of dimensions, D + 1;
             ``faiss.IndexFlatIP`` if left out. One of your own finds what it finds, which float64
-            then puts in order. An index for inner products gets points of the hyperboloid, one for
-            L2 points of the ball, whose small Euclidean neighbourhoods are hyperbolic ones: take
-            L2 for HNSW and IVF, whose recall with inner products is poor where norms differ
-            (docs/geometry.md). One that needs training is trained on the references that are
-            there at the first search.
+            then puts in order. Take L2 for HNSW and IVF, whose recall with inner products is poor
+            where norms differ (docs/geometry.md). One that needs training is trained on the
+            references that are there at the first search.
         reset_before: forget the references at the start of a call, as AccuracyCalculator wants.
             InferenceModel adds references first and searches later: give it False.
         reset_after: forget the references at the end of a call; False for InferenceModel.
@@ -139,25 +133,8 @@ class PoincareKNN:
                 shape or with nan or inf, or where an approximate index finds fewer than k.
         """
         dtype = torch.as_tensor(query).dtype
-        query = check_rows("query", query, None)
-        added = None if reference is None else check_rows("reference", reference, query.shape[1])
         there = None if self.reset_before else self.references
-        if there is not None:
-            check_rows("query", query, there.shape[1])
-        available = sum(0 if rows is None else len(rows) for rows in (there, added))
-        if not available:
-            raise ValueError("reference must be given or added before a search, got None")
-        if ref_includes_query and available < len(query):
-            raise ValueError(
-                f"reference must include the {len(query)} queries where ref_includes_query is "
-                f"True, got {available} rows"
-            )
-        k = check_count("k", k, minimum=0)
-        if k > available - ref_includes_query:
-            raise ValueError(
-                f"k must be at most {available - ref_includes_query}, the number of references "
-                f"for each query, got {k}"
-            )
+        query, added, k = check_search(query, k, reference, there, ref_includes_query)
         if self.reset_before:
             self.reset()
         if added is not None:
@@ -201,8 +178,7 @@ class PoincareKNN:
     def load(self, filename: str | os.PathLike[str]) -> None:
         """Read what :meth:`save` wrote, checked before anything changes here.
 
-        An index of other curvature or clipping is built anew from the references, and so is one of
-        before the first release, whose coordinates were others.
+        An index of other curvature or clipping, or of an older format, is built anew.
 
         Raises:
             ValueError: for a file of another kind, or a damaged one; all stays as it was then.
@@ -253,7 +229,7 @@ class PoincareKNN:
         start, end = self.index.ntotal, len(self._rows)
         if start < end:
             rows, polar = self._rows[start:], self._polar.take(slice(start, end))
-            if self.index.metric_type == faiss.METRIC_L2:
+            if self.index.metric_type == faiss.METRIC_L2:  # near points are near in the ball, too
                 new = nc.ball_points(rows, polar, self._scale)
             else:
                 new = nc.reference_columns(rows, polar, self._scale, torch.float32)
@@ -283,7 +259,10 @@ class PoincareKNN:
             for part in rows.split(max(1, _CANDIDATES // wanted)):
                 e, x = query[part], polar.take(part)
                 products, candidates = find(e, x)
-                near, order = self._rank(e, x, candidates, k, part if leave_out else None)
+                skipped = part if leave_out else None
+                near, order = nearest_of_candidates(
+                    (e, x), (self._rows, self._polar), candidates, k, skipped, self._geometry[0]
+                )
                 distances[part], indices[part] = near, order
                 if is_exact:
                     kth, last = near[:, -1] * root, products[:, -1]
@@ -319,26 +298,3 @@ class PoincareKNN:
             return torch.from_numpy(products), torch.from_numpy(rows)
 
         return ask
-
-    def _rank(
-        self, query: Tensor, x: Polar, candidates: Tensor, k: int, skipped: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """(N, k) distances and rows of the nearest candidates, but for the (N,) skipped ones."""
-        assert self._polar is not None
-        assert self._geometry is not None
-        # in the order of rows, by which the stable sort then breaks ties
-        candidates = candidates.sort(dim=1).values
-        missing = candidates < 0
-        if skipped is not None:
-            missing |= candidates == skipped[:, None]
-        distances = candidate_distances(
-            query, self._rows, x, self._polar, candidates.clamp_min(0), self._geometry[0]
-        ).masked_fill_(missing, torch.inf)
-        distances, order = distances.sort(dim=1, stable=True)
-        short = ~distances[:, :k].isfinite().all(1)
-        if bool(short.any()):
-            raise ValueError(
-                f"the index must find {k} neighbours of every query, got fewer for "
-                f"{int(short.sum())}: let it look at more (nprobe, efSearch)"
-            )
-        return distances[:, :k], candidates.gather(1, order[:, :k])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..precision import exact_dtype
 from .saved_state import Contents, Entry, Rule, foreign_contents, has_own_way
+from .table_copies import moved, own, to_load, writable
 
 Module = TypeVar("Module", bound="ModuleWithTables")
 
@@ -48,9 +49,6 @@ class ModuleWithTables(torch.nn.Module):
     next use. A copy that nobody writes to stays what it was, and one that learns by itself is on
     its own from there on. Methods that change tables end with :meth:`count_change`.
 
-    Source:
-        This project.
-
     Example:
         >>> module = ModuleWithTables()
         >>> module.register_table("counts", torch.zeros(3), Rule(lowest=0))
@@ -74,7 +72,7 @@ class ModuleWithTables(torch.nn.Module):
         self._origin: _Origin | None = None
         self._num_changes = 0
         # in float64, in which an average that differs by next to nothing still differs
-        none = _writable(torch.zeros((), dtype=torch.float64))
+        none = writable(torch.zeros((), dtype=torch.float64))
         self.register_table(_CHANGES, none, Rule(lowest=0, is_whole=True))
         self.register_buffer(_PROBE, none.clone(), persistent=False)
         self._note_version()
@@ -130,7 +128,7 @@ class ModuleWithTables(torch.nn.Module):
         """Take everything over that another module of the same shape has learnt."""
         here: torch.device = getattr(self._tables, _CHANGES).device
         self._set_tables(
-            {name: _own(table, here, table.dtype) for name, table in vars(other._tables).items()}
+            {name: own(table, here, table.dtype) for name, table in vars(other._tables).items()}
         )
 
     def _take_over_if_written(self) -> None:
@@ -215,16 +213,12 @@ class ModuleWithTables(torch.nn.Module):
             if value is None:
                 missing_keys.append(prefix + name)
                 continue
-            if table.is_meta and not assigns and not value.is_meta:
-                raise ValueError(
-                    f"assign must be True to load {prefix + name} on the meta device, got False"
-                )
-            values[name] = _own(value, value.device if assigns else table.device, table.dtype)
+            values[name] = to_load(prefix + name, value, table, assigns)
         if is_there and values:
             self._set_tables(values)
             changes: Tensor = getattr(self._tables, _CHANGES)
             self._num_changes = 0 if changes.is_meta else int(changes)
-            self._buffers[_PROBE] = _own(changes, changes.device, changes.dtype)
+            self._buffers[_PROBE] = own(changes, changes.device, changes.dtype)
             self._note_version()
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
@@ -235,7 +229,7 @@ class ModuleWithTables(torch.nn.Module):
         assert probe is not None
         # where training goes on, what was moved in inference mode must be written to
         with torch.inference_mode(False), torch.no_grad():
-            tables = {name: _moved(table, fn) for name, table in vars(self._tables).items()}
+            tables = {name: moved(table, fn) for name, table in vars(self._tables).items()}
             device = tables[_CHANGES].device
             kind = exact_dtype(tables[_CHANGES])
             # by their value: fn may be one that makes empty tensors
@@ -243,7 +237,7 @@ class ModuleWithTables(torch.nn.Module):
             is_written = changes._version != self._version_of_changes
             number = torch.tensor(float(self._num_changes), dtype=torch.float64, device="cpu")
             for name, old in ((_CHANGES, changes), (_PROBE, probe)):
-                tables[name] = _own(number if old.is_meta else old, device, kind)
+                tables[name] = own(number if old.is_meta else old, device, kind)
         super()._apply(fn, recurse)
         # torch has cast it, too
         self._buffers[_PROBE] = tables.pop(_PROBE)
@@ -267,7 +261,7 @@ class ModuleWithTables(torch.nn.Module):
     def __setattr__(self, name: str, value: Any) -> None:
         tables = self.__dict__.get("_tables")
         if tables is not None and name in vars(tables):
-            setattr(tables, name, _writable(value))
+            setattr(tables, name, writable(value))
         else:
             super().__setattr__(name, value)
 
@@ -302,21 +296,3 @@ def _add_parts(contents: Contents, module: torch.nn.Module, prefix: str) -> None
             _add_parts(of_part, part, here)
         contents.entries.extend(of_part.entries)
         contents.free.extend(of_part.free)
-
-
-def _own(value: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """A copy that shares nothing, and that training may write into wherever it is made."""
-    with torch.inference_mode(False), torch.no_grad():
-        return torch.empty(value.shape, dtype=dtype, device=device).copy_(value)
-
-
-def _writable(value: Tensor) -> Tensor:
-    return _own(value, value.device, value.dtype) if value.is_inference() else value
-
-
-def _moved(table: Tensor, fn: Callable[[Tensor], Tensor]) -> Tensor:
-    """What a function of ``_apply`` makes of a table, whose dtype it must not change."""
-    trial = fn(torch.zeros(1, dtype=table.dtype, device=table.device))
-    if trial.dtype == table.dtype:
-        return fn(table)
-    return table.to(trial.device)
