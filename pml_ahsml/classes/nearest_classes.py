@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..hyperbolic import near_origin
+from ..hyperbolic.nearest_rows import Closeness, largest_entries
 
 # Centroids looked at together in the search for the nearest: a block of products fits into a cache.
 _BLOCK = 1 << 14
@@ -80,25 +80,21 @@ def _nearest(
     points: Tensor, labels: Tensor, means: Tensor, seen: Tensor, count: int
 ) -> tuple[Tensor, Tensor]:
     """(N, count) the classes nearest to each point but that of its label; (N, count) if any."""
-    # cosh(√c·d) = −⟨x, m⟩/√(−⟨m, m⟩); in float32, as a tie at the end of the list is no matter
-    x = points.to(means.dtype, copy=True)
-    x[:, 0].neg_()
-    best = x.new_full((len(x), count), -torch.inf)
-    found = labels.new_zeros(len(x), count)
-    rows = torch.arange(len(x), device=labels.device)
-    central = near_origin.is_near(points).nonzero().squeeze(1)
-    closer = near_origin.Closeness(points[central]) if len(central) else None
-    for start in range(0, len(means), _BLOCK):
-        block, in_block = means[start : start + _BLOCK], seen[start : start + _BLOCK]
+    # in float32, as a tie at the end of the list is no matter
+    closeness = Closeness(points, means.dtype)
+    rows = torch.arange(len(points), device=labels.device)
+
+    def to_centroids(_: slice, classes: slice) -> Tensor:
+        block, in_block = means[classes], seen[classes]
         squared = 2 * block[:, 0].square() - torch.linalg.vecdot(block, block)
-        scale = torch.where(in_block, squared, 1.0).rsqrt_()
-        closeness = (x @ block.T).mul_(scale)
-        if closer is not None:
-            closeness[central] = closer(block[:, 1:] * scale[:, None])
-        closeness += torch.where(in_block, 0.0, -torch.inf)
-        own = (labels >= start) & (labels < start + len(block))
-        closeness[rows[own], labels[own] - start] = -torch.inf
-        values, columns = closeness.topk(min(count, len(block)))
-        best, order = torch.cat([best, values], 1).topk(count)
-        found = torch.cat([found, columns + start], 1).gather(1, order)
+        values = closeness(block, torch.where(in_block, squared, 1.0).rsqrt_())
+        values += torch.where(in_block, 0.0, -torch.inf)
+        own = (labels >= classes.start) & (labels < classes.stop)
+        values[rows[own], labels[own] - classes.start] = -torch.inf
+        return values
+
+    size, block = (len(points), len(means)), (max(1, len(points)), _BLOCK)
+    # class 0 stands where fewer classes have been seen
+    none = means.new_full((len(points), count), -torch.inf), labels.new_zeros(len(points), count)
+    best, found = largest_entries(to_centroids, *size, count, block, start=none)
     return found, best.isfinite()

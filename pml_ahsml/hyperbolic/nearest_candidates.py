@@ -14,6 +14,7 @@ import math
 import torch
 from torch import Tensor
 
+from .nearest_rows import largest_entries
 from .polar import Polar
 
 # Floats in one block of the matrix of products: 64 MB in float32.
@@ -120,11 +121,15 @@ def largest_products(queries: Tensor, references: Tensor, wanted: int) -> tuple[
         >>> largest_products(torch.ones(1, 1), torch.tensor([[1.0], [3.0], [2.0]]), 2)
         (tensor([[3., 2.]]), tensor([[1, 2]]))
     """
+    left, right = queries.numpy(), references.numpy().T
+
+    def products(rows: slice, columns: slice) -> Tensor:
+        # by numpy: autocast and set_float32_matmul_precision round torch's products
+        return torch.from_numpy(left[rows] @ right[:, columns])
+
+    size = len(queries), len(references)
     step = max(1, _BLOCK_ELEMENTS // len(references))
-    other = references.numpy().T
-    # by numpy: torch's products have the precision of autocast and of set_float32_matmul_precision
-    found = [torch.from_numpy(part.numpy() @ other).topk(wanted) for part in queries.split(step)]
-    return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
+    return largest_entries(products, *size, wanted, block=(step, len(references)))
 
 
 def are_enough(
