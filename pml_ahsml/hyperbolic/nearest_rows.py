@@ -23,7 +23,7 @@ def largest_entries(
 ) -> tuple[Tensor, Tensor]:
     """Find the largest entries in each row of a matrix that is computed block by block.
 
-    Every search for neighbours is one of these: entries that grow as the distance falls.
+    Entries that grow as the distance falls make it a search for nearest neighbours.
 
     Args:
         entries: returns the block of the matrix at a slice of rows and a slice of columns.
@@ -31,8 +31,7 @@ def largest_entries(
         columns: M, number of references.
         count: k, at most M.
         block: most rows and most columns of a block, each at least 1.
-        start: (N, k) entries and columns that larger entries replace, where fewer than k may be
-            found; None for none.
+        start: (N, k) entries and columns to fill up with if fewer than k larger ones are found.
 
     Returns:
         (N, k) entries, descending, and (N, k) columns they are in.
