@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from benchmarks.geometry.baselines import Matrix
 from benchmarks.geometry.ways import CLIP, COSINE, CURVATURES, EUCLIDEAN, contestants
-from pml_ahsml.hyperbolic import geodesic, maps
+from pml_ahsml.hyperbolic import maps, near_pairs
 
 # The largest is just inside the clip radius, where the gradient is defined.
 _RADII = (0.1, 0.5, 1.0, 2.0, CLIP * (1 - 1e-6))
@@ -66,7 +66,7 @@ def moved(e: Tensor, gap: float, c: float, generator: torch.Generator) -> Tensor
     """Rows at about the geodesic distance ``gap``, in random directions."""
     e64 = e.double()
     direction = normalize(torch.randn(e.shape, generator=generator)).double()
-    speed = geodesic.pairwise_distance(e64, e64 + 1e-7 * direction, c)[:, None] / 1e-7
+    speed = near_pairs.pairwise_distance(e64, e64 + 1e-7 * direction, c)[:, None] / 1e-7
     return (e64 + gap * direction / speed).float()
 
 
@@ -78,7 +78,7 @@ def errors(way: Matrix, e: Tensor, c: float, pairs: Tensor) -> dict[str, float]:
     (gradient,) = torch.autograd.grad(actual.sum(), e)
     e64 = e.detach().double().requires_grad_()
     u = maps.clip_norm(e64, CLIP)
-    exact = geodesic.pairwise_distance(u[i], u[j], c)
+    exact = near_pairs.pairwise_distance(u[i], u[j], c)
     (wanted,) = torch.autograd.grad(exact.sum(), e64)
     norm = wanted.norm(dim=1).clamp_min(1e-3 * float(wanted.norm(dim=1).max()))
     used = torch.cat([i, j]).unique()

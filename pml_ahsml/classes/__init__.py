@@ -1,4 +1,4 @@
-"""Where classes lie."""
+"""Class centroids and the distances to them."""
 
 from .class_distances import ClassDistances
 from .class_statistics import ClassStatistics

@@ -1,4 +1,4 @@
-"""What the label model judges by."""
+"""Distances between the samples of a batch and the classes, input of the label model."""
 
 from dataclasses import dataclass, replace
 
@@ -12,20 +12,20 @@ from .neighbourhoods import Neighbourhoods
 
 @dataclass(frozen=True)
 class ClassDistances:
-    """Where the samples of a batch and their labels lie among the classes.
+    """Distances of the samples of a batch, and of their labels, to the classes.
 
-    The columns are all K classes in order or, where they are too many, C candidates of each sample.
+    The columns are all K classes in order or, with too many classes, C candidates of each sample.
 
     Args:
-        points: (N, D + 1) the samples, as points of the hyperboloid in float64.
+        points: (N, D + 1) samples as points of the hyperboloid, in float64.
         distances: (N, K) geodesic distances of the samples to the class centroids, inf for classes
             never seen.
         label_distances: (N, K) geodesic distances between the centroid of each sample's label and
             those of the classes, inf for classes never seen.
-        neighbourhoods: of all classes, for the normaliser of the confusion prior.
+        neighbourhoods: neighbourhoods of all classes, for the normaliser of the confusion prior.
         seen: (K,) bool: the classes that have a centroid.
-        candidates: the classes of the columns, or None for all.
-        view_ids: (N,) which sample each row is a view of, or None where each row is a sample.
+        candidates: the classes of the columns; None if the columns are all classes.
+        view_ids: (N,) sample that each row is a view of; None if each row is a sample.
     """
 
     points: Tensor
@@ -37,42 +37,47 @@ class ClassDistances:
     view_ids: Tensor | None = None
 
     def own_columns(self, labels: Tensor) -> Tensor:
-        """(N,) the column of each sample's label."""
+        """Return the column of each sample's label, (N,)."""
         return labels if self.candidates is None else torch.zeros_like(labels)
 
     def classes_of(self, columns: Tensor) -> Tensor:
-        """(N,) the class of one column of each sample."""
+        """Return the class of one column of each sample, (N,)."""
         if self.candidates is None:
             return columns
         return self.candidates.classes.gather(1, columns[:, None]).squeeze(1)
 
     def column_neighbourhoods(self) -> Neighbourhoods:
-        """The neighbourhoods of the classes of the columns: (K, M) or (N, C, M)."""
+        """Return the neighbourhoods of the columns' classes, (K, M) or (N, C, M)."""
         if self.candidates is None:
             return self.neighbourhoods
         return self.neighbourhoods.of(self.candidates.classes)
 
     def by_column(self, values: Tensor) -> Tensor:
-        """(K,) or (N, C): a value of each class, for its columns."""
+        """Arrange one value per class by column, (K,) or (N, C)."""
         return values if self.candidates is None else values[self.candidates.classes]
 
     def column_weights(self) -> Tensor:
-        """(K,) or (N, C): how many classes a column stands for, 0 for one never seen."""
+        """Return the number of classes a column represents, (K,) or (N, C); 0 if never seen."""
         if self.candidates is None:
             return self.seen.to(self.distances)
         return self.candidates.weights.to(self.distances)
 
-    def one_by_one(self, values: Tensor) -> Tensor:
-        """(N, K) or (N, C): values of the columns, 0 where one stands for several classes."""
+    def of_single_classes(self, values: Tensor) -> Tensor:
+        """Set values of columns that represent several classes to 0, (N, K) or (N, C)."""
         if self.candidates is None:
             return values
         return values.masked_fill(self.candidates.weights > 1, 0)
 
     def for_all_classes(self, posterior: Tensor) -> Tensor:
-        """(N, K): a distribution over the columns, spread evenly where one stands for several.
+        """Expand a distribution over the columns to all classes.
+
+        Columns that represent several classes are spread evenly over the classes not listed.
 
         Args:
-            posterior: (N, K) or (N, C), rows sum to 1.
+            posterior: (N, K) or (N, C) probabilities, rows sum to 1.
+
+        Returns:
+            (N, K) probabilities.
         """
         if self.candidates is None:
             return posterior
@@ -82,14 +87,14 @@ class ClassDistances:
         others = self.seen.sum() - is_single.sum(1, keepdim=True)
         rest = (1 - singles.sum(1, keepdim=True)).clamp_min(0) / others.clamp_min(1)
         full = rest * self.seen
-        # added, as a class may be in two columns, of which one has weight 0
+        # add, because a class may be in two columns, one of them with weight 0
         return full.scatter_add_(1, classes, is_single * (posterior - rest))
 
     def select(self, rows: Tensor) -> "ClassDistances":
-        """The evidence of some samples.
+        """Return the distances of some samples.
 
         Args:
-            rows: (N,) bool.
+            rows: (N,) bool, the selected samples.
         """
         candidates = self.candidates
         return replace(
@@ -102,23 +107,23 @@ class ClassDistances:
         )
 
     def averaged(self, view_ids: Tensor) -> "ClassDistances":
-        """The distances of each sample averaged over its views, so that all are judged alike.
+        """Average the distances over the views of each sample, so that its views are judged alike.
 
         Args:
-            view_ids: (N,) integers; views of one sample share theirs, and their candidates.
+            view_ids: (N,) integers; views of one sample share the id and the candidates.
         """
         return replace(self, distances=mean_over_views(self.distances, view_ids), view_ids=view_ids)
 
 
 def mean_over_views(values: Tensor, view_ids: Tensor) -> Tensor:
-    """The mean of the rows with the same id, in each of them.
+    """Replace each row by the mean of the rows with the same id.
 
     Args:
-        values: (N, C).
+        values: (N, C) values.
         view_ids: (N,) integers.
 
     Returns:
-        (N, C).
+        (N, C) means.
 
     Example:
         >>> mean_over_views(torch.tensor([[1.0], [2.0], [4.0]]), torch.tensor([7, 0, 7]))

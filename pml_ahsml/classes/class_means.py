@@ -1,26 +1,26 @@
-"""Means of the samples of each class in a batch, and how far they can be relied on."""
+"""Means of the samples of each class in a batch, and their sampling error."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-# Two samples that coincide count alike, not one without end.
+# Smallest deviation: without it a sample at the mean would have infinite weight.
 _SMALLEST_DEVIATION = 1e-6
 
-# The first step finds where most samples are if most are right, the second if half are.
+# Steps of reweighting. One suffices if most labels are right, two if half of them are.
 _STEPS = 2
 
-# Of n − 1: less than this is the rounding of 0.
+# Below this n − 1 is a rounding error of 0.
 _SMALLEST_FREEDOM = 1e-6
 
 
 class Groups(NamedTuple):
-    """Which rows of a batch belong together.
+    """Groups of the rows of a batch.
 
     Args:
-        values: (G,) what the rows of each group share, ascending.
-        of_rows: (N,) the group of each row, in [0, G).
+        values: (G,) label of each group, ascending.
+        of_rows: (N,) group of each row, in [0, G).
     """
 
     values: Tensor
@@ -28,10 +28,10 @@ class Groups(NamedTuple):
 
     @classmethod
     def by(cls, labels: Tensor) -> "Groups":
-        """Rows with the same label are a group.
+        """Group rows by label.
 
         Args:
-            labels: (N,).
+            labels: (N,) labels.
 
         Example:
             >>> Groups.by(torch.tensor([7, 0, 7]))
@@ -40,28 +40,28 @@ class Groups(NamedTuple):
         return cls(*labels.unique(return_inverse=True))
 
     def sum(self, x: Tensor) -> Tensor:
-        """(G, …): the sum of the rows of each group.
+        """Sum the rows of each group.
 
         Args:
-            x: (N, …).
+            x: (N, …) rows.
+
+        Returns:
+            (G, …) sums.
         """
         return x.new_zeros(len(self.values), *x.shape[1:]).index_add_(0, self.of_rows, x)
 
 
 def weighted_means(points: Tensor, groups: Groups, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Weighted mean of the points of each group: x̄_g = Σ_{i∈g} w_i·x_i / Σ_{i∈g} w_i.
+    """Compute the weighted mean of each group: x̄_g = Σ_{i∈g} w_i·x_i / Σ_{i∈g} w_i.
 
     Args:
-        points: (N, D), in float64: the order of the rows then does not show.
+        points: (N, D) points; in float64 the order of the rows does not change the result.
         groups: G groups of the N rows.
-        weights: (N,) ≥ 0.
+        weights: (N,) weights ≥ 0.
 
     Returns:
-        means: (G, D), nan for a group without weight.
+        means: (G, D) means, nan for a group without weight.
         totals: (G,) Σ w_i.
-
-    Source:
-        This project.
 
     Example:
         >>> x = torch.tensor([[1.0], [2.0], [5.0]])
@@ -75,23 +75,20 @@ def weighted_means(points: Tensor, groups: Groups, weights: Tensor) -> tuple[Ten
 
 
 def robust_weights(points: Tensor, groups: Groups, weights: Tensor) -> Tensor:
-    """Weights in which the points far from the others of their class count less.
+    """Give less weight to points far from the other points of their class.
 
-    Twice v_i ← w_i·(min_{j∈g} d_j / d_i)² for i in group g, with d_i = ‖x_i − x̄_g‖ from the mean by
-    the weights v before, at first v = w: two steps towards the place where most points of the class
-    are. If of four samples two are right and lie in one place, a wrong one counts 3/7 of a right
-    one after the first step and a ninth after the second. Many steps would end at a single sample.
+    Two steps of an iteratively reweighted mean: v_i ← w_i·(min_{j∈g} d_j / d_i)² for i in group g,
+    where d_i = ‖x_i − x̄_g‖ is the distance from the mean with the previous weights v, at first w.
+    If two of four samples are right and coincide, a wrong sample has 3/7 of the weight of a right
+    one after the first step and 1/9 after the second. More steps would end at a single sample.
 
     Args:
-        points: (N, D).
+        points: (N, D) points.
         groups: the classes, as groups of the N rows.
-        weights: (N,) ≥ 0, not all 0 in a group.
+        weights: (N,) weights w ≥ 0, not all 0 in a group.
 
     Returns:
-        (N,) in [0, w_i].
-
-    Source:
-        This project; two steps of an iteratively reweighted mean.
+        (N,) weights in [0, w_i].
 
     Example:
         >>> x = torch.tensor([[0.0], [0.0], [0.0], [4.0]])
@@ -111,23 +108,20 @@ def robust_weights(points: Tensor, groups: Groups, weights: Tensor) -> Tensor:
 def variance_of_means(
     points: Tensor, groups: Groups, weights: Tensor, means: Tensor, totals: Tensor
 ) -> Tensor:
-    """Expected squared distance of the mean of each group from that of all that might be in it.
+    """Compute the squared standard error of the weighted mean of each group.
 
-    R_g = (Σ_{i∈g} w_i·‖x_i − x̄_g‖² / Σ w_i) / (n_g − 1), n_g = (Σ w_i)² / Σ w_i²: the squared
-    standard error of a weighted mean of independent points.
+    R_g = (Σ_{i∈g} w_i·‖x_i − x̄_g‖² / Σ w_i) / (n_g − 1) with the effective number of points
+    n_g = (Σ w_i)² / Σ w_i².
 
     Args:
-        points: (N, D), in float64.
+        points: (N, D) points in float64.
         groups: G groups of the N rows.
-        weights: (N,) ≥ 0.
-        means: (G, D) of ``weighted_means``.
-        totals: (G,) likewise.
+        weights: (N,) weights ≥ 0.
+        means: (G, D) means from ``weighted_means``.
+        totals: (G,) totals from ``weighted_means``.
 
     Returns:
-        (G,) ≥ 0; nan for a group in which only one point counts: it says nothing about scatter.
-
-    Source:
-        This project.
+        (G,) squared errors ≥ 0; nan for a group in which only one point has weight.
 
     Example:
         >>> x, w = torch.tensor([[0.0], [2.0]]), torch.ones(2)

@@ -7,14 +7,14 @@ from ..hyperbolic.products import product
 
 
 def class_similarity(similarity: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Mean similarity within and between the classes of a batch.
+    """Compute the mean similarity within and between the classes of a batch.
 
     S_aa = 2/(n_a² − n_a)·Σ_{i<j∈C_a} s_ij,  S_ab = 1/(n_a·n_b)·Σ_{i∈C_a, j∈C_b} s_ij.
 
     Args:
         similarity: (N, N) similarities of the samples of the batch.
         labels: (N,) classes in [0, num_classes).
-        num_classes: K, the number of classes that the result covers.
+        num_classes: K.
 
     Returns:
         within: (K,) S_aa, nan for classes with fewer than two samples.
@@ -46,18 +46,18 @@ def class_similarity(similarity: Tensor, labels: Tensor, num_classes: int) -> tu
 
 
 def rescale(values: Tensor, span: float) -> Tensor:
-    """Min–max rescaling to [0, span] over the entries that are known.
+    """Rescale values to [0, span] by minimum and maximum, ignoring nan.
 
     Args:
-        values: any shape, nan where nothing is known.
-        span: the length of the range, ≥ 0. AHSML uses 0.2.
+        values: tensor of any shape, nan for unknown values.
+        span: length of the range, ≥ 0. AHSML uses 0.2.
 
     Returns:
-        The same shape. Entries that are nan, and all entries where the known ones do not differ,
-        take the middle of the range, span/2, which favours no class.
+        The same shape. Unknown values become span/2, which favours no class. So do all values if
+        the known ones are equal.
 
     Source:
-        The range: AHSML. The middle for what is unknown: this project.
+        The range: AHSML.
 
     Example:
         >>> rescale(torch.tensor([1.0, 2.0, 3.0, torch.nan]), 0.2)
@@ -75,14 +75,14 @@ def rescale(values: Tensor, span: float) -> Tensor:
 def adaptive_margins(
     within: Tensor, between: Tensor, gamma: float, span: float
 ) -> tuple[Tensor, Tensor]:
-    """Class-wise adaptive margins, in similarity: M_p(a) = γ + Ŝ_aa, M_n(a, b) = γ − Ŝ_ab.
+    """Compute class-wise adaptive margins in similarity: M_p(a) = γ + Ŝ_aa, M_n(a, b) = γ − Ŝ_ab.
 
-    A class that is already tight is asked for more, two classes that are close are pushed harder.
+    A tight class must become tighter, and two close classes are pushed apart harder.
 
     Args:
         within: (K,) S_aa, nan where unknown.
         between: (K, K) S_ab, nan where unknown.
-        gamma: γ, the similarity around which the margins lie. AHSML uses 0.5.
+        gamma: γ, the base margin. AHSML uses 0.5.
         span: the range [0, span] of Ŝ. AHSML uses 0.2.
 
     Returns:
@@ -90,7 +90,7 @@ def adaptive_margins(
         negative: (K, K) M_n, in [γ − span, γ]: a negative pair should be at most this similar.
 
     Source:
-        AHSML. That Ŝ_aa and Ŝ_ab are rescaled each over its own values is this project's reading.
+        AHSML. Here Ŝ_aa and Ŝ_ab are rescaled separately, see docs/method.md.
 
     Example:
         >>> between = torch.tensor([[torch.nan, 0.2], [0.2, torch.nan]])
@@ -101,22 +101,21 @@ def adaptive_margins(
 
 
 def view_margins(similarity: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Margins of view pairs: M_a(a) = min_{i,j∈C_a} s_ij, the least similar pair of the class.
+    """Compute the margins of view pairs: M_a(a) = min_{i,j∈C_a} s_ij.
 
     Two views of one sample should be at least as similar as any two samples of its class.
 
     Args:
-        similarity: (N, N) similarities of the samples of the batch, all views among them.
+        similarity: (N, N) similarities of all rows of the batch, views included.
         labels: (N,) classes in [0, num_classes).
-        num_classes: K, the number of classes that the result covers.
+        num_classes: K.
 
     Returns:
-        (K,) similarities; the mean of the others for classes with fewer than two rows, and nan
-        where there is no other.
+        (K,) similarities. A class with fewer than two rows gets the mean of the other classes, or
+        nan if there is none.
 
     Source:
-        AHSML, sample-wise consistency; the minimum in similarity orientation and the mean for
-        what is unknown are this project's reading.
+        AHSML, sample-wise consistency. docs/method.md says which choices are not AHSML's.
 
     Example:
         >>> s = torch.tensor([[1.0, 0.8, 0.1], [0.8, 1.0, 0.3], [0.1, 0.3, 1.0]])
@@ -135,10 +134,10 @@ def view_margins(similarity: Tensor, labels: Tensor, num_classes: int) -> Tensor
 def margin_offsets(
     within: Tensor, between: Tensor, labels: Tensor, ref_labels: Tensor, span: float
 ) -> Tensor:
-    """What the adaptive margins take off the similarity of each pair.
+    """Compute the offsets that put the adaptive margins into the similarities of pairs.
 
-    Ŝ_aa for a positive pair of class a, −Ŝ_ab for a negative pair of classes a and b: comparing
-    s_ij − offset with γ is comparing s_ij with M_p(a) or M_n(a, b).
+    The offset is Ŝ_aa for a positive pair of class a, and −Ŝ_ab for a negative pair of classes a
+    and b. Then comparing s_ij − offset with γ equals comparing s_ij with M_p(a) or M_n(a, b).
 
     Args:
         within: (K,) S_aa, nan where unknown.
@@ -151,7 +150,7 @@ def margin_offsets(
         (N, M) offsets in similarity.
 
     Source:
-        Margins: AHSML. Their form as offsets: this project.
+        Margins: AHSML.
 
     Example:
         >>> between = torch.tensor([[torch.nan, 0.2], [0.2, torch.nan]])

@@ -1,8 +1,8 @@
-"""A few classes that stand for all: the nearest one by one, and evenly spaced others for the rest.
+"""Candidate classes: the nearest ones, and an evenly spaced sample that represents the rest.
 
-With K classes, a table of a batch against all of them has N·K entries, and one of all classes
-against each other K². A sum over classes, of terms that fall off with the distance, is made here of
-its largest terms and of a sample of the others, each standing for several.
+A table of a batch against all K classes has N·K entries, a table of all pairs of classes K².
+Candidates approximate a sum over classes whose terms fall with the distance: the largest terms are
+exact, and each class of the sample counts for several.
 """
 
 from typing import NamedTuple
@@ -10,20 +10,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..hyperbolic import near_origin
+from ..hyperbolic.nearest_rows import Closeness, largest_entries
 
-# Centroids looked at together in the search for the nearest: a block of products fits into a cache.
+# Centroids compared at once: for a batch of 64, 4 MB of products, which fit into a cache.
 _BLOCK = 1 << 14
 
 
 class Candidates(NamedTuple):
-    """Classes that stand for all, for each of some samples.
+    """Candidate classes of each sample.
 
     Args:
-        classes: (N, 1 + nearest + sampled), the class of the sample's own label first.
-        weights: (N, 1 + nearest + sampled) number of classes that each stands for: 1 for its own
-            and for the nearest, more for the sampled, 0 for a class that is listed already or has
-            never been seen.
+        classes: (N, 1 + nearest + sampled) classes, that of the sample's own label first.
+        weights: (N, 1 + nearest + sampled) number of classes that each candidate represents: 1 for
+            the own class and the nearest, more for the sampled, 0 for a repeated class and for one
+            never seen.
     """
 
     classes: Tensor
@@ -33,25 +33,22 @@ class Candidates(NamedTuple):
 def candidate_classes(
     points: Tensor, labels: Tensor, means: Tensor, seen: Tensor, nearest: int, sampled: int
 ) -> Candidates:
-    """The nearest classes of each sample one by one, and evenly spaced others for the rest.
+    """Choose the nearest classes of each sample, and evenly spaced ones for the rest.
 
-    Classes y + 1 + ⌊j·(K − 1)/sampled⌋ (mod K) are the sample; those that are among the nearest
-    count only there. The estimate of Σ_k f(k) is exact over the nearest and unbiased over the rest
-    for an order of classes that has nothing to do with f.
+    The evenly spaced classes are y + 1 + ⌊j·(K − 1)/sampled⌋ (mod K), without those among the
+    nearest. The estimate of Σ_k f(k) is exact over the nearest classes and unbiased over the rest,
+    if the order of the classes is independent of f.
 
     Args:
         points: (N, D + 1) points of the hyperboloid.
         labels: (N,) classes y.
         means: (K, D + 1) positive multiples of the class centroids; zeros for classes never seen.
         seen: (K,) bool: the classes that have a centroid.
-        nearest: classes to be listed one by one, ≥ 1; at most K − 1 are.
-        sampled: classes that stand for the rest, ≥ 1.
+        nearest: number of nearest classes, ≥ 1; K − 1 if there are no more.
+        sampled: number of evenly spaced classes, ≥ 1.
 
     Returns:
-        The candidates. All classes that have been seen count once, in sum.
-
-    Source:
-        This project.
+        The candidates. Their weights add up to the number of classes seen.
 
     Example:
         >>> line = torch.arange(5.0)[:, None]
@@ -67,7 +64,7 @@ def candidate_classes(
     spaced = (labels[:, None] + 1 + steps) % num_classes
     in_sample = seen[spaced] & (spaced[:, :, None] != near[:, None]).all(2)
     rest = seen.sum() - seen[labels].to(labels) - is_near.sum(1)
-    # of two integers it would be of the default dtype
+    # a quotient of integers would have torch's default dtype
     share = rest.to(means.dtype) / in_sample.sum(1).clamp_min(1)
     weights = [seen[labels, None], is_near, in_sample * share[:, None]]
     return Candidates(
@@ -79,26 +76,22 @@ def candidate_classes(
 def _nearest(
     points: Tensor, labels: Tensor, means: Tensor, seen: Tensor, count: int
 ) -> tuple[Tensor, Tensor]:
-    """(N, count) the classes nearest to each point but that of its label; (N, count) if any."""
-    # cosh(√c·d) = −⟨x, m⟩/√(−⟨m, m⟩); in float32, as a tie at the end of the list is no matter
-    x = points.to(means.dtype, copy=True)
-    x[:, 0].neg_()
-    best = x.new_full((len(x), count), -torch.inf)
-    found = labels.new_zeros(len(x), count)
-    rows = torch.arange(len(x), device=labels.device)
-    central = near_origin.is_near(points).nonzero().squeeze(1)
-    closer = near_origin.Closeness(points[central]) if len(central) else None
-    for start in range(0, len(means), _BLOCK):
-        block, in_block = means[start : start + _BLOCK], seen[start : start + _BLOCK]
+    """The nearest classes except that of the label, (N, count), and whether each exists."""
+    # float32 suffices: it may only confuse classes at nearly the same distance
+    closeness = Closeness(points, means.dtype)
+    rows = torch.arange(len(points), device=labels.device)
+
+    def to_centroids(_: slice, classes: slice) -> Tensor:
+        block, in_block = means[classes], seen[classes]
         squared = 2 * block[:, 0].square() - torch.linalg.vecdot(block, block)
-        scale = torch.where(in_block, squared, 1.0).rsqrt_()
-        closeness = (x @ block.T).mul_(scale)
-        if closer is not None:
-            closeness[central] = closer(block[:, 1:] * scale[:, None])
-        closeness += torch.where(in_block, 0.0, -torch.inf)
-        own = (labels >= start) & (labels < start + len(block))
-        closeness[rows[own], labels[own] - start] = -torch.inf
-        values, columns = closeness.topk(min(count, len(block)))
-        best, order = torch.cat([best, values], 1).topk(count)
-        found = torch.cat([found, columns + start], 1).gather(1, order)
+        values = closeness(block, torch.where(in_block, squared, 1.0).rsqrt_())
+        values += torch.where(in_block, 0.0, -torch.inf)
+        own = (labels >= classes.start) & (labels < classes.stop)
+        values[rows[own], labels[own] - classes.start] = -torch.inf
+        return values
+
+    size, block = (len(points), len(means)), (max(1, len(points)), _BLOCK)
+    # class 0 fills the list if fewer classes have been seen
+    none = means.new_full((len(points), count), -torch.inf), labels.new_zeros(len(points), count)
+    best, found = largest_entries(to_centroids, *size, count, block, start=none)
     return found, best.isfinite()

@@ -1,4 +1,4 @@
-"""How far each class is from others."""
+"""Distances between classes."""
 
 from typing import NamedTuple
 
@@ -7,36 +7,33 @@ from torch import Tensor
 
 
 class Neighbourhoods(NamedTuple):
-    """Distances from each class to others, and how many classes each of them stands for.
+    """Distances from each class to other classes, and the number of classes at each distance.
 
     Args:
-        distances: (K, M) geodesic lengths, inf for none: (K, K) with an infinite diagonal is every
-            other class, one by one.
-        weights: (K, M) number of classes at that distance, ≥ 0, the nearest classes first; None
-            for one at each finite length, in any order.
+        distances: (K, M) geodesic lengths, inf for no class. With all classes it is (K, K), with
+            inf on the diagonal.
+        weights: (K, M) number of classes at each distance, ≥ 0, nearest classes first. None: one
+            class at each finite distance, in any order.
     """
 
     distances: Tensor
     weights: Tensor | None = None
 
     def of(self, classes: Tensor) -> "Neighbourhoods":
-        """The neighbourhoods (…, M) of some classes (…)."""
+        """Return the neighbourhoods, (…, M), of some classes, (…)."""
         weights = None if self.weights is None else self.weights[classes]
         return Neighbourhoods(self.distances[classes], weights)
 
 
 def class_spacing(neighbourhoods: Neighbourhoods, neighbours: int = 5) -> Tensor:
-    """Mean geodesic distance between a class and its nearest classes.
+    """Compute the mean geodesic distance between a class and its nearest classes.
 
     Args:
-        neighbourhoods: of the K classes.
-        neighbours: how many nearest classes count; fewer where fewer are known.
+        neighbourhoods: neighbourhoods of the K classes.
+        neighbours: number of nearest classes that count, or all if fewer are known.
 
     Returns:
-        A scalar, geodesic length; nan where no class has a neighbour.
-
-    Source:
-        This project.
+        Scalar geodesic length; nan if no class has a neighbour.
 
     Example:
         >>> class_spacing(Neighbourhoods(torch.tensor([[torch.inf, 2.0], [2.0, torch.inf]])))

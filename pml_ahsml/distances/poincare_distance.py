@@ -8,7 +8,7 @@ from pytorch_metric_learning.distances import BaseDistance
 from torch import Tensor
 
 from ..checks import check_flag, check_in_interval, check_positive
-from ..hyperbolic import geodesic, maps
+from ..hyperbolic import geodesic, maps, near_pairs
 from ..precision import exact_dtype
 
 
@@ -148,7 +148,7 @@ class PoincareDistance(BaseDistance):
         # in float32, clipping and mapping move points by more than near-duplicates differ
         exact = exact_dtype(query_emb)
         query, ref = (self.to_tangent(e.to(exact)) for e in (query_emb, ref_emb))
-        return geodesic.pairwise_distance(query, ref, self.curvature).to(query_emb.dtype)
+        return near_pairs.pairwise_distance(query, ref, self.curvature).to(query_emb.dtype)
 
 
 def _checked(kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -1,28 +1,28 @@
-"""Rows of a matrix in blocks that fit into memory."""
+"""Splits the rows of a matrix into blocks that fit into memory."""
 
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-# Elements of a block on a GPU, which waits for nothing but its own start.
+# Elements of a block on a GPU: 256 MB in float32. Small blocks would cost a kernel start each.
 _DEVICE_ELEMENTS = 1 << 26
 
-# Elements of the embeddings of pairs that are compared one by one.
+# Elements of the embeddings of pairs computed one by one: 2 MB in float64.
 _PAIR_ELEMENTS = 1 << 18
 
-# Rows and elements widened to float64 at once.
+# Most rows, and most elements, converted to float64 at once: 16 MB.
 _WIDE_ROWS, _WIDE_ELEMENTS = 128, 1 << 21
 
 
 def blocks(rows: int, columns: int, device: torch.device, elements: int) -> Iterator[slice]:
-    """Slices of rows that hold at most so many elements on a CPU, but at least a row.
+    """Yield slices of rows, each of at least one row.
 
     Args:
         rows: number of rows.
-        columns: elements of each.
-        device: a GPU wants larger blocks.
-        elements: at once. Rows without columns are no block.
+        columns: elements of a row. Without any there are no blocks.
+        device: device of the matrix; blocks are larger on a GPU.
+        elements: most elements of a block on a CPU.
 
     Example:
         >>> list(blocks(5, 10, torch.device("cpu"), 20))
@@ -36,12 +36,12 @@ def blocks(rows: int, columns: int, device: torch.device, elements: int) -> Iter
 
 
 def pair_blocks(pairs: int, embedding_size: int, device: torch.device) -> Iterator[slice]:
-    """Slices of pairs that are compared one by one, by their embeddings.
+    """Yield slices of pairs whose embeddings fit into a block.
 
     Args:
         pairs: number of pairs.
         embedding_size: D.
-        device: as of :func:`blocks`.
+        device: device of the embeddings.
 
     Example:
         >>> list(pair_blocks(3, 128, torch.device("cpu")))
@@ -51,11 +51,11 @@ def pair_blocks(pairs: int, embedding_size: int, device: torch.device) -> Iterat
 
 
 def wide_parts(rows: Tensor, matrix: Tensor) -> Iterator[Tensor]:
-    """Row numbers in parts small enough to be widened to float64.
+    """Split row numbers into parts small enough for float64.
 
     Args:
         rows: (R,) row numbers.
-        matrix: (N, M), whose rows they are.
+        matrix: (N, M) matrix with these rows.
 
     Example:
         >>> [len(part) for part in wide_parts(torch.arange(200), torch.zeros(200, 3))]
@@ -67,10 +67,10 @@ def wide_parts(rows: Tensor, matrix: Tensor) -> Iterator[Tensor]:
 
 
 def take_rows(matrix: Tensor, rows: Tensor) -> Tensor:
-    """Some rows of a matrix, without a copy where they are all.
+    """Take some rows of a matrix; all rows are taken without a copy.
 
     Args:
-        matrix: (N, M).
+        matrix: (N, M) matrix.
         rows: (R,) row numbers, ascending.
 
     Example:

@@ -1,40 +1,34 @@
-"""Distances of each row to some candidates of its own, to the last digits: for re-ranking."""
+"""Distances of each row to candidates of its own, to the last digits, for re-ranking."""
 
 import torch
 from torch import Tensor
 
 from ..precision import exact_dtype
 from .blocks import blocks, pair_blocks
-from .polar import Polar, difference_form, geodesic_length
+from .near_pairs import NEAR, difference_form
+from .polar import Polar, geodesic_length
 
-# Below this multiple of sinh A·sinh B the product in float64 has fewer than some nine digits.
-_NEAR = 2.0**-20
-
-# Floats of candidates gathered at once.
+# Numbers of candidate rows gathered at once: 4 MB in float64.
 _BLOCK_ELEMENTS = 1 << 19
 
 
 def candidate_distances(
     e: Tensor, f: Tensor, x: Polar, y: Polar, candidates: Tensor, curvature: float
 ) -> Tensor:
-    """Geodesic distances in float64 between row i of e and the rows candidates[i] of f.
+    """Compute the geodesic distances between row i of e and the rows candidates[i] of f.
 
-    √c·d = log(1 + P + √(P² + 2P)), P = α·cosh B + β − sinh A·sinh B·cos θ, with the directions
-    subtracted instead of multiplied where P is small.
+    P and √c·d are those of ``polar``. Where P is small, it comes from ``difference_form``.
 
     Args:
         e: (N, D) rows.
         f: (M, D) rows.
         x: polar coordinates of e.
         y: polar coordinates of f.
-        candidates: (N, K) rows of f.
+        candidates: (N, K) row numbers of f.
         curvature: c > 0.
 
     Returns:
         (N, K) geodesic lengths in float64, exactly 0 for equal rows.
-
-    Source:
-        The formula of ``distance_matrix`` (this project).
 
     Example:
         >>> from pml_ahsml.hyperbolic.polar import polar_coordinates, row_norms
@@ -51,7 +45,7 @@ def candidate_distances(
     sinh = x.sinh[:, None] * y.sinh[candidates]
     p = x.alpha[:, None] * y.cosh[candidates] + y.alpha[candidates]
     p -= x.stretch[:, None] * y.stretch[candidates] * inner
-    i, k = (p <= _NEAR * sinh).nonzero().unbind(1)
+    i, k = (p <= NEAR[torch.float64] * sinh).nonzero().unbind(1)
     for pairs in pair_blocks(len(i), e.shape[1], e.device):
         a, b = i[pairs], k[pairs]
         p[a, b] = difference_form(e, f, x, y, a, candidates[a, b])

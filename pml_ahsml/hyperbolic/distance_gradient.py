@@ -1,6 +1,7 @@
-"""The gradient of the matrix of geodesic distances, see ``distance_kernel``."""
+"""The gradient of the matrix of geodesic distances: one matrix product for each side."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,16 +9,12 @@ from torch import Tensor
 
 from ..precision import exact_dtype
 from .blocks import blocks, pair_blocks, take_rows, wide_parts
-from .one_by_one import one_by_one
-from .plain_distance import plain_distance_matrix
-from .polar import Polar, direction_gap, left_factor, right_factor
+from .near_pairs import FEW_NEAR, MANY_NEAR, direction_gap
+from .polar import Polar, left_factor, plain_distance_matrix, right_factor
 
-# Kinds of rows; 0 is a row without near pairs.
-FEW_NEAR, MANY_NEAR = 1, 2
-
-# Elements of the matrix worked on at once. A row counts with four times its embedding: where N = D
+# Elements of the matrix worked on at once. A row counts with four times its embedding: if N = D,
 # the sums over pairs are as large as the matrix.
-_GRADIENT_ELEMENTS = 1 << 19
+_BLOCK_ELEMENTS = 1 << 19
 
 
 def matrix_gradient(
@@ -29,7 +26,7 @@ def matrix_gradient(
     needed: tuple[bool, bool, bool],
     found: tuple[Tensor, ...],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradient of the distances, by what was found on the way to them.
+    """Compute the gradient of the distances from what the way forward has found.
 
     Args:
         grad: (N, M) ∂L/∂d.
@@ -38,16 +35,13 @@ def matrix_gradient(
         curvature: c > 0.
         options: the norm at which rows are clipped, whether they are points of the ball, and
             whether e and f are the same rows.
-        needed: whether the gradients by e, f and c are wanted.
+        needed: whether the gradients by e, f and c are needed.
         found: (N, M) √(P + P²/2), inf for equal rows and negative for pairs computed one by one;
-            (N,) the kinds of rows, 0, FEW_NEAR or MANY_NEAR; polar coordinates of e, and of f
-            unless they are the same.
+            (N,) kinds of the rows; polar coordinates of e, and of f unless the rows are the same.
 
     Returns:
-        By e, by f and by c, without elements where not needed; by e alone for the same rows.
-
-    Source:
-        This project.
+        Gradients by e, f and c. One that is not needed has no elements; for the same rows the
+        gradient by e is the whole.
 
     Example:
         >>> from pml_ahsml.hyperbolic.polar import polar_coordinates, row_norms
@@ -68,7 +62,7 @@ def matrix_gradient(
 
 
 class _MatrixGradient(torch.autograd.Function):
-    """The gradient of the distances; its own gradient is that of the plain form."""
+    """Gradient of the distances; its own gradient is that of the plain form."""
 
     @staticmethod
     def forward(
@@ -88,9 +82,9 @@ class _MatrixGradient(torch.autograd.Function):
         y_polar: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         c = float(curvature)
-        x = _Side(e, Polar(*x_polar), (2 * c) ** -0.5, 1, need_e or need_c)
+        x = _RowGradient(e, Polar(*x_polar), (2 * c) ** -0.5, 1, need_e or need_c)
         polar = x.polar if same else Polar(*y_polar)
-        y = _Side(f, polar, (2 * c) ** -0.5, -1, not same and (need_f or need_c))
+        y = _RowGradient(f, polar, (2 * c) ** -0.5, -1, not same and (need_f or need_c))
         _accumulate(grad, roots, kinds, x, y, same)
         by_curvature = e.new_empty(0)
         if isinstance(curvature, Tensor) and need_c:
@@ -127,14 +121,21 @@ class _MatrixGradient(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> Any:
-        return one_by_one(_MatrixGradient.apply, info.batch_size, in_dims, arguments)
+        return for_each_sample(_MatrixGradient.apply, info.batch_size, in_dims, arguments)
 
 
-class _Side:
-    """One side of the matrix: its rows, and the gradient that gathers there.
+class _RowGradient:
+    """Gradient by the rows of one side of the distance matrix.
 
-    With w = ∂L/∂P for each pair, the gradient of a row needs V = Σ w·sinh B·v̂ and
-    h = Σ w·cosh B over the rows of the other side.
+    Let w = ∂L/∂P of a pair. The gradient by a row follows from V = Σ w·sinh B·v̂ and
+    h = Σ w·cosh B, the sums over the rows of the other side.
+
+    Args:
+        e: (N, D) rows.
+        polar: polar coordinates of e.
+        scale: factor that all w have in common and the sums leave out.
+        sign: sign of û in the difference û − v̂ of a pair, 1 for the first side, −1 for the second.
+        needed: whether the gradient is needed; if not, it has no elements.
     """
 
     def __init__(self, e: Tensor, polar: Polar, scale: float, sign: int, needed: bool) -> None:
@@ -144,7 +145,7 @@ class _Side:
         self.along = torch.zeros_like(polar.radius)  # of pairs, in units of the row itself
 
     def add_sums(self, rows: Any, spatial: Tensor, time: Tensor) -> None:
-        """Add what V (times the sign) and h (both without the scale) say about some rows."""
+        """Add the gradient of some rows that follows from sign·V and h, both without scale."""
         e, polar, scale = self.e[rows].to(spatial.dtype), self.polar.take(rows), self.scale
         along = self.sign * torch.einsum("nd,nd->n", e, spatial) / polar.norm
         by_radius = scale * (polar.sinh * time - polar.cosh * along)
@@ -156,7 +157,7 @@ class _Side:
         self.gradient[rows] = gradient.to(self.gradient)
 
     def total(self) -> Tensor:
-        """The whole gradient, of no rows where none is needed."""
+        """Return the whole gradient, (N, D), or no elements where it is not needed."""
         if self.needed and bool(self.along.any()):
             self.gradient.addcmul_(self.e, self.along[:, None].to(self.e))
         return self.gradient
@@ -164,9 +165,17 @@ class _Side:
     def add_pairs(
         self, i: Tensor, by_radius: Tensor, gap: Tensor, half: Tensor, weight: Tensor
     ) -> None:
-        """Add gradients of pairs: by the radius, and along û − v̂ without its part along û."""
+        """Add the gradients of single pairs.
+
+        Args:
+            i: (P,) rows.
+            by_radius: (P,) ∂L/∂A.
+            gap: (P, D) û − v̂.
+            half: (P,) ‖û − v̂‖²/2.
+            weight: (P,) w·sinh A·sinh B.
+        """
         norm = self.polar.norm[i]
-        # û·(û − v̂) = ‖û − v̂‖²/2, and the same for v̂ with the other sign
+        # take off the part of û − v̂ along û: û·(û − v̂) = ‖û − v̂‖²/2, and −v̂·(û − v̂) likewise
         radial = (by_radius * self.polar.slope[i] - weight * half / norm) / norm
         across = (self.sign * weight / norm)[:, None]
         self.by_radius.index_add_(0, i, by_radius)
@@ -174,10 +183,12 @@ class _Side:
         self.along = self.along.index_add(0, i, radial)
 
 
-def _accumulate(grad: Tensor, roots: Tensor, kinds: Tensor, x: _Side, y: _Side, same: bool) -> None:
-    """Gather the gradients of both sides, block of rows by block of rows.
+def _accumulate(
+    grad: Tensor, roots: Tensor, kinds: Tensor, x: _RowGradient, y: _RowGradient, same: bool
+) -> None:
+    """Add up the gradients of both sides in blocks of rows.
 
-    Among the rows of one tensor pair (i, j) is pair (j, i), so that one side gathers it all.
+    If both sides are the same rows, pairs (i, j) and (j, i) both count for the first side.
     """
     dtype, exact = grad.dtype, exact_dtype(grad)
     right = functools.cache(lambda wanted: right_factor(y.e, y.polar, wanted))
@@ -194,11 +205,11 @@ def _accumulate(grad: Tensor, roots: Tensor, kinds: Tensor, x: _Side, y: _Side, 
         if y.needed:
             sums[w.dtype].addmm_(w.T, left_factor(x.e[rows], x.polar.take(rows), w.dtype))
 
-    for rows in blocks(len(grad), len(y.e) + 4 * y.e.shape[1], grad.device, _GRADIENT_ELEMENTS):
+    for rows in blocks(len(grad), len(y.e) + 4 * y.e.shape[1], grad.device, _BLOCK_ELEMENTS):
         w = (grad[rows] + grad[:, rows].T).div_(roots[rows]) if same else grad[rows] / roots[rows]
         kind = kinds[rows]
         if bool(kind.any()):
-            _add_few(w, roots[rows], kind, rows.start, x, y)
+            _add_near_pairs(w, roots[rows], kind, rows.start, x, y)
             many = (kind == MANY_NEAR).nonzero().squeeze(1)
             for part in wide_parts(many, w):
                 add(part + rows.start, w[part].to(exact))
@@ -210,9 +221,11 @@ def _accumulate(grad: Tensor, roots: Tensor, kinds: Tensor, x: _Side, y: _Side, 
         y.add_sums(slice(None), total[:, :-2], total[:, -2] + total[:, -1])
 
 
-def _add_few(w: Tensor, roots: Tensor, kind: Tensor, start: int, x: _Side, y: _Side) -> None:
-    """Add the gradients of pairs computed one by one, and take them out of w."""
-    rows = (kind == FEW_NEAR).nonzero().squeeze(1)
+def _add_near_pairs(
+    w: Tensor, roots: Tensor, kinds: Tensor, start: int, x: _RowGradient, y: _RowGradient
+) -> None:
+    """Add the gradients of near pairs computed one by one, and set their entries of w to 0."""
+    rows = (kinds == FEW_NEAR).nonzero().squeeze(1)
     i, j = (take_rows(roots, rows) < 0).nonzero().unbind(1)
     i = rows[i]
     weights = -x.scale * w[i, j].to(exact_dtype(w))
@@ -232,12 +245,48 @@ def _add_few(w: Tensor, roots: Tensor, kind: Tensor, start: int, x: _Side, y: _S
 
 
 def _sum_of_products(grad: Tensor, roots: Tensor) -> Tensor:
-    """Σ g·√c·d, with d from what was kept: √c·d = arsinh(√2·root)."""
+    """Σ g·√c·d with √c·d = arsinh(√2·root)."""
     total = torch.zeros((), dtype=exact_dtype(grad), device=grad.device)
-    for rows in blocks(len(grad), grad.shape[1], grad.device, _GRADIENT_ELEMENTS):
+    for rows in blocks(len(grad), grad.shape[1], grad.device, _BLOCK_ELEMENTS):
         s = roots[rows].abs() * 2**0.5
-        # log(s + √(s² + 1)), without losing small s or overflowing with s²
+        # log(s + √(s² + 1)), exact for small s, without the overflow of s²
         lengths = (s + s * (s / (1 + torch.hypot(s, s.new_ones(()))))).log1p_()
         lengths.masked_fill_(s.isinf(), 0.0)
         total += (grad[rows] * lengths).sum(dtype=total.dtype)
     return total
+
+
+def for_each_sample(
+    function: Callable[..., tuple[Tensor, ...]],
+    size: int,
+    in_dims: tuple[int | None, ...],
+    arguments: tuple[Any, ...],
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """Rule for torch.func.vmap of a function that branches on the values of each sample.
+
+    Args:
+        function: returns tensors.
+        size: number of samples.
+        in_dims: dimension of each argument that counts the samples, None for a shared argument.
+        arguments: arguments of the function.
+
+    Returns:
+        What vmap wants: the stacked results, and 0 for each, the dimension that counts the samples.
+
+    Example:
+        >>> x, y = torch.tensor([[1.0], [2.0]]), torch.tensor([3.0])
+        >>> for_each_sample(lambda x, y: (x * y,), 2, (0, None), (x, y))
+        ((tensor([[3.],
+                [6.]]),), (0,))
+    """
+    results = [
+        function(
+            *(
+                argument if dim is None else argument.select(dim, sample)
+                for argument, dim in zip(arguments, in_dims, strict=True)
+            )
+        )
+        for sample in range(size)
+    ]
+    stacked = tuple(torch.stack(column) for column in zip(*results, strict=True))
+    return stacked, (0,) * len(stacked)

@@ -1,15 +1,34 @@
-"""Geodesic distances between tangent vectors at the origin, or points of the ball."""
+"""The matrix of geodesic distances: one matrix product, exact for near pairs.
 
+The product is that of ``polar``, pairs that it does not resolve come from ``near_pairs``, and the
+gradient is in ``distance_gradient``.
+"""
+
+import functools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..precision import exact_dtype
-from . import distance_kernel, plain_distance
-from .maps import SERIES_LIMIT
+from . import near_pairs
+from .blocks import blocks
+from .distance_gradient import for_each_sample, matrix_gradient
+from .polar import (
+    left_factor,
+    plain_distance_matrix,
+    polar_coordinates,
+    right_factor,
+    row_norms,
+)
 
-# torch below 2.3 cannot tell; there the kernel breaks the graph
+# Elements of the matrix worked on at once. Large blocks cost memory; with small ones the threads
+# wait for each other more often.
+_BLOCK_ELEMENTS = 1 << 20
+
+# torch below 2.3 cannot tell; there the autograd function breaks the graph
 _is_compiling = getattr(torch.compiler, "is_compiling", lambda: False)
 
 
@@ -21,30 +40,27 @@ def distance_matrix(
     max_norm: float = math.inf,
     on_ball: bool = False,
 ) -> Tensor:
-    """Geodesic distances between all pairs, by one matrix product and in O(N·M) memory.
+    """Compute the geodesic distances of all pairs by one matrix product, in O(N·M) memory.
 
     d(u, v) = (2/√c)·asinh √S,
     S = sinh²((A_u − A_v)/2) + sinh A_u·sinh A_v·‖û − v̂‖²/4,  A = 2√c‖u‖,  û = u/‖u‖.
 
-    Near-duplicates are computed from coordinate differences or in float64, so equal rows are at
-    distance exactly 0. The gradient at coincident points is 0, as in ``torch.cdist``; second
-    derivatives work and are slower. Half precision is computed in float32 and returned in the dtype
-    of the arguments. On a GPU the accuracy is that of the matrix product, so leave
-    ``torch.set_float32_matmul_precision`` at "highest". Float32 overflows to inf where √c·d is over
-    44; the defaults of PoincareDistance end at 2.9.
+    Near pairs are computed from coordinate differences or in float64, so equal rows are at distance
+    exactly 0. The gradient of such a pair is 0, as in ``torch.cdist``. Second derivatives work and
+    are slower. Half precision is computed in float32 and returned in the dtype of the arguments. On
+    a GPU the accuracy is that of the matrix product: leave ``torch.set_float32_matmul_precision``
+    at "highest". Float32 overflows to inf where √c·d exceeds 44; with the defaults of
+    PoincareDistance it stays below 2.9.
 
     Args:
         tangent: (N, D) tangent vectors at the origin.
         ref_tangent: (M, D) tangent vectors at the origin.
         curvature: c > 0, a number or a tensor that may require a gradient.
-        max_norm: r > 0; longer tangent vectors are shortened to it, as by :func:`clip_norm`.
-        on_ball: the rows are points of the ball instead, mapped as by :func:`logmap0`.
+        max_norm: r > 0; longer tangent vectors are shortened to it, as in ``maps.clip_norm``.
+        on_ball: True if the rows are points of the ball; ``maps.logmap0`` maps such points.
 
     Returns:
         (N, M) geodesic lengths at curvature −c, in [0, 2(‖u‖ + ‖v‖)].
-
-    Source:
-        Half-angle form of the hyperbolic law of cosines (this project).
 
     Example:
         >>> u = torch.tensor([[0.3, 0.4], [0.0, 1.0]])
@@ -56,73 +72,99 @@ def distance_matrix(
     wide = torch.promote_types(dtype, torch.float32)
     u = tangent.to(wide)
     v = u if ref_tangent is tangent else ref_tangent.to(wide)
-    kernel = distance_kernel.distance_matrix
-    if _is_compiling():
-        kernel = plain_distance.plain_distance_matrix
     with torch.autocast(tangent.device.type, enabled=False):
-        return kernel(u, v, curvature, max_norm, on_ball).to(tangent.dtype)
+        if _is_compiling():
+            distances = plain_distance_matrix(u, v, curvature, max_norm, on_ball)
+        else:
+            keep = torch.is_grad_enabled()
+            distances = _DistanceMatrix.apply(u, v, curvature, max_norm, on_ball, v is u, keep)[0]
+    return distances.to(tangent.dtype)
 
 
-def pairwise_distance(tangent: Tensor, ref_tangent: Tensor, curvature: float | Tensor) -> Tensor:
-    """Geodesic distance between row i of one and row i of the other argument.
+class _DistanceMatrix(torch.autograd.Function):
+    """Distances of all pairs, and what their gradient needs.
 
-    Computed in float64, whatever the dtype, and any number of times differentiable.
-
-    Args:
-        tangent: (N, D) tangent vectors at the origin.
-        ref_tangent: (N, D) tangent vectors at the origin.
-        curvature: c > 0, a number or a tensor that may require a gradient.
-
-    Returns:
-        (N,) geodesic lengths at curvature −c, of the dtype of the arguments.
-
-    Source:
-        The formula of :func:`distance_matrix`, from coordinate differences (this project).
-
-    Example:
-        >>> pairwise_distance(torch.tensor([[0.5, 0.0]]), torch.tensor([[-0.5, 0.0]]), 0.1)
-        tensor([2.])
+    Returns the distances; √(P + P²/2), inf for equal rows and negative for pairs computed one by
+    one; the kinds of rows; the polar coordinates of e, and of f unless they are the same.
     """
-    dtype = tangent.dtype
-    with torch.autocast(tangent.device.type, enabled=False):
-        exact = exact_dtype(tangent)
-        u, v = tangent.to(exact), ref_tangent.to(exact)
-        return _length(_half_sinh_squared(u, v, curvature), curvature).to(dtype)
+
+    @staticmethod
+    def forward(
+        e: Tensor,
+        f: Tensor,
+        curvature: float | Tensor,
+        max_norm: float,
+        on_ball: bool,
+        same: bool,
+        keep: bool,
+    ) -> tuple[Tensor, ...]:
+        c = float(curvature)
+        x = polar_coordinates(row_norms(e), c, max_norm, on_ball)
+        y = x if same else polar_coordinates(row_norms(f), c, max_norm, on_ball)
+        distances = left_factor(e, x, e.dtype) @ right_factor(f, y, e.dtype).T
+        roots = torch.empty_like(distances) if keep else e.new_empty(0)
+        kinds = torch.zeros(len(e), dtype=torch.uint8, device=e.device)
+        exact_right = functools.cache(lambda: right_factor(f, y, exact_dtype(f)))
+        bound = (
+            near_pairs.NEAR[e.dtype] * float(x.sinh.max() * y.sinh.max())
+            if distances.numel()
+            else 0.0
+        )
+        if same:
+            distances.fill_diagonal_(torch.inf)  # so that the diagonal is no near pair
+        for rows in blocks(len(e), len(f), e.device, _BLOCK_ELEMENTS):
+            p = distances[rows]
+            root = roots[rows] if keep else torch.empty_like(p)
+            found = None
+            if float(p.amin()) <= bound:
+                found = near_pairs.find_near_pairs(p, x.take(rows), y)
+                kinds[rows] = found.kinds
+                near_pairs.recompute_near_pairs(p, found, e[rows], f, x.take(rows), y, exact_right)
+            if same:
+                p.diagonal(rows.start).zero_()
+            torch.addcmul(p, p, p, value=0.5, out=root).sqrt_()
+            p.add_(root, alpha=2**0.5).log1p_().mul_(c**-0.5)
+            if found is not None:
+                # equal rows have no gradient
+                _replace(root, (found.many,), lambda r: torch.where(r > 0, r, torch.inf))
+                _replace(root, (found.i, found.j), lambda r: torch.where(r > 0, -r, torch.inf))
+            if same:
+                root.diagonal(rows.start).fill_(torch.inf)
+        return (
+            distances,
+            roots,
+            kinds,
+            torch.stack(x),
+            x.norm.new_empty(0) if same else torch.stack(y),
+        )
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        e, f, curvature, *ctx.options = inputs[:6]
+        ctx.curvature = None if isinstance(curvature, Tensor) else curvature
+        kept = (curvature,) if isinstance(curvature, Tensor) else ()
+        # the distances are not kept: some losses and miners write into them
+        ctx.save_for_backward(e, f, *output[1:], *kept)
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+        if grad is None:
+            return (None,) * 7
+        e, f, *found, curvature = (*ctx.saved_tensors, ctx.curvature)[:7]
+        need = ctx.needs_input_grad[:3]
+        gradients = matrix_gradient(grad, e, f, curvature, ctx.options, need, tuple(found))
+        # if e and f are one tensor, the gradient by e is the whole
+        need = (need[0], need[1] and not ctx.options[-1], need[2])
+        own = (g if wanted else None for g, wanted in zip(gradients, need, strict=True))
+        return (*own, *(None,) * 4)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> Any:
+        return for_each_sample(_DistanceMatrix.apply, info.batch_size, in_dims, arguments)
 
 
-def _half_sinh_squared(u: Tensor, v: Tensor, curvature: float | Tensor) -> Tensor:
-    """S = sinh²(√c·d/2) of matching rows, accurate relative to S itself.
-
-    With δ = ‖u‖ − ‖v‖ the identity ‖u − v‖² = δ² + ‖u‖‖v‖·‖û − v̂‖² splits the difference of two
-    close vectors into its radial and its angular part without subtracting large numbers.
-    """
-    difference = u - v
-    norm_sum = _safe_sqrt(u.square().sum(-1)) + _safe_sqrt(v.square().sum(-1))
-    norm_gap = (difference * (u + v)).sum(-1) / torch.where(norm_sum > 0, norm_sum, 1.0)
-    across = (difference.square().sum(-1) - norm_gap.square()).clamp_min(0)
-    scale_u, _ = _spatial_scale(u, curvature)
-    scale_v, _ = _spatial_scale(v, curvature)
-    root = torch.as_tensor(curvature, dtype=u.dtype, device=u.device).sqrt()
-    return (root * norm_gap).sinh().square() + (scale_u * scale_v).squeeze(-1) * across / 4
-
-
-def _spatial_scale(tangent: Tensor, curvature: float | Tensor) -> tuple[Tensor, Tensor]:
-    """(N, 1) factors sinh(A)/‖u‖ that stretch u to the hyperboloid, and the (N, 1) radii A."""
-    curvature = torch.as_tensor(curvature, dtype=tangent.dtype, device=tangent.device)
-    squared = 4 * curvature * tangent.square().sum(-1, keepdim=True)
-    radius = _safe_sqrt(squared)
-    small = squared < SERIES_LIMIT
-    root = torch.where(small, 1.0, radius)
-    series = 1 + squared / 6 * (1 + squared / 20 * (1 + squared / 42))
-    return 2 * curvature.sqrt() * torch.where(small, series, root.sinh() / root), radius
-
-
-def _length(s: Tensor, curvature: float | Tensor) -> Tensor:
-    root = torch.as_tensor(curvature, dtype=s.dtype, device=s.device).sqrt()
-    return 2 / root * torch.asinh(_safe_sqrt(s))
-
-
-def _safe_sqrt(x: Tensor) -> Tensor:
-    """√x whose gradient at 0 is 0 instead of inf."""
-    positive = x > 0
-    return torch.where(positive, torch.where(positive, x, 1.0).sqrt(), 0.0)
+def _replace(matrix: Tensor, where: tuple[Tensor, ...], by: Callable[[Tensor], Tensor]) -> None:
+    if len(where[0]):
+        matrix[where] = by(matrix[where])

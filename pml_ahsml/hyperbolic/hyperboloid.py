@@ -1,14 +1,22 @@
-"""The hyperboloid model of the same space, in which means of points are means of rows."""
+"""The hyperboloid model of hyperbolic space, where a mean of points is a mean of rows.
+
+Near the origin the time coordinate cosh A is 1 + α with a tiny α, of which float32 keeps few digits
+or none. The space coordinates s have all of them: α = ‖s‖²/(1 + √(1 + ‖s‖²)). With β likewise for
+another point with space coordinates t, cosh(√c·d) − 1 = α + cosh A·β − s·t.
+"""
 
 import torch
 from torch import Tensor
 
 from ..precision import exact_dtype
-from . import near_origin
+from .polar import geodesic_length
 from .products import product
 
-# Enough to divide by, with a square that is still above 0 in float32.
+# Small enough to add nothing, large enough that its square is above 0 in float32.
 _TINY = torch.finfo(torch.float32).tiny ** 0.5
+
+# Below this α the time coordinate keeps fewer than 12 bits of it in float32, 41 in float64.
+_NEAR_ORIGIN = 2.0**-12
 
 
 def hyperboloid_lift(tangent: Tensor, curvature: float | Tensor) -> Tensor:
@@ -30,7 +38,7 @@ def hyperboloid_lift(tangent: Tensor, curvature: float | Tensor) -> Tensor:
         >>> hyperboloid_lift(torch.tensor([[0.5, 0.0]]), 1.0)
         tensor([[1.5431, 1.1752, 0.0000]])
     """
-    # sinh(A)/‖u‖ loses no digits near the origin, but has no value there
+    # sinh(A)/‖u‖ keeps all digits near the origin, but is 0/0 at the origin itself
     norm = torch.linalg.vector_norm(tangent, dim=-1, keepdim=True)
     norm = norm.clamp_min(_TINY)
     radius = 2 * curvature**0.5 * norm
@@ -38,11 +46,10 @@ def hyperboloid_lift(tangent: Tensor, curvature: float | Tensor) -> Tensor:
 
 
 def hyperboloid_unlift(points: Tensor, curvature: float | Tensor) -> Tensor:
-    """Bring points of the hyperboloid, or positive multiples of them, back to the tangent space.
+    """Map points of the hyperboloid, or positive multiples of them, back to the tangent space.
 
-    u = artanh(‖x_s‖/x₀)/(2√c)·x_s/‖x_s‖ with x = (x₀, x_s). The Einstein midpoint of some points
-    is the normalised sum of their lifts; as the ratio ‖x_s‖/x₀ does not change with the scale,
-    unlifting the plain sum or mean gives the midpoint without normalising it.
+    u = artanh(‖x_s‖/x₀)/(2√c)·x_s/‖x_s‖ with x = (x₀, x_s). The scale of x cancels. So unlifting
+    the sum or mean of some lifts gives the Einstein midpoint, which is their normalised sum.
 
     Args:
         points: (N, D + 1), each a positive multiple of a point of the hyperboloid.
@@ -52,7 +59,7 @@ def hyperboloid_unlift(points: Tensor, curvature: float | Tensor) -> Tensor:
         (N, D) tangent vectors at the origin.
 
     Source:
-        Einstein midpoint: Ungar 2005; its form as a mean of lifts is derived in docs/method.md.
+        Einstein midpoint: Ungar 2005. docs/method.md derives its form as a mean of lifts.
 
     Example:
         >>> x = hyperboloid_lift(torch.tensor([[0.5, 0.0], [-0.5, 0.0], [0.0, 0.5]]), 1.0)
@@ -61,7 +68,7 @@ def hyperboloid_unlift(points: Tensor, curvature: float | Tensor) -> Tensor:
     """
     time, space = points[..., :1], points[..., 1:]
     norm = torch.linalg.vector_norm(space, dim=-1, keepdim=True)
-    # artanh(norm/time), with all its digits near the origin
+    # artanh(norm/time), accurate near the origin too
     radius = 0.5 * torch.log1p(2 * norm / (time - norm))
     root = torch.as_tensor(curvature, dtype=points.dtype, device=points.device).sqrt()
     return space * (radius / (2 * root * torch.where(norm > 0, norm, 1.0)))
@@ -71,10 +78,10 @@ def hyperboloid_normalise(points: Tensor) -> Tensor:
     """Scale points to the unit hyperboloid: x / √(−⟨x, x⟩).
 
     Args:
-        points: (…, D + 1) positive multiples of points of the hyperboloid, as means of them are.
+        points: (…, D + 1) positive multiples of points of the hyperboloid, such as their means.
 
     Returns:
-        (…, D + 1) points with −⟨x, x⟩ = 1, in float64; a row of zeros stays one.
+        (…, D + 1) points with −⟨x, x⟩ = 1, in float64; a row of zeros stays a row of zeros.
 
     Source:
         Lorentz model, Nickel & Kiela, ICML 2018.
@@ -90,15 +97,14 @@ def hyperboloid_normalise(points: Tensor) -> Tensor:
 
 
 def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | Tensor) -> Tensor:
-    """Geodesic distances between points of the hyperboloid: d(x, y) = arcosh(−⟨x, y⟩)/√c.
+    """Compute geodesic distances between points of the hyperboloid: d(x, y) = arcosh(−⟨x, y⟩)/√c.
 
-    For class centroids, which live on the hyperboloid: one product in float64, which resolves
-    distances down to some 1e-7 of the radius; no gradient. Overflows to inf where √c·d is over 44.
-    Near the origin the product is that of the space coordinates (``near_origin``).
+    One product in float64 resolves distances down to some 1e-7 of the radius. Near the origin the
+    space coordinates give the distance. Overflows to inf where √c·d exceeds 44.
 
     Args:
-        points: (…, N, D + 1) points, time coordinate first. In float32 they are off the hyperboloid
-            by a rounding error, which blurs distances below a thousandth of the radius.
+        points: (…, N, D + 1) points, time coordinate first. The rounding of points in float32 blurs
+            distances below a thousandth of the radius.
         ref_points: (…, M, D + 1) such points.
         curvature: c > 0.
 
@@ -116,13 +122,73 @@ def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | 
     """
     wide = exact_dtype(points)
     x, y = points.detach().to(wide, copy=True), ref_points.detach().to(wide)
-    near_x, near_y = near_origin.is_near(x), near_origin.is_near(y)
+    near_x, near_y = is_near_origin(x), is_near_origin(y)
     x[..., 0].neg_()
-    # P = cosh(√c·d) − 1, small or large, fits into float32
+    # P = cosh(√c·d) − 1 fits into float32, small or large
     p = (-1 - product(x, y.mT)).float().clamp_min_(0)
-    # arcosh(1 + P) by a logarithm: arcosh itself is ten times slower
+    # arcosh(1 + P) as a logarithm: torch's arcosh is ten times slower
     lengths = (p + 2).mul_(p).sqrt_().add_(p).log1p_().div_(float(curvature) ** 0.5)
     if bool(near_x.any() | near_y.any()):
-        exact = near_origin.distances(x, y, float(curvature)).float()
+        exact = _distances_by_space(x, y, float(curvature)).float()
         lengths = torch.where(near_x[..., :, None] | near_y[..., None, :], exact, lengths)
     return lengths
+
+
+def is_near_origin(points: Tensor) -> Tensor:
+    """Find the points so near the origin that their time coordinate has too few digits.
+
+    Args:
+        points: (…, D + 1) points of the hyperboloid, time coordinate first. A row of
+            zeros is not near.
+
+    Returns:
+        (…) bool.
+
+    Example:
+        >>> is_near_origin(torch.tensor([[1.0, 1e-3], [1.25, 0.75], [0.0, 0.0]]))
+        tensor([ True, False, False])
+    """
+    time = points[..., 0]
+    return (time < 1 + _NEAR_ORIGIN) & (time > 0)
+
+
+def excess(space: Tensor) -> Tensor:
+    """Compute α = cosh A − 1 from the space coordinates.
+
+    Args:
+        space: (…, D) sinh A·û.
+
+    Returns:
+        (…) in float64.
+
+    Example:
+        >>> excess(torch.tensor([[3e-9, 4e-9], [0.75, 0.0]]))
+        tensor([1.2500e-17, 2.5000e-01], dtype=torch.float64)
+    """
+    squared = space_norms(space).square()
+    return squared / (1 + (1 + squared).sqrt())
+
+
+def space_norms(space: Tensor) -> Tensor:
+    """Compute the norms of space coordinates.
+
+    Args:
+        space: (…, D) sinh A·û.
+
+    Returns:
+        (…) in float64.
+
+    Example:
+        >>> space_norms(torch.tensor([[3.0, 4.0]]))
+        tensor([5.], dtype=torch.float64)
+    """
+    norms: Tensor = torch.linalg.vector_norm(space, dim=-1, dtype=exact_dtype(space))
+    return norms
+
+
+def _distances_by_space(points: Tensor, others: Tensor, curvature: float) -> Tensor:
+    """Geodesic distances of all pairs from the space coordinates, in float64."""
+    s, t = points[..., 1:], others[..., 1:]
+    a, b = excess(s)[..., :, None], excess(t)[..., None, :]
+    p = (a + (1 + a) * b - product(s, t.mT)).clamp_min_(0)
+    return geodesic_length(p, curvature)

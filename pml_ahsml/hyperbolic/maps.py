@@ -1,8 +1,8 @@
 """Maps between the Poincaré ball of curvature −c and the tangent space at its origin.
 
-A point is given by its tangent vector u at the origin. Its geodesic distance to the origin is 2‖u‖;
-A = 2√c‖u‖ is the same in units of 1/√c. Nothing here forms 1 − c‖h‖², which loses every digit near
-the rim of the ball.
+The tangent vector u at the origin stands for a point. The geodesic distance from the origin is
+2‖u‖, or A = 2√c‖u‖ in units of 1/√c. No formula here contains 1 − c‖h‖², which loses all digits
+near the rim of the ball.
 """
 
 import math
@@ -10,23 +10,23 @@ import math
 import torch
 from torch import Tensor
 
-# Below this squared argument sinh(a)/a, tanh(a)/a and artanh(a)/a are their Taylor polynomials: the
-# first term left out is at most 1.2e-9, so the switch is invisible in float32.
+# Below this a² Taylor polynomials replace sinh(a)/a, tanh(a)/a and artanh(a)/a. The first term left
+# out is at most 1.2e-9, less than float32 resolves.
 SERIES_LIMIT = 1e-2
 
 
 def clip_norm(embeddings: Tensor, max_norm: float) -> Tensor:
-    """Shorten the rows that are longer than ``max_norm``: u = e·min(1, r/‖e‖).
+    """Shorten rows longer than ``max_norm``: u = e·min(1, r/‖e‖).
 
     Args:
         embeddings: (N, D) tangent vectors at the origin.
-        max_norm: r > 0, the largest norm that is left as it is.
+        max_norm: r > 0, the largest norm of the result.
 
     Returns:
-        (N, D), rows of norm ≤ r. The gradient of a shortened row has no radial part.
+        (N, D) rows of norm ≤ r. The gradient of a shortened row has no radial part.
 
     Source:
-        The feature clipping of Ermolov et al., CVPR 2022.
+        Feature clipping: Ermolov et al., CVPR 2022.
 
     Example:
         >>> clip_norm(torch.tensor([[3.0, 4.0], [0.3, 0.4]]), 1.0)
@@ -66,9 +66,8 @@ def expmap0(tangent: Tensor, curvature: float | Tensor) -> Tensor:
 def logmap0(points: Tensor, curvature: float | Tensor, max_norm: float = math.inf) -> Tensor:
     """Map points of the ball to tangent vectors at the origin, the inverse of :func:`expmap0`.
 
-    u = artanh(√c‖h‖)·h / (√c‖h‖), shortened to ``max_norm``. Shortening happens before the
-    artanh, which is infinite on the rim: points on or beyond the rim come back with norm
-    ``max_norm`` instead of inf or nan.
+    u = artanh(√c‖h‖)·h / (√c‖h‖), shortened to ``max_norm``. Points on or beyond the rim, where
+    artanh is not finite, get the norm ``max_norm``.
 
     Args:
         points: (N, D) points h with √c‖h‖ < 1.
@@ -79,7 +78,7 @@ def logmap0(points: Tensor, curvature: float | Tensor, max_norm: float = math.in
         (N, D) tangent vectors of norm ≤ r.
 
     Source:
-        Ganea et al., NeurIPS 2018, Lemma 2; the shortening is this project's.
+        Ganea et al., NeurIPS 2018, Lemma 2.
 
     Example:
         >>> logmap0(torch.tensor([[0.7616, 0.0]]), 1.0)
@@ -96,6 +95,6 @@ def logmap0(points: Tensor, curvature: float | Tensor, max_norm: float = math.in
     inside = points * torch.where(beyond, 0.0, scale)
     if math.isinf(max_norm):
         return inside
-    # 1 where it is not used, so that the branch not taken has a finite gradient
+    # 1 where it is not used, so that the gradient of that branch is finite
     length = torch.where(beyond, squared / curvature, 1.0).sqrt()
     return torch.where(beyond, points * (max_norm / length), inside)

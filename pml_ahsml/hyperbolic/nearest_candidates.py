@@ -1,12 +1,12 @@
-"""Candidates for the nearest neighbours by one product, and whether they are enough of them.
+"""Candidates for the k nearest neighbours from one product, and a check that k are among them.
 
-With α = cosh A − 1, and β likewise of B, P = cosh(√c·d) − 1 = α + cosh A·β − sinh A·sinh B·cos θ.
-For one query α is a constant, so its neighbours are the largest products of
-(sinh A·û, −cosh A) with the rows (sinh B·v̂, β) of the references. β keeps the digits that cosh B
-loses near the origin, where it is 1 and says nothing.
+With α = cosh A − 1 and β = cosh B − 1, P = cosh(√c·d) − 1 = α + cosh A·β − sinh A·sinh B·cos θ. For
+one query α is constant, so the nearest references have the largest products of the query's
+(sinh A·û, −cosh A) with their rows (sinh B·v̂, β). β keeps the digits that cosh B loses near the
+origin.
 
-Positive factors leave the order as it is: references are divided by σ (and β by σ²), a query by
-a τ of its own, so that no column is above 1 however small or large the coordinates are.
+Positive factors do not change the order. References are divided by σ (and β by σ²), each query by
+its own τ, so that no column exceeds 1 however small or large the coordinates are.
 """
 
 import math
@@ -14,20 +14,21 @@ import math
 import torch
 from torch import Tensor
 
+from .nearest_rows import largest_entries
 from .polar import Polar
 
-# Floats in one block of the matrix of products: 64 MB in float32.
+# Products computed at once: 64 MB in float32.
 _BLOCK_ELEMENTS = 1 << 24
 
-# Standard deviations of the sum of roundings that are reckoned with.
+# Error bound of a sum of roundings, in standard deviations. A normal sum exceeds 6 once in 1e9.
 _DEVIATIONS = 6
 
 
 def largest_sinh(polar: Polar) -> float:
-    """σ, the largest sinh B of some references; 1 where there are none.
+    """Compute σ, the largest sinh B of the references; 1 without references.
 
     Args:
-        polar: (M,) their polar coordinates.
+        polar: polar coordinates of the M references.
 
     Example:
         >>> from .polar import polar_coordinates
@@ -38,16 +39,16 @@ def largest_sinh(polar: Polar) -> float:
 
 
 def query_columns(e: Tensor, x: Polar, scale: float, dtype: torch.dtype) -> Tensor:
-    """Rows (sinh A·û, −σ·cosh A)/τ with τ = max(sinh A, σ·cosh A).
+    """Build the rows (sinh A·û, −σ·cosh A)/τ of the queries, τ = max(sinh A, σ·cosh A).
 
     Args:
         e: (N, D) queries.
-        x: their polar coordinates.
+        x: polar coordinates of e.
         scale: σ > 0.
-        dtype: of the rows.
+        dtype: dtype of the result.
 
     Returns:
-        (N, D + 1).
+        (N, D + 1) rows.
 
     Example:
         >>> from .polar import polar_coordinates, row_norms
@@ -61,16 +62,16 @@ def query_columns(e: Tensor, x: Polar, scale: float, dtype: torch.dtype) -> Tens
 
 
 def reference_columns(f: Tensor, y: Polar, scale: float, dtype: torch.dtype) -> Tensor:
-    """Rows (sinh B·v̂/σ, (cosh B − 1)/σ²).
+    """Build the rows (sinh B·v̂/σ, β/σ²) of the references.
 
     Args:
         f: (M, D) references.
-        y: their polar coordinates.
+        y: polar coordinates of f.
         scale: σ > 0.
-        dtype: of the rows.
+        dtype: dtype of the result.
 
     Returns:
-        (M, D + 1).
+        (M, D + 1) rows.
 
     Example:
         >>> from .polar import polar_coordinates, row_norms
@@ -83,16 +84,16 @@ def reference_columns(f: Tensor, y: Polar, scale: float, dtype: torch.dtype) -> 
 
 
 def ball_points(e: Tensor, x: Polar, scale: float, most: float = torch.inf) -> Tensor:
-    """Points (tanh(A/2)·û/tanh(A_σ/2), 0) with sinh A_σ = σ: of the ball, for Euclidean neighbours.
+    """Build points (tanh(A/2)·û/tanh(A_σ/2), 0) of the ball for a Euclidean index, sinh A_σ = σ.
 
     Args:
         e: (N, D) rows.
-        x: their polar coordinates.
+        x: polar coordinates of e.
         scale: σ > 0.
-        most: the largest sinh A; rows farther out are brought in to it.
+        most: largest sinh A; rows farther out are moved in to it.
 
     Returns:
-        (N, D + 1) in float32.
+        (N, D + 1) points in float32.
 
     Example:
         >>> from .polar import polar_coordinates, row_norms
@@ -106,51 +107,55 @@ def ball_points(e: Tensor, x: Polar, scale: float, most: float = torch.inf) -> T
 
 
 def largest_products(queries: Tensor, references: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
-    """The references with the largest products, in blocks of queries.
+    """Find the references with the largest products for each query.
 
     Args:
-        queries: (N, D + 1) on the CPU.
-        references: (M, D + 1) likewise, of the same dtype.
-        wanted: at most M.
+        queries: (N, D + 1) rows of ``query_columns``, on the CPU.
+        references: (M, D + 1) rows of ``reference_columns``, on the CPU and of the same dtype.
+        wanted: k, at most M.
 
     Returns:
-        (N, wanted) products, descending, and (N, wanted) rows of the references.
+        (N, k) products, descending, and (N, k) rows of the references.
 
     Example:
         >>> largest_products(torch.ones(1, 1), torch.tensor([[1.0], [3.0], [2.0]]), 2)
         (tensor([[3., 2.]]), tensor([[1, 2]]))
     """
+    left, right = queries.numpy(), references.numpy().T
+
+    def products(rows: slice, columns: slice) -> Tensor:
+        # by numpy: autocast and set_float32_matmul_precision round torch's products
+        return torch.from_numpy(left[rows] @ right[:, columns])
+
+    size = len(queries), len(references)
     step = max(1, _BLOCK_ELEMENTS // len(references))
-    other = references.numpy().T
-    # by numpy: torch's products have the precision of autocast and of set_float32_matmul_precision
-    found = [torch.from_numpy(part.numpy() @ other).topk(wanted) for part in queries.split(step)]
-    return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
+    return largest_entries(products, *size, wanted, block=(step, len(references)))
 
 
 def are_enough(
     x: Polar, kth: Tensor, last: Tensor, scale: float, largest: Tensor, columns: int
 ) -> Tensor:
-    """Whether no reference that is no candidate can be among the k nearest of a query.
+    """Check that no reference outside the candidates can be among the k nearest of a query.
 
-    One that is nearer than the k-th has B ≤ A + √c·d_k, so its product in float32 is off by at most
-    E = γ·(sinh A·sinh B + cosh A·β) for the largest such B, and by what underflows. It is no
-    candidate, so its product is not above that of the last one: none is there if
-    P_last − E > P_k. With n columns γ = (n + 3)·u in the worst case, and (6√n + 3)·u, where that
-    is less, unless one of 3e7 products is rounded upwards nearly always.
+    A reference nearer than the k-th candidate has B ≤ A + √c·d_k. So the error of its product in
+    float32 is at most E = γ·(sinh A·sinh B + cosh A·β) for the largest such B, plus the underflow.
+    Outside the candidates no product exceeds the last candidate's, so no such reference exists if
+    P_last − E > P_k. For n columns γ = (n + 3)·u in the worst case. The smaller (6√n + 3)·u is used
+    if it is less: sums of random roundings stay below it.
 
     Args:
-        x: (N,) polar coordinates of the queries.
+        x: polar coordinates of the N queries.
         kth: (N,) √c·d_k, the distance of the k-th neighbour in units of 1/√c.
         last: (N,) the smallest product of the candidates, in float32.
-        scale: σ.
+        scale: σ > 0.
         largest: () or (N,) the largest B of all references.
-        columns: D + 1 of the product.
+        columns: n = D + 1, the number of columns in the product.
 
     Returns:
-        (N,) bool. True as well where the k-th is at distance 0: nothing is nearer.
+        (N,) bool. True also where the k-th neighbour is at distance 0.
 
     Source:
-        This project; γ: Higham & Mary, SIAM J. Sci. Comput. 41(5), 2019.
+        γ: Higham & Mary, SIAM J. Sci. Comput. 41(5), 2019.
 
     Example:
         >>> from .polar import polar_coordinates
@@ -165,7 +170,7 @@ def are_enough(
     p_last = x.alpha - last.to(x.alpha) * unit
     reach = torch.minimum(x.radius + kth, largest)
     size = x.sinh * reach.sinh() + x.cosh * 2 * (reach / 2).sinh().square()
-    # roundings of the sums, and three of each factor and product
+    # roundings of the sum, and three for the two factors and their product
     roundings = min(columns, _DEVIATIONS * columns**0.5) + 3
     off = roundings * float32.eps / 2 * size + 3 * columns * float32.tiny * unit
     enough: Tensor = (kth == 0) | (p_last - off > p_kth)
@@ -173,18 +178,18 @@ def are_enough(
 
 
 def _query_scale(x: Polar, scale: float) -> Tensor:
-    """(N,) τ."""
+    """τ of each query, (N,)."""
     return torch.maximum(x.sinh, scale * x.cosh)
 
 
 def _half_tanh(sinh: float) -> float:
-    """tanh(A/2) by sinh A."""
+    """tanh(A/2) from sinh A."""
     return sinh / (1 + math.hypot(1, sinh)) if math.isfinite(sinh) else 1.0
 
 
 def _columns(e: Tensor, factor: Tensor, column: Tensor, dtype: torch.dtype) -> Tensor:
     rows = e.new_empty(len(e), e.shape[1] + 1, dtype=dtype)
-    # in float64, and rounded once
+    # computed in float64 and rounded once
     torch.mul(e, factor[:, None], out=rows[:, :-1])
     rows[:, -1] = column
     return rows

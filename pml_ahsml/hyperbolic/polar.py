@@ -1,4 +1,13 @@
-"""Rows in hyperbolic polar coordinates, and what is made of them: factors of a product, gaps."""
+"""The polar form of the geodesic distance: coordinates of rows, and factors of a product.
+
+A row u has the direction û and the hyperbolic radius A = 2√c‖u‖. With α = cosh A − 1 =
+2 sinh²(A/2), and β likewise for the radius B of v, the hyperbolic law of cosines reads
+
+    P = cosh(√c·d) − 1 = α·cosh B + β − sinh A·sinh B·cos θ,    √c·d = log(1 + P + √(P² + 2P)).
+
+P of all pairs is one matrix product: the rows [−sinh A·û, α, 1] times the rows
+[sinh B·v̂, cosh B, β]. α keeps the digits that cosh A loses near the origin.
+"""
 
 from typing import Any, NamedTuple
 
@@ -7,12 +16,13 @@ from torch import Tensor
 
 from ..precision import exact_dtype
 
-# Below this multiple of sinh A·sinh B differences are rounding, and two rows are equal.
-_FLOOR = 2.0**-98
+# A product in float64 resolves P to 2⁻⁴⁶·sinh A·sinh B. Below that P counts as 0: the rows differ
+# by less than float32 resolves.
+PRODUCT_FLOOR = 2.0**-46
 
 
 class Polar(NamedTuple):
-    """Rows in polar coordinates: (N,) each, in float64."""
+    """Polar coordinates of N rows, (N,) each, in float64."""
 
     norm: Tensor  # ‖e‖, not quite 0 for a row of zeros
     radius: Tensor  # A
@@ -37,17 +47,17 @@ class Polar(NamedTuple):
 
 
 def polar_coordinates(norm: Tensor, c: float | Tensor, max_norm: float, on_ball: bool) -> Polar:
-    """Polar coordinates of rows from their norms.
+    """Compute polar coordinates of rows from their norms.
 
     Args:
-        norm: (N,) norms, as of :func:`row_norms`.
+        norm: (N,) norms, as :func:`row_norms` returns them.
         c: curvature c > 0.
         max_norm: r > 0, the tangent norm at which rows are clipped.
-        on_ball: rows are points of the ball, A = 2 artanh(√c‖h‖), instead of tangent vectors,
+        on_ball: True for points h of the ball, A = 2 artanh(√c‖h‖); False for tangent vectors u,
             A = 2√c‖u‖.
 
     Returns:
-        The coordinates, in the dtype of the norms.
+        Coordinates in the dtype of the norms.
 
     Example:
         >>> polar_coordinates(torch.tensor([0.5]), 1.0, 2.3, False).radius
@@ -56,7 +66,7 @@ def polar_coordinates(norm: Tensor, c: float | Tensor, max_norm: float, on_ball:
     root = c**0.5
     length = norm.clamp_max(max_norm)
     if on_ball:
-        # the hyperbolic radius of the rim is finite, its artanh is not
+        # artanh is infinite at the rim, the clipped radius is not
         c_norm = norm * root
         inside = c_norm < torch.tanh(norm.new_ones(()) * root * max_norm)
         safe = torch.where(inside, c_norm, 0.0)
@@ -73,7 +83,9 @@ def polar_coordinates(norm: Tensor, c: float | Tensor, max_norm: float, on_ball:
 
 
 def row_norms(e: Tensor) -> Tensor:
-    """Norms of rows in float64; for a row of zeros enough to divide by, with a square of 0.
+    """Compute the norms of rows in float64.
+
+    A row of zeros gets a tiny norm: one can divide by it, and its square is 0.
 
     Args:
         e: (N, D) rows.
@@ -91,10 +103,10 @@ def row_norms(e: Tensor) -> Tensor:
 
 
 def differentiable_norms(e: Tensor) -> Tensor:
-    """The same for rows in float64, any number of times differentiable.
+    """Compute the same norms from differentiable operations, for derivatives of any order.
 
     Args:
-        e: (N, D) rows.
+        e: (N, D) rows in float64.
 
     Returns:
         (N,) norms > 0; the gradient of a row of zeros is 0.
@@ -112,69 +124,12 @@ def _tiny(dtype: torch.dtype) -> float:
     return float(torch.finfo(dtype).tiny ** 0.75)
 
 
-def direction_gap(
-    e: Tensor, f: Tensor, x: Polar, y: Polar, i: Tensor, j: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """û − v̂ of pairs, its square, and sinh A·sinh B, accurate relative to the difference.
-
-    Args:
-        e: (N, D) rows.
-        f: (M, D) rows.
-        x: polar coordinates of e.
-        y: polar coordinates of f.
-        i: (P,) rows of e.
-        j: (P,) rows of f.
-
-    Returns:
-        (P, D), (P,) and (P,), in float64.
-
-    Example:
-        >>> e = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-        >>> x = polar_coordinates(row_norms(e), 1.0, 2.3, False)
-        >>> direction_gap(e, e, x, x, torch.tensor([0]), torch.tensor([1]))[1].round(decimals=9)
-        tensor([2.], dtype=torch.float64)
-    """
-    gap = e[i].to(x.norm).mul_((1 / x.norm[i])[:, None])
-    gap -= f[j].to(y.norm).mul_((1 / y.norm[j])[:, None])
-    return gap, torch.linalg.vector_norm(gap, dim=1).square(), x.sinh[i] * y.sinh[j]
-
-
-def difference_form(e: Tensor, f: Tensor, x: Polar, y: Polar, i: Tensor, j: Tensor) -> Tensor:
-    """P = cosh(√c·d) − 1 of pairs, from differences: accurate however near they are.
-
-    P = 2 sinh²((A − B)/2) + sinh A·sinh B·‖û − v̂‖²/2.
-
-    Args:
-        e: (N, D) rows.
-        f: (M, D) rows.
-        x: polar coordinates of e.
-        y: polar coordinates of f.
-        i: (P,) rows of e.
-        j: (P,) rows of f.
-
-    Returns:
-        (P,) ≥ 0 in float64, exactly 0 for equal rows.
-
-    Source:
-        This project.
-
-    Example:
-        >>> e = torch.tensor([[0.5, 0.0], [0.5, 1e-6]])
-        >>> x = polar_coordinates(row_norms(e), 1.0, 2.3, False)
-        >>> difference_form(e, e, x, x, torch.tensor([0, 0]), torch.tensor([0, 1]))
-        tensor([0.0000e+00, 2.7622e-12], dtype=torch.float64)
-    """
-    _, squared, reach = direction_gap(e, f, x, y, i, j)
-    p = 2 * ((x.radius[i] - y.radius[j]) / 2).sinh().square() + reach * squared / 2
-    return torch.where(p > _FLOOR * reach, p, 0.0)
-
-
 def left_factor(e: Tensor, x: Polar, dtype: torch.dtype) -> Tensor:
-    """Rows [−sinh A·û, cosh A − 1, 1] of the first factor of P = cosh(√c·d) − 1.
+    """Build the rows [−sinh A·û, α, 1] of the first factor of P.
 
     Args:
         e: (N, D) rows.
-        x: their polar coordinates.
+        x: polar coordinates of e.
         dtype: of the result.
 
     Returns:
@@ -189,11 +144,11 @@ def left_factor(e: Tensor, x: Polar, dtype: torch.dtype) -> Tensor:
 
 
 def right_factor(f: Tensor, y: Polar, dtype: torch.dtype) -> Tensor:
-    """Rows [sinh B·v̂, cosh B, cosh B − 1] of the second factor.
+    """Build the rows [sinh B·v̂, cosh B, β] of the second factor of P.
 
     Args:
         f: (M, D) rows.
-        y: their polar coordinates.
+        y: polar coordinates of f.
         dtype: of the result.
 
     Returns:
@@ -217,7 +172,7 @@ def _factor(
 
 
 def geodesic_length(p: Tensor, curvature: float) -> Tensor:
-    """√c·d = arcosh(1 + P) = log(1 + P + √(P² + 2P)), with all digits of a small P.
+    """Compute d = log(1 + P + √(P² + 2P))/√c, accurate for small P too.
 
     Args:
         p: P = cosh(√c·d) − 1 ≥ 0, of any shape.
@@ -232,3 +187,42 @@ def geodesic_length(p: Tensor, curvature: float) -> Tensor:
     """
     length: Tensor = torch.log1p(p + (p * (p + 2)).sqrt()) / curvature**0.5
     return length
+
+
+def plain_distance_matrix(
+    e: Tensor, f: Tensor, curvature: float | Tensor, max_norm: float, on_ball: bool
+) -> Tensor:
+    """Compute the distances of all pairs from differentiable operations in float64.
+
+    Slower than ``geodesic.distance_matrix``, but without branches and with derivatives of any
+    order: second derivatives and torch.compile need that. Rows that differ by less than some 2e-7
+    of their norm count as equal.
+
+    Args:
+        e: (N, D) rows.
+        f: (M, D) rows.
+        curvature: c > 0.
+        max_norm: r > 0, the tangent norm at which rows are clipped.
+        on_ball: True for points of the ball, False for tangent vectors.
+
+    Returns:
+        (N, M) geodesic lengths, in the dtype of the rows.
+
+    Example:
+        >>> u = torch.tensor([[0.5, 0.0], [0.0, 0.5]])
+        >>> plain_distance_matrix(u, torch.zeros(1, 2), 0.1, 2.3, False)
+        tensor([[1.],
+                [1.]])
+    """
+    wide = exact_dtype(e)
+    e64, f64 = e.to(wide), f.to(wide)
+    c = torch.as_tensor(curvature, dtype=wide, device=e.device)
+    x, y = (
+        polar_coordinates(differentiable_norms(rows), c, max_norm, on_ball) for rows in (e64, f64)
+    )
+    spatial = (e64 * x.stretch[:, None]) @ (f64 * y.stretch[:, None]).T
+    p = x.alpha[:, None] * y.cosh + y.alpha - spatial
+    apart = p > PRODUCT_FLOOR * (x.sinh[:, None] * y.sinh)
+    p = torch.where(apart, p, 1.0)
+    root = (p * (p + 2)).sqrt()
+    return torch.where(apart, torch.log1p(p + root) / c.sqrt(), 0.0).to(e.dtype)

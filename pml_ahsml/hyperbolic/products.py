@@ -1,21 +1,21 @@
-"""Matrix products that autocast leaves as they are."""
+"""Matrix products with full precision under autocast."""
 
 import torch
 from torch import Tensor
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
-    """The matrix product in the dtype of its factors, under autocast too.
+    """Multiply matrices in the dtype of the factors, under autocast too.
 
-    Autocast rounds the factors of every product to half precision. What is subtracted afterwards,
-    or ranked, then keeps two or three digits of which none may be left.
+    Autocast rounds the factors of a product to half precision, two or three digits. A difference of
+    such products may have no correct digit, and their order may be wrong.
 
     Args:
-        a: (…, N, D), or (D,).
-        b: (…, D, M), or (D,).
+        a: (…, N, D), or a vector (D,).
+        b: (…, D, M), or a vector (D,).
 
     Returns:
-        (…, N, M), or what ``torch.matmul`` makes of vectors.
+        (…, N, M), or fewer dimensions for vectors, as ``torch.matmul``.
 
     Example:
         >>> x = torch.tensor([[1.001]])

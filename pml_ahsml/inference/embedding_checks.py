@@ -1,4 +1,4 @@
-"""Checks of the embeddings that a search is given."""
+"""Checks of the embeddings given to a search."""
 
 import math
 import warnings
@@ -37,7 +37,7 @@ def warn_if_normalised(distance: PoincareDistance, *embeddings: Tensor | None) -
 
 
 def check_rows(name: str, embeddings: Any, columns: int | None) -> Tensor:
-    """Finite embeddings as a tensor of float32 or float64."""
+    """Return finite embeddings as a tensor of float32 or float64."""
     if isinstance(embeddings, Tensor):
         check_tensor(name, embeddings)
         rows = embeddings.detach()  # as_tensor would move them to torch's default device
@@ -48,7 +48,7 @@ def check_rows(name: str, embeddings: Any, columns: int | None) -> Tensor:
         raise ValueError(f"{name} must be of shape {shape}, got {tuple(rows.shape)}")
     if not rows.is_floating_point():
         raise TypeError(f"{name} must be of a floating point dtype, got {rows.dtype}")
-    # a sum is cheaper than a mask, and finite unless one of its terms is not or it overflows
+    # a sum is cheaper than a mask; it is not finite if an element is not, or if it overflows
     if not math.isfinite(rows.sum()) and not rows.isfinite().all():
         bad = int((~rows.isfinite().all(1)).sum())
         raise ValueError(f"{name} must be finite, got nan or inf in {bad} of {len(rows)} rows")

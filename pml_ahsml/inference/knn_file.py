@@ -16,27 +16,27 @@ except ModuleNotFoundError:  # an extra of the package
 
 _INDEX_ENTRIES = {"index", "geometry", "scale", "checksum"}
 
-# What was saved with an index of other coordinates, before the first release: it is built anew.
+# Entries of a file from before the first release. Its index has other coordinates and is rebuilt.
 _OLD_INDEX_ENTRIES = {"index", "geometry"}
 
 
 class BuiltIndex(NamedTuple):
-    """A faiss index, and what the coordinates in it depend on."""
+    """A faiss index, and the settings its coordinates depend on."""
 
     index: Any
-    geometry: tuple[float, float, bool]  # curvature, clip radius, whether rows are of the ball
+    geometry: tuple[float, float, bool]  # curvature, clip radius, whether rows are on the ball
     scale: float
 
 
 def write(
     filename: str | os.PathLike[str], references: Tensor, built: BuiltIndex | None = None
 ) -> None:
-    """Write references, and an index of them, to a file that :func:`read` reads.
+    """Write references, and optionally their index, to a file for :func:`read`.
 
     Args:
-        filename: where to.
-        references: (M, D).
-        built: their index.
+        filename: path of the file.
+        references: (M, D) references.
+        built: index of the references.
 
     Example:
         >>> import tempfile
@@ -52,25 +52,24 @@ def write(
             "index": torch.from_numpy(content),
             "geometry": built.geometry,
             "scale": built.scale,
-            # faiss may crash on an index in which a byte is wrong
+            # faiss may crash on a damaged index
             "checksum": zlib.crc32(content.tobytes()),
         }
     torch.save(state, filename)
 
 
 def read(filename: str | os.PathLike[str]) -> tuple[Tensor, BuiltIndex | None]:
-    """Read what :func:`write` wrote, and check all of it.
+    """Read and check a file of :func:`write`.
 
     Args:
-        filename: where from.
+        filename: path of the file.
 
     Returns:
-        The references, and the index if there is one, and faiss to read it with.
+        The references, and their index; None without an index or without faiss.
 
     Raises:
-        ValueError: for any other file, and for one that is damaged; it names the file and the
-            entry.
-        OSError: where there is no such file, or none that can be read.
+        ValueError: if the file is of another kind or damaged, naming the file and the entry.
+        OSError: if the file does not exist or cannot be read.
     """
     state = _load(filename)
     entries = {"references"} | (set() if set(state) == {"references"} else _INDEX_ENTRIES)
@@ -107,22 +106,22 @@ def read(filename: str | os.PathLike[str]) -> tuple[Tensor, BuiltIndex | None]:
 def _load(filename: str | os.PathLike[str]) -> dict[Any, Any]:
     with open(filename, "rb") as file:
         if not zipfile.is_zipfile(file):
-            _refuse(filename, "it", "written by PoincareKNN.save", "a file of another kind")
+            _refuse(filename, "content", "written by PoincareKNN.save", "a file of another kind")
         file.seek(0)
         try:
             with zipfile.ZipFile(file) as archive:
                 damaged = archive.testzip()
             file.seek(0)
             state = None if damaged else torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # of many kinds, by what the bytes happen to mean
+        except Exception as error:  # damaged bytes raise errors of many kinds
             raise ValueError(
                 f"{os.fspath(filename)} must be written by PoincareKNN.save, got a file that "
                 f"cannot be read: {error}"
             ) from error
     if damaged:
-        _refuse(filename, "all of it", "as it was written", f"damage in {damaged}")
+        _refuse(filename, "every entry", "undamaged", f"damage in {damaged}")
     if not isinstance(state, dict):
-        _refuse(filename, "it", "a dict of entries", type(state).__name__)
+        _refuse(filename, "content", "a dict of entries", type(state).__name__)
     return state
 
 
@@ -151,7 +150,7 @@ def _geometry(filename: str | os.PathLike[str], value: Any) -> tuple[float, floa
 def _index(filename: str | os.PathLike[str], content: Tensor, references: Tensor) -> Any:
     try:
         index = faiss.deserialize_index(content.numpy())
-    except Exception as error:  # of whatever the wrapper of faiss makes of it
+    except Exception as error:  # faiss's wrapper raises errors of many kinds
         _refuse(filename, "index", "an index that faiss can read", str(error))
     found = (index.ntotal, index.d)
     expected = (len(references), references.shape[1] + 1)

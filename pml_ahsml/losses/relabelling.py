@@ -102,7 +102,7 @@ class Relabelling:
         some_are_wrong = noise_rate > self.min_noise_rate  # not for nan, before it is known
         if as_given.all() or not some_are_wrong:
             return as_given, labels
-        certainty, columns = evidence.one_by_one(belief.posterior).max(1)
+        certainty, columns = evidence.of_single_classes(belief.posterior).max(1)
         guesses = evidence.classes_of(columns)
         spacing = class_spacing(evidence.neighbourhoods)
         gap = geodesic_gap(evidence.distances, spacing, evidence.own_columns(labels), columns)

@@ -1,4 +1,4 @@
-"""Rows of all ranks, in the same order on every rank, or an error on every rank."""
+"""Gathers the batches of all ranks, so that all ranks learn the same or all raise an error."""
 
 from types import TracebackType
 from typing import Any
@@ -7,33 +7,30 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-# What a rank announces in place of a number of rows where it has raised an error.
+# A rank that raised an error announces this instead of its number of rows.
 _FAILED = -1
 
 
 class AllRanks:
-    """A step in which the ranks learn from the rows of all, or in which none learns anything.
+    """A training step in which all ranks learn from the rows of all ranks, or none learns.
 
-    A rank that raises an error does not come where the others wait for it. Within ``with`` it does
-    come, says so, and its error goes on; the others raise a RuntimeError that names it. Each rank
+    If one rank raises an error, the others would wait for it forever. Leaving the ``with`` block by
+    an error tells the others, and they raise a RuntimeError that names the rank. Each rank
 
-    1. calls :meth:`announce` once its batch has been checked, before any state changes,
-    2. computes its loss, which may fail on some of the ranks, too,
-    3. calls :meth:`gather`, and learns.
+    1. calls :meth:`announce` after checking its batch, before any state changes,
+    2. computes its loss, which may fail on some ranks,
+    3. calls :meth:`gather` and learns.
 
-    That takes one short collective operation beside the two that bring the rows.
+    This takes one short collective operation more than the two that transfer the rows.
 
     Args:
-        is_needed: whether this step learns from the rows of all ranks; the same on all of them.
-            Where nothing is distributed it is not needed, whatever is said here.
-        embeddings: this rank's, not checked yet: they lie where the ranks talk.
+        is_needed: whether this step learns from the rows of all ranks; the same on all ranks.
+            Ignored for a single process.
+        embeddings: this rank's embeddings, not checked yet. The ranks communicate on their device.
 
     Raises:
-        RuntimeError: in :meth:`announce` and :meth:`gather`, if another rank has raised an error.
-        ValueError: in :meth:`announce`, if some ranks have view ids and others have none.
-
-    Source:
-        This project.
+        RuntimeError: in :meth:`announce` and :meth:`gather`, if another rank raised an error.
+        ValueError: in :meth:`announce`, if only some ranks have view ids.
 
     Example:
         >>> embeddings, labels = torch.zeros(4, 2), torch.zeros(4, dtype=torch.long)
@@ -47,7 +44,7 @@ class AllRanks:
         self.is_needed = is_needed and is_distributed()
         self._device = _device(embeddings) if self.is_needed else None
         self._lengths: list[int] = []
-        # whether the others wait for this rank later in this step
+        # whether the other ranks will wait for this one later in the step
         self._is_awaited = self.is_needed
 
     def __enter__(self) -> "AllRanks":
@@ -68,11 +65,11 @@ class AllRanks:
             self._exchange(self._columns([], has_failed=True))
 
     def announce(self, num_rows: int, has_view_ids: bool) -> None:
-        """Say that all is well so far, and how many rows this rank is going to bring.
+        """Tell the other ranks that the batch is valid, and how many rows it has.
 
         Args:
-            num_rows: N ≥ 0.
-            has_view_ids: whether :meth:`gather` will be given view ids.
+            num_rows: N ≥ 0, number of rows that :meth:`gather` will get.
+            has_view_ids: whether :meth:`gather` will get view ids.
         """
         if not self.is_needed:
             return
@@ -91,16 +88,18 @@ class AllRanks:
     def gather(
         self, embeddings: Tensor, labels: Tensor, view_ids: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The batches of all ranks, which may use the same view ids for different samples.
+        """Gather the batches of all ranks.
+
+        Ranks may use the same view id for different samples.
 
         Args:
-            embeddings: (N, D), this rank's, as many as announced; no gradient flows through.
-            labels: (N,), this rank's.
-            view_ids: (N,), this rank's, or None on all ranks.
+            embeddings: (N, D) embeddings of this rank. No gradient flows through.
+            labels: (N,) labels of this rank.
+            view_ids: (N,) view ids of this rank, or None on all ranks.
 
         Returns:
-            (ΣN, D) in float32, which is all that is learnt from, (ΣN,) and (ΣN,) or None, by rank;
-            ids are shared within a rank only.
+            (ΣN, D) embeddings in float32, (ΣN,) labels and (ΣN,) view ids or None, in the order of
+            the ranks. Rows of different ranks have different view ids.
         """
         self._is_awaited = False
         ids = [] if view_ids is None else [view_ids]
@@ -119,12 +118,12 @@ class AllRanks:
         return gathered, table[:, 0], pairs.unique(dim=0, return_inverse=True)[1]
 
     def _tell(self, *numbers: int) -> list[list[int]]:
-        """The numbers of each rank."""
+        """Send some numbers and return those of each rank."""
         told = self._exchange(torch.tensor(numbers, device=self._device))
         return [[int(number) for number in of_rank] for of_rank in torch.stack(told).tolist()]
 
     def _columns(self, columns: list[Tensor], has_failed: bool) -> Tensor:
-        """Labels and view ids, of one shape on all ranks; the row above them is the state."""
+        """Labels and view ids in a table of one shape on all ranks; row 0 says who failed."""
         table = torch.zeros(1 + max(self._lengths), 2, dtype=torch.long, device=self._device)
         table[0] = int(has_failed)
         for number, column in enumerate(columns):
@@ -132,36 +131,32 @@ class AllRanks:
         return table
 
     def _exchange(self, values: Tensor) -> list[Tensor]:
-        """What each rank has; of one shape on all of them."""
+        """Return the values of each rank, of one shape on all ranks."""
         parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
         if values.numel():
             dist.all_gather(parts, values)
         return parts
 
     def _rows(self, parts: list[Tensor]) -> Tensor:
-        """The rows of all ranks, without what was added to give them one length."""
+        """Join the rows of all ranks, without the padding."""
         return torch.cat([part[:n] for part, n in zip(parts, self._lengths, strict=True)])
 
 
 def is_distributed() -> bool:
-    """Whether there are other ranks."""
+    """Tell whether there are other ranks."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 def by_rank(rows: Tensor) -> Tensor:
-    """Rows of a batch that PML has gathered, in the order of the ranks.
+    """Bring some rows of a batch that PML has gathered into the order of the ranks.
 
-    PML's DistributedLossWrapper puts a rank's own rows before those of the others, so each rank
-    has an order of its own.
+    PML's DistributedLossWrapper puts a rank's own rows first, so the order differs between ranks.
 
     Args:
-        rows: (N,) bool, the rows wanted.
+        rows: (N,) bool, the selected rows.
 
     Returns:
-        (M,) where they are, by rank; of one process the mask itself.
-
-    Source:
-        This project.
+        (M,) indices of the selected rows by rank; for a single process the mask itself.
 
     Example:
         >>> by_rank(torch.tensor([True, False]))
@@ -176,7 +171,7 @@ def by_rank(rows: Tensor) -> Tensor:
 
 
 def _device(embeddings: Any) -> torch.device:
-    """Where the ranks talk: beside the embeddings, or where the backend does without any."""
+    """Device on which the ranks communicate: that of the embeddings, else the backend's."""
     if isinstance(embeddings, Tensor) and embeddings.device.type != "meta":
         return embeddings.device
     is_nccl = dist.get_backend() == "nccl"
@@ -184,11 +179,11 @@ def _device(embeddings: Any) -> torch.device:
 
 
 def _raise_for(has_failed: list[bool]) -> None:
-    """Raise if a rank has said that it failed."""
+    """Raise an error that names the ranks that failed, if any."""
     failed = [rank for rank, failed in enumerate(has_failed) if failed]
     if failed:
         raise RuntimeError(
-            f"rank {_enumerated(failed)} raised an error, so no rank has learnt from this batch"
+            f"rank {_enumerated(failed)} raised an error, so no rank learned from this batch"
         )
 
 

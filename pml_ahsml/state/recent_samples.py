@@ -1,4 +1,4 @@
-"""The samples seen last, whatever they are remembered for."""
+"""A ring buffer of recent samples and their labels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,18 +14,15 @@ _RINGS = ("vectors", "labels")
 
 
 class RecentSamples(ModuleWithTables):
-    """Remembers the last samples with their labels and forgets older ones.
+    """Ring buffer of the last samples, each a vector with a label.
 
     Args:
-        size: samples remembered, ≥ 1.
-        width: numbers that stand for a sample, ≥ 1.
-        num_classes: K of the labels, which a state to be loaded must keep to; None for any.
+        size: number of samples kept, ≥ 1.
+        width: size of a vector, ≥ 1.
+        num_classes: K; loading rejects labels ≥ K. None accepts any label.
 
     Raises:
         ValueError: for an option outside its range.
-
-    Source:
-        This project.
 
     Example:
         >>> recent = RecentSamples(size=2, width=1)
@@ -45,25 +42,25 @@ class RecentSamples(ModuleWithTables):
         width = check_count("width", width, minimum=1)
         super().__init__()
         self.register_table("vectors", torch.zeros(size, width, dtype=torch.float32), Rule())
-        # −1 where nothing has been remembered yet
+        # −1 marks an empty place
         highest = torch.inf if num_classes is None else num_classes - 1
         labels = torch.full((size,), -1, dtype=torch.long)
         self.register_table("labels", labels, Rule(lowest=-1, highest=highest))
-        # the tables are rings, so that remembering moves nothing: newest first from here on
+        # place of the newest sample; older ones follow, so that adding samples moves none
         self._newest = 0
 
     @property
     def labels_by_age(self) -> Tensor:
-        """(size,) labels, newest first; −1 where nothing has been remembered yet."""
+        """(size,) labels, newest first; −1 for an empty place."""
         return self.labels.roll(-self._newest)
 
     @torch.no_grad()
     def push(self, vectors: Tensor, labels: Tensor) -> None:
-        """Remember some samples and forget the oldest.
+        """Add samples and drop the oldest.
 
         Args:
-            vectors: (N, width).
-            labels: (N,) their labels; the first is the newest.
+            vectors: (N, width) samples, newest first.
+            labels: (N,) labels of the samples.
         """
         size = len(self.labels)
         count = min(len(labels), size)
@@ -74,10 +71,10 @@ class RecentSamples(ModuleWithTables):
         self.count_change()
 
     def of_age(self, ages: Tensor) -> tuple[Tensor, Tensor]:
-        """Remembered samples, by how many are newer.
+        """Return samples by age.
 
         Args:
-            ages: (V,) integers in [0, size).
+            ages: (V,) integers in [0, size), the number of newer samples.
 
         Returns:
             (V, width) vectors and (V,) labels.
@@ -86,7 +83,7 @@ class RecentSamples(ModuleWithTables):
         return self.vectors.index_select(0, rows), self.labels[rows]
 
     def _saved_tables(self) -> dict[str, Tensor]:
-        """The tables, newest first."""
+        """Tables in a fixed order, newest first."""
         tables = super()._saved_tables()
         return tables | {name: tables[name].roll(-self._newest, 0) for name in _RINGS}
 
@@ -94,7 +91,7 @@ class RecentSamples(ModuleWithTables):
         empty = state[prefix + "labels"] < 0
         if not empty.is_meta and (empty[:-1] & ~empty[1:]).any():
             raise ValueError(
-                f"{prefix}labels must be -1 only behind all others, got it among the first "
+                f"{prefix}labels must be -1 only behind all others, got -1 among the first "
                 f"{int((~empty).nonzero()[-1])}"
             )
 
@@ -104,7 +101,7 @@ class RecentSamples(ModuleWithTables):
 
     def _copy_from(self, other: ModuleWithTables) -> None:
         super()._copy_from(other)
-        assert isinstance(other, RecentSamples)  # what it was copied from
+        assert isinstance(other, RecentSamples)
         self._newest = other._newest
 
     def _rows(self, ages: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Checks of a saved state, all of them before anything is loaded."""
+"""Checks of a saved state, made before anything is loaded."""
 
 import math
 from collections.abc import Mapping
@@ -8,19 +8,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-# What torch calls an entry that is no tensor; the tables were in one before they had names.
+# torch's name of an entry that is not a tensor; old versions saved the tables in one.
 _OF_OLD_STATES = "_extra_state"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Which values a table may hold; never nan.
+    """Allowed values of a table; nan is never allowed.
 
     Args:
-        lowest: the smallest.
-        highest: the largest.
-        is_whole: whether all are whole numbers.
-        may_be_inf: whether inf is among them.
+        lowest: smallest value.
+        highest: largest value.
+        is_whole: whether all values must be whole numbers.
+        may_be_inf: whether inf is allowed.
 
     Example:
         >>> Rule(lowest=0).check("visits", torch.tensor([1.0, -1.0]))
@@ -34,14 +34,14 @@ class Rule:
     may_be_inf: bool = False
 
     def check(self, key: str, values: Tensor) -> None:
-        """Raise unless the values keep to the rule.
+        """Raise unless the values follow the rule.
 
         Args:
-            key: the name of the entry, for the message.
-            values: of any shape.
+            key: name of the entry, for the message.
+            values: tensor of any shape.
 
         Raises:
-            ValueError: by the name of the entry.
+            ValueError: naming the entry, if a value is not allowed.
         """
         if values.numel() == 0 or values.is_meta:
             return
@@ -59,17 +59,17 @@ class Rule:
         if self.is_whole and (values != values.round()).any():
             raise ValueError(
                 f"{key} must hold whole numbers, got {values[values != values.round()][0].item()}; "
-                "tables are taken from one state and not averaged over several"
+                "use tables from one state, not averaged over several"
             )
 
 
 class Entry(NamedTuple):
-    """A tensor that a state must hold.
+    """A tensor expected in a state.
 
     Args:
-        key: its full name.
-        tensor: what it replaces.
-        rule: which values it may hold, or None where that is not for us to say.
+        key: full name.
+        tensor: tensor that it replaces.
+        rule: allowed values, or None for tensors of other libraries' modules.
     """
 
     key: str
@@ -78,14 +78,14 @@ class Entry(NamedTuple):
 
 
 def check_entry(entry: Entry, value: Any) -> None:
-    """Raise unless a value may take the place of an entry.
+    """Raise unless a value of a state fits an entry.
 
     Args:
-        entry: the entry.
-        value: what a state holds for it.
+        entry: the expected tensor.
+        value: the value in the state.
 
     Raises:
-        ValueError: by the name of the entry.
+        ValueError: naming the entry, if the value does not fit.
 
     Example:
         >>> check_entry(Entry("visits", torch.zeros(3), Rule(lowest=0)), torch.zeros(2))
@@ -95,7 +95,7 @@ def check_entry(entry: Entry, value: Any) -> None:
     key, tensor, rule = entry
     if not isinstance(value, Tensor):
         raise ValueError(f"{key} must be a tensor, got {type(value).__name__}")
-    # torch takes one number in a list for a number, as old versions saved it
+    # torch loads a tensor of shape (1,) into a scalar, because old versions saved scalars so
     is_number = tensor.ndim == 0 and value.shape == (1,) and rule is None
     if not torch.nn.parameter.is_lazy(tensor) and value.shape != tensor.shape and not is_number:
         raise ValueError(f"{key} must be of shape {tuple(tensor.shape)}, got {tuple(value.shape)}")
@@ -109,20 +109,20 @@ def check_entry(entry: Entry, value: Any) -> None:
     if _kind(value) != kind:
         article = "a" if tensor.is_floating_point() else "an"
         raise ValueError(f"{key} must be of {article} {kind} dtype, got {value.dtype}")
-    # as it will be: what is finite in float64 need not be in float32
+    # check the dtype that is loaded: a value finite in float64 may overflow float32
     rule.check(key, value.to(tensor.dtype))
 
 
 def check_on_hyperboloid(key: str, means: Tensor, is_there: Tensor) -> None:
-    """Raise unless rows are points of the hyperboloid, or means of such.
+    """Raise unless rows are points of the hyperboloid or means of such points.
 
     Args:
-        key: the name of the entry.
-        means: (N, D + 1), time coordinate first.
-        is_there: (N,) bool, the rows to look at.
+        key: name of the entry, for the message.
+        means: (N, D + 1) rows, time coordinate first.
+        is_there: (N,) bool, the rows to check.
 
     Raises:
-        ValueError: by the name of the entry.
+        ValueError: naming the entry, if a row is not on the hyperboloid.
 
     Example:
         >>> check_on_hyperboloid("means", torch.zeros(2, 3), torch.tensor([False, True]))
@@ -132,8 +132,8 @@ def check_on_hyperboloid(key: str, means: Tensor, is_there: Tensor) -> None:
     if means.is_meta:
         return
     time, space = means[:, 0], means[:, 1:]
-    # a mean of time coordinates, which are at least 1, is longer than that of the others;
-    # the rest is rounding
+    # a mean has a time coordinate of at least 1 and at least the norm of its space coordinates;
+    # 1e-3 allows for rounding
     is_point = (time >= 1 - 1e-3) & (time * (1 + 1e-3) >= space.norm(dim=1))
     bad = (is_there & ~is_point).nonzero()
     if len(bad):
@@ -146,30 +146,30 @@ def check_on_hyperboloid(key: str, means: Tensor, is_there: Tensor) -> None:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a state holds of a module and its parts.
+    """Expected contents of a state for a module and its submodules.
 
     Args:
-        entries: all tensors.
-        free: what the names of entries begin with that are read in a way of their own.
+        entries: all expected tensors.
+        free: prefixes of entries that are not checked, because their module loads them by its own
+            method.
     """
 
     entries: list[Entry]
     free: list[str]
 
     def check(self, owner: str, state: Mapping[str, Any], prefix: str) -> bool:
-        """Raise unless a state holds all entries, and no others, or none of them.
+        """Raise unless a state holds either all entries and no others, or none of them.
 
         Args:
-            owner: the class of the module.
-            state: the state, with or without the entries of other modules.
-            prefix: what the names of the module's entries begin with.
+            owner: class name of the module.
+            state: the state, which may hold entries of other modules.
+            prefix: prefix of the module's entries.
 
         Returns:
-            Whether the entries are there.
+            Whether the state holds the entries.
 
         Raises:
-            ValueError: by the name of an entry that is missing, does not belong there or holds
-                what it cannot.
+            ValueError: naming an entry that is missing, unexpected or has a wrong value.
         """
         keys = [key for key in state if key.startswith(prefix) and not self._is_free(key)]
         for key in keys:
@@ -181,7 +181,7 @@ class Contents:
         here = [entry for entry in self.entries if entry.key in state]
         if not here:
             return False
-        # a parameter that has two names is saved by one of them in some formats
+        # some formats save a parameter with two names only once
         known = {id(entry.tensor) for entry in here}
         for entry in self.entries:
             if entry.key not in state and id(entry.tensor) not in known:
@@ -205,11 +205,11 @@ class Contents:
 
 
 def foreign_contents(module: torch.nn.Module, prefix: str) -> Contents:
-    """What torch saves of a module itself, its parts left out.
+    """Return what torch saves of a module, without its submodules.
 
     Args:
         module: the module.
-        prefix: what the names of its entries begin with.
+        prefix: prefix of its entries.
     """
     skipped = module._non_persistent_buffers_set
     tensors = [*module._parameters.items(), *module._buffers.items()]
@@ -222,7 +222,7 @@ def foreign_contents(module: torch.nn.Module, prefix: str) -> Contents:
 
 
 def has_own_way(module: torch.nn.Module) -> bool:
-    """Whether a module of others reads a state in a way that cannot be foreseen here."""
+    """Tell whether a module loads its state by a method of its own, which cannot be checked."""
     return (
         type(module)._load_from_state_dict is not torch.nn.Module._load_from_state_dict
         or type(module).set_extra_state is not torch.nn.Module.set_extra_state

@@ -85,7 +85,7 @@ class DiskProjection:
         return self.project(tangent)
 
     def project(self, tangent: Tensor, others: Tensor | None = None) -> NDArray[np.float64]:
-        """Project tangent vectors at the origin that are clipped already.
+        """Project tangent vectors that are already clipped.
 
         Args:
             tangent: (N, D), float64.

@@ -9,6 +9,7 @@ from pml_ahsml.classes.class_means import Groups
 from pml_ahsml.hyperbolic import maps
 from pml_ahsml.labels import confusion_prior as cp
 from tests import reference
+from tests.near_origin import SCALES, euclidean, near_origin
 
 K, D = 4, 6
 
@@ -434,3 +435,17 @@ def test_embeddings_may_have_one_dimension():
     embeddings, labels = torch.tensor([[0.5], [-0.5]]), torch.tensor([0, 1])
     statistics.update(embeddings, labels)
     assert torch.equal(statistics.distances(embeddings).argmin(1), labels)
+
+
+@pytest.mark.parametrize(("c", "norm"), SCALES)
+def test_statistics_near_the_origin_tell_classes_apart(c, norm):
+    statistics = ClassStatistics(4, 8, PoincareDistance(c), momentum=0.0)
+    u = near_origin(4, norm).float()
+    statistics.update(u, torch.arange(4))
+    expected = euclidean(u.double(), u.double()).float()
+    # float32 keeps the points that the distances are between to seven digits
+    torch.testing.assert_close(statistics.divergence(), expected, rtol=2e-5, atol=0)
+    torch.testing.assert_close(
+        statistics.distances(u), expected, rtol=2e-5, atol=float(expected.max()) * 1e-6
+    )
+    torch.testing.assert_close(statistics.centroids(), u, rtol=2e-5, atol=0)

@@ -5,6 +5,7 @@ from pml_ahsml.classes import nearest_classes as cc
 from pml_ahsml.classes.neighbourhoods import Neighbourhoods
 from pml_ahsml.hyperbolic import hyperboloid
 from pml_ahsml.labels import confusion_prior as cp
+from tests.near_origin import SCALES, euclidean, near_origin
 from tests.neighbourhoods import all_neighbours
 
 K, D = 400, 5
@@ -81,3 +82,20 @@ def test_classes_never_seen_are_no_candidates():
     means[~seen] = 0
     _, weights = cc.candidate_classes(means[:1], torch.tensor([0]), means, seen, 16, 16)
     assert weights.sum() == 3
+
+
+@pytest.mark.parametrize(("c", "norm"), SCALES)
+def test_candidate_classes_near_the_origin_are_the_nearest(c, norm, monkeypatch):
+    monkeypatch.setattr(cc, "_BLOCK", 64)
+    u, v = near_origin(30, norm), near_origin(200, norm)
+    points, means = (hyperboloid.hyperboloid_lift(rows, c) for rows in (u, v))
+    means = (means * (1 + torch.rand(200, 1))).float()
+    seen = torch.arange(200) != 7
+    means[7] = 0
+    labels = torch.arange(30)
+    listed = cc.candidate_classes(points, labels, means, seen, nearest=8, sampled=4)
+    distances = euclidean(u, v)
+    distances[:, 7] = torch.inf
+    distances[labels, labels] = torch.inf
+    expected = distances.argsort(1)[:, :8]
+    assert (listed.classes[:, 1:9] == expected).float().mean() > 0.99

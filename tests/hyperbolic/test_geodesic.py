@@ -1,20 +1,15 @@
 import math
+import warnings
 
 import geoopt
 import pytest
 import torch
 
-from pml_ahsml.hyperbolic import geodesic, maps
+from pml_ahsml import PoincareDistance
+from pml_ahsml.hyperbolic import geodesic, maps, near_pairs
 from tests import reference
-
-CURVATURES = [0.01, 0.1, 1.0]
-# relative error of a distance: what rounding of the coordinates and of some ten operations allows
-RTOL = {torch.float32: 2e-5, torch.float64: 1e-9}
-
-
-def tangent(n: int, d: int = 5, max_norm: float = 2.3, dtype=torch.float64) -> torch.Tensor:
-    directions = torch.nn.functional.normalize(torch.randn(n, d, dtype=torch.float64))
-    return (directions * torch.rand(n, 1, dtype=torch.float64) * max_norm).to(dtype)
+from tests.near_rows import mixed
+from tests.tangent_vectors import CURVATURES, RTOL, tangent
 
 
 @pytest.mark.parametrize("c", CURVATURES)
@@ -24,15 +19,6 @@ def test_distance_matrix_is_the_mobius_distance(c, dtype):
     expected = reference.distance_matrix(u, v, c)
     actual = geodesic.distance_matrix(u, v, c)
     assert actual.dtype == dtype
-    torch.testing.assert_close(actual.double(), expected, rtol=RTOL[dtype], atol=0)
-
-
-@pytest.mark.parametrize("c", CURVATURES)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_pairwise_distance_is_the_mobius_distance(c, dtype):
-    u, v = tangent(7, dtype=dtype), tangent(7, dtype=dtype)
-    expected = reference.distance_matrix(u, v, c).diagonal()
-    actual = geodesic.pairwise_distance(u, v, c)
     torch.testing.assert_close(actual.double(), expected, rtol=RTOL[dtype], atol=0)
 
 
@@ -62,31 +48,6 @@ def test_gradients_agree_with_autograd_through_geoopt(c):
         torch.testing.assert_close(a, e, rtol=1e-6, atol=1e-9)
 
 
-def test_pairwise_gradient_is_the_diagonal_of_the_matrix_gradient():
-    u, v = tangent(5).requires_grad_(), tangent(5).requires_grad_()
-    matrix = geodesic.distance_matrix(u, v, 0.1).diagonal().sum()
-    pairs = geodesic.pairwise_distance(u, v, 0.1).sum()
-    for a, e in zip(
-        torch.autograd.grad(pairs, (u, v)), torch.autograd.grad(matrix, (u, v)), strict=True
-    ):
-        torch.testing.assert_close(a, e, rtol=1e-8, atol=1e-12)
-
-
-@pytest.mark.parametrize("c", CURVATURES)
-@pytest.mark.parametrize("step", [1e-4, 1e-3, 1e-2, 1e-1])
-def test_near_duplicates_keep_their_digits_in_float32(c, step):
-    u = tangent(64, 16, dtype=torch.float32)
-    v = u + step * torch.nn.functional.normalize(torch.randn_like(u))
-    expected = geodesic.pairwise_distance(u.double(), v.double(), c)
-    # rounding of the coordinates alone moves a distance of 1e-4 by up to 1e-3 of itself
-    rtol = 1e-3 if step == 1e-4 else 1e-4
-    for actual in (
-        geodesic.distance_matrix(u, v, c).diagonal(),
-        geodesic.pairwise_distance(u, v, c),
-    ):
-        torch.testing.assert_close(actual.double(), expected, rtol=rtol, atol=0)
-
-
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_equal_rows_are_at_distance_zero_with_zero_gradient(dtype):
     u = tangent(6, 33).to(dtype)
@@ -98,7 +59,7 @@ def test_equal_rows_are_at_distance_zero_with_zero_gradient(dtype):
     assert (matrix[~same] > 0).all()
     (gradient,) = torch.autograd.grad(matrix[same].sum(), u)
     assert (gradient == 0).all()
-    pairs = geodesic.pairwise_distance(u, u.detach().clone(), 0.1)
+    pairs = near_pairs.pairwise_distance(u, u.detach().clone(), 0.1)
     assert (pairs == 0).all()
     (gradient,) = torch.autograd.grad(pairs.sum(), u)
     assert (gradient == 0).all()
@@ -135,12 +96,81 @@ def test_half_precision_is_computed_in_float32(dtype):
     assert gradient.isfinite().all()
 
 
-@pytest.mark.parametrize("norm", [1e-3, 0.02, 0.0499, 0.0501, 0.0999, 0.1001, 0.3])
-def test_near_the_origin_series_keep_the_digits_up_to_where_they_end(norm):
-    u, v = torch.tensor([[norm, 0.0], [0.0, norm]], dtype=torch.float64).split(1)
-    # the first terms left out, at a squared norm of 1e-2: 62/2835·1e-8 and 1e-8/9 of the whole
-    assert float(maps.expmap0(u, 1.0)[0, 0]) == pytest.approx(math.tanh(norm), rel=3e-10)
-    assert float(maps.logmap0(u, 1.0)[0, 0]) == pytest.approx(math.atanh(norm), rel=2e-9)
-    # and 1e-8/9!
-    expected = reference.poincare_distance(u[0], v[0], 1.0)
-    assert float(geodesic.pairwise_distance(u, v, 1.0)) == pytest.approx(expected, rel=1e-11)
+@pytest.mark.parametrize("space", ["tangent", "ball"])
+@pytest.mark.parametrize("c", CURVATURES)
+def test_matrix_of_points_at_all_radii(c, space):
+    u = torch.nn.functional.normalize(torch.randn(30, 16)) * torch.linspace(0.1, 3.0, 30)[:, None]
+    e = (maps.expmap0(u, c) if space == "ball" else u).requires_grad_()
+    weights = torch.rand(30, 30)
+    distance = PoincareDistance(c, embedding_space=space)
+    d32, d64 = distance(e), distance(e.double())
+    torch.testing.assert_close(d32.double(), d64, rtol=1e-5, atol=0)
+    (g32,) = torch.autograd.grad((weights * d32).sum(), e)
+    (g64,) = torch.autograd.grad((weights.double() * d64).sum(), e)
+    torch.testing.assert_close(g32, g64, rtol=1e-4, atol=1e-4 * float(g64.abs().max()))
+    u = e.double().detach()
+    u = maps.logmap0(u, c, 2.3) if space == "ball" else maps.clip_norm(u, 2.3)
+    wanted = reference.distance_matrix(u, u, c)
+    torch.testing.assert_close(d64.detach(), wanted, rtol=1e-6, atol=1e-7)
+
+
+def test_works_under_torch_func():
+    e, f = torch.randn(3, 5, 4), torch.randn(7, 4)
+
+    def loss(e, f):
+        return geodesic.distance_matrix(e, f, 0.1, max_norm=2.3).square().sum()
+
+    per_sample = torch.func.vmap(torch.func.grad(loss), in_dims=(0, None))(e, f)
+    for sample, gradient in zip(e, per_sample, strict=True):
+        sample = sample.clone().requires_grad_()
+        (expected,) = torch.autograd.grad(loss(sample, f), sample)
+        torch.testing.assert_close(gradient, expected)
+    values = torch.func.vmap(lambda e: geodesic.distance_matrix(e, e, 0.1))(e)
+    torch.testing.assert_close(values[1], geodesic.distance_matrix(e[1], e[1], 0.1))
+    (of_all,) = torch.func.grad(
+        lambda e: torch.func.vmap(loss, in_dims=(0, None))(e, f).sum(), argnums=(0,)
+    )(e)
+    torch.testing.assert_close(of_all, per_sample)
+    hessian = torch.func.jacrev(torch.func.grad(loss))(e[0], f)
+    assert hessian.shape == (5, 4, 5, 4)
+    torch.testing.assert_close(hessian.reshape(20, 20), hessian.reshape(20, 20).T)
+
+
+@pytest.mark.skipif(
+    not hasattr(torch.compiler, "is_compiling"), reason="torch below 2.3 cannot tell"
+)
+def test_compiles_without_graph_breaks():
+    e, f = mixed(torch.float32).requires_grad_(), torch.randn(7, 6)
+
+    def loss(e, f):
+        return geodesic.distance_matrix(e, f, 0.1, max_norm=2.3).square().mean()
+
+    with warnings.catch_warnings():
+        # torch warns about its own use of torch.jit while it compiles
+        warnings.simplefilter("ignore", DeprecationWarning)
+        compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+        value = compiled(e, f)
+    torch.testing.assert_close(value, loss(e, f))
+    (actual,), (expected,) = (torch.autograd.grad(x, e) for x in (value, loss(e, f)))
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_matrix_may_be_written_into_before_backward():
+    # NCALoss and MultiSimilarityMiner do
+    e = torch.randn(6, 3, requires_grad=True)
+    d = geodesic.distance_matrix(e, e, 0.1)
+    (expected,) = torch.autograd.grad(d[0, 1], e, retain_graph=True)
+    d.fill_diagonal_(math.inf)
+    (actual,) = torch.autograd.grad(d[0, 1], e)
+    assert torch.equal(actual, expected)
+
+
+def test_empty_matrices_and_unneeded_gradients():
+    e = torch.randn(4, 3, requires_grad=True)
+    for n, m in ((0, 4), (4, 0), (0, 0)):
+        d = geodesic.distance_matrix(e[:n], e[:m].clone(), 0.1)
+        assert d.shape == (n, m)
+        assert torch.equal(torch.autograd.grad(d.sum(), e)[0], torch.zeros_like(e))
+    fixed = torch.randn(5, 3)
+    for d in (geodesic.distance_matrix(e, fixed, 0.1), geodesic.distance_matrix(fixed, e, 0.1)):
+        assert torch.autograd.grad(d.sum(), e)[0].abs().sum() > 0

@@ -3,15 +3,8 @@ import torch
 
 from pml_ahsml.hyperbolic import hyperboloid, maps
 from tests import reference
-
-CURVATURES = [0.01, 0.1, 1.0]
-# relative error of a distance: what rounding of the coordinates and of some ten operations allows
-RTOL = {torch.float32: 2e-5, torch.float64: 1e-9}
-
-
-def tangent(n: int, d: int = 5, max_norm: float = 2.3, dtype=torch.float64) -> torch.Tensor:
-    directions = torch.nn.functional.normalize(torch.randn(n, d, dtype=torch.float64))
-    return (directions * torch.rand(n, 1, dtype=torch.float64) * max_norm).to(dtype)
+from tests.near_origin import SCALES, D, euclidean, near_origin
+from tests.tangent_vectors import CURVATURES, tangent
 
 
 @pytest.mark.parametrize("max_norm", [float("inf"), 2.3])
@@ -42,3 +35,36 @@ def test_unlifted_mean_is_the_einstein_midpoint(c):
     midpoint = hyperboloid.hyperboloid_unlift(mean, c)[0]
     expected = torch.tensor(reference.einstein_midpoint(u, c), dtype=torch.float64)
     torch.testing.assert_close(midpoint, expected, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize(("c", "norm"), SCALES)
+def test_distances_near_the_origin_keep_their_digits(c, norm):
+    u, v = near_origin(10, norm), near_origin(20, norm)
+    x, y = (hyperboloid.hyperboloid_lift(rows, c) for rows in (u, v))
+    expected = euclidean(u, v).float()
+    found = hyperboloid.hyperboloid_distance(x, y, c)
+    torch.testing.assert_close(found, expected, rtol=2e-5, atol=0)
+    # with a leading dimension, and from float32, which has all digits of the space coordinates
+    found = hyperboloid.hyperboloid_distance(x[:, None].float(), y.float(), c).squeeze(1)
+    torch.testing.assert_close(found, expected, rtol=2e-5, atol=0)
+
+
+def test_distances_of_points_far_out_are_what_they_were():
+    x = hyperboloid.hyperboloid_lift(torch.randn(10, D, dtype=torch.float64), 0.1)
+    near = hyperboloid.hyperboloid_lift(near_origin(5, 1e-4), 0.1)
+    alone = hyperboloid.hyperboloid_distance(x, x, 0.1)
+    together = hyperboloid.hyperboloid_distance(torch.cat([x, near]), torch.cat([x, near]), 0.1)
+    others = ~torch.eye(10, dtype=torch.bool)
+    torch.testing.assert_close(together[:10, :10][others], alone[others], rtol=1e-6, atol=0)
+    to_origin = 2 * x[:, 0].acosh().div(2 * 0.1**0.5)
+    torch.testing.assert_close(
+        together[:10, 10:].double(), to_origin[:, None].expand(10, 5), rtol=1e-3, atol=0
+    )
+
+
+def test_excess_is_cosh_less_one():
+    radius = torch.tensor([0.0, 1e-9, 1e-3, 1.0, 9.0], dtype=torch.float64)
+    expected = 2 * (radius / 2).sinh().square()
+    torch.testing.assert_close(
+        hyperboloid.excess(radius.sinh()[:, None]), expected, rtol=1e-12, atol=0
+    )

@@ -2,15 +2,6 @@ import torch
 
 from pml_ahsml.hyperbolic import maps
 
-CURVATURES = [0.01, 0.1, 1.0]
-# relative error of a distance: what rounding of the coordinates and of some ten operations allows
-RTOL = {torch.float32: 2e-5, torch.float64: 1e-9}
-
-
-def tangent(n: int, d: int = 5, max_norm: float = 2.3, dtype=torch.float64) -> torch.Tensor:
-    directions = torch.nn.functional.normalize(torch.randn(n, d, dtype=torch.float64))
-    return (directions * torch.rand(n, 1, dtype=torch.float64) * max_norm).to(dtype)
-
 
 def test_clip_norm_shortens_long_rows_only():
     e = torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]], dtype=torch.float64, requires_grad=True)

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from pml_ahsml.hyperbolic import nearest_candidates as nc
-from pml_ahsml.hyperbolic.polar import difference_form, polar_coordinates, row_norms
+from pml_ahsml.hyperbolic.near_pairs import difference_form
+from pml_ahsml.hyperbolic.polar import polar_coordinates, row_norms
 
 C = 0.1
 

@@ -6,9 +6,9 @@ from pml_ahsml import AdaptiveMargins, AdaptiveNoiseAwareLoss, ClassStatistics, 
 from pml_ahsml.classes import class_similarity as cs
 from pml_ahsml.classes import nearest_classes as cc
 from pml_ahsml.hyperbolic import hyperboloid
+from pml_ahsml.hyperbolic.nearest_rows import nearest_rows
 from pml_ahsml.hyperbolic.products import product
 from pml_ahsml.labels.witnesses import confusion_counts
-from pml_ahsml.labels.witnesses import neighbour_votes as nv
 from tests.noisy_batches import B, D, K, batch
 
 
@@ -48,7 +48,7 @@ def similarity() -> list[torch.Tensor]:
 
 PLACES = {
     "a product": lambda: [product(torch.randn(5, 7), torch.randn(7, 3))],
-    "nearest rows": lambda: [nv.nearest_rows(points(20), points(300), 10)],
+    "nearest rows": lambda: [nearest_rows(points(20), points(300), 10)],
     "candidate classes": candidates,
     "class similarity": similarity,
     "running margins": running_margins,

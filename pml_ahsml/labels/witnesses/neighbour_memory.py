@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...checks import check_count
 from ...classes.class_distances import ClassDistances, mean_over_views
+from ...hyperbolic.nearest_rows import nearest_rows
 from ...state.recent_samples import RecentSamples
 from ...state.saved_state import Rule, check_on_hyperboloid
 from . import neighbour_votes as nv
@@ -106,7 +107,7 @@ class NeighbourMemory(RecentSamples, Witness):
         if filled < length // 2:
             return None
         others, labels = self.of_age(torch.arange(filled, device=points.device))
-        return labels[nv.nearest_rows(points.to(others), others, count)]
+        return labels[nearest_rows(points.to(others), others, count)]
 
     def votes(self, neighbours: Tensor, labels: Tensor) -> Tensor:
         """Votes for each class, earlier visits of a sample discounted.

@@ -3,50 +3,8 @@
 import torch
 from torch import Tensor
 
-from ...hyperbolic import near_origin
-from ...hyperbolic.products import product
-
 # Agreement is kept from 0 and 1, where there is nothing left to compare.
 _LOWEST, _HIGHEST = 0.01, 0.99
-
-# Rows compared at once: a whole data set may be asked about.
-_BLOCK = 4096
-
-
-def nearest_rows(points: Tensor, others: Tensor, count: int) -> Tensor:
-    """The nearest of other points of the hyperboloid: the largest Minkowski inner products.
-
-    For points near the origin, by products that keep their digits there (``near_origin``).
-
-    Args:
-        points: (N, D + 1) points of the unit hyperboloid, time coordinate first.
-        others: (M, D + 1) likewise.
-        count: k, at most M.
-
-    Returns:
-        (N, k) rows of the others, nearest first.
-
-    Source:
-        Nickel & Kiela, ICML 2018: cosh(√c·d) = −⟨x, y⟩.
-
-    Example:
-        >>> x = torch.tensor([[1.0, 0.0]])
-        >>> others = torch.tensor([[3.0, 8.0**0.5], [1.25, 0.75]])
-        >>> nearest_rows(x, others, 1)
-        tensor([[1]])
-    """
-    # the inner product, with the sign of the time coordinate
-    signed = torch.cat([-points[:, :1], points[:, 1:]], dim=1)
-    found = torch.cat([_largest(block, others, count) for block in signed.split(_BLOCK)])
-    near = near_origin.is_near(points)
-    if bool(near.any()):
-        found[near] = torch.cat(
-            [
-                near_origin.Closeness(block)(others[:, 1:]).topk(count, dim=1).indices
-                for block in points[near].split(_BLOCK)
-            ]
-        )
-    return found
 
 
 def rank_weights(agreement: Tensor) -> Tensor:
@@ -148,10 +106,6 @@ def weight_gradient(surprise: Tensor, votes: Tensor, weight: float) -> float:
     # summed in float64, so that the order of the rows does not matter
     total = (surprise * votes).sum(dtype=torch.float64)
     return weight * float(total) / len(votes)
-
-
-def _largest(points: Tensor, others: Tensor, count: int) -> Tensor:
-    return product(points, others.T).topk(count, dim=1).indices
 
 
 def _farther(agreement: Tensor) -> Tensor:
