@@ -154,7 +154,7 @@ class SecondOpinion(ModuleWithTables):
             if int(self.batches) >= _FIRST and int(self.batches) % _EVERY == 0:
                 self.whiten = whitening(self.scatter / (1 - _DECAY ** float(self.batches)))
         counts = torch.bincount(labels, minlength=len(self.masses)).to(self.masses)
-        kept = torch.where(counts > 0, _DECAY_OF_SUMS, 1.0)
+        kept = 1 - (1 - _DECAY_OF_SUMS) * (counts > 0).to(counts)
         latest = torch.zeros_like(self.sums, dtype=wide).index_add_(0, labels, samples)
         self.sums.mul_(kept[:, None]).add_(latest)
         self.masses.mul_(kept).add_(counts)
