@@ -105,9 +105,6 @@ def read(filename: str | os.PathLike[str]) -> tuple[Tensor, BuiltIndex | None]:
 
 def _load(filename: str | os.PathLike[str]) -> dict[Any, Any]:
     with open(filename, "rb") as file:
-        if not zipfile.is_zipfile(file):
-            _refuse(filename, "content", "written by PoincareKNN.save", "a file of another kind")
-        file.seek(0)
         try:
             with zipfile.ZipFile(file) as archive:
                 damaged = archive.testzip()

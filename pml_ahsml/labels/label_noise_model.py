@@ -1,13 +1,12 @@
 """How wrong are the labels? The learnt part of the label model."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from ..checks import check_count, check_integers, check_positive
+from ..checks import check_count, check_in_interval, check_integers, check_positive
 from ..classes.class_distances import ClassDistances
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
@@ -16,7 +15,9 @@ from . import posterior as lp
 from .class_counts import check_class_counts
 from .label_posterior import LabelPosterior
 from .likelihood import judged, slopes
-from .noise_floor import SMOOTHING, NoiseFloor
+from .noise_floor import NoiseFloor
+from .noise_rate_history import NoiseRateHistory
+from .second_opinion import SecondOpinion
 from .witnesses import (
     ConfusionCounts,
     Lesson,
@@ -25,10 +26,6 @@ from .witnesses import (
     choose_witnesses,
     parameters_of,
 )
-
-# A noise rate that has moved by less than this over so many batches has settled. It jitters by .03;
-# on its way from the start to where it belongs it moves by .1 in some twenty batches.
-_SETTLED, _WINDOW = 0.1, 50
 
 
 class LabelNoiseModel(ModuleWithTables):
@@ -53,6 +50,8 @@ class LabelNoiseModel(ModuleWithTables):
         lr: step size of Adam. 0.05 reaches any noise rate within some 75 batches.
         neighbours: a ``NeighbourMemory`` for the same classes, or None for no votes.
         max_counted_classes: with more, confusions are not counted: the table would be mostly empty.
+        second_opinion: a ``SecondOpinion`` for the same classes, or None for none.
+        noise_rate: the least ε, in [0, 0.9], for those who know it; None for 0.
         witnesses: by name, in place of ``default_witnesses(…)``, which the two before are for.
 
     Attributes:
@@ -81,8 +80,6 @@ class LabelNoiseModel(ModuleWithTables):
     adam_square: Tensor
     adam_steps: Tensor
     label_counts: Tensor
-    noise_rate_sums: Tensor
-    recent_noise_rates: Tensor
     neighbours: NeighbourMemory | None
     confusion_counts: ConfusionCounts | None
 
@@ -95,6 +92,8 @@ class LabelNoiseModel(ModuleWithTables):
         lr: float = 0.05,
         neighbours: NeighbourMemory | None = None,
         max_counted_classes: int = 1000,
+        second_opinion: SecondOpinion | None = None,
+        noise_rate: float | None = None,
         witnesses: Mapping[str, Witness | None] | None = None,
     ) -> None:
         num_classes = check_count("num_classes", num_classes, minimum=2)
@@ -102,6 +101,7 @@ class LabelNoiseModel(ModuleWithTables):
             warmup = check_count("warmup", warmup, minimum=0)
         lr = check_positive("lr", lr)
         max_counted_classes = check_count("max_counted_classes", max_counted_classes, minimum=0)
+        least = 0.0 if noise_rate is None else check_in_interval("noise_rate", noise_rate, 0.0, 0.9)
         chosen = choose_witnesses(num_classes, neighbours, max_counted_classes, witnesses)
         parameters_learnt = (ps.NOISE_RATE, ps.SPREAD, *parameters_of(chosen))
         start, *ends = ps.start_and_range(parameters_learnt)
@@ -115,6 +115,8 @@ class LabelNoiseModel(ModuleWithTables):
             self.add_module(name, witness)
         self._witnesses = tuple(name for name, witness in chosen.items() if witness is not None)
         self._parameters_learnt = parameters_learnt
+        self.second_opinion = second_opinion
+        self.least_noise_rate = least
         counts = torch.zeros(num_classes, dtype=torch.float32)
         if class_counts is not None:
             # to where the other tables are
@@ -127,12 +129,8 @@ class LabelNoiseModel(ModuleWithTables):
         self.register_table("adam_square", torch.zeros_like(parameters), Rule(lowest=0))
         self.register_table("adam_steps", counts.new_zeros(()), Rule(lowest=0, is_whole=True))
         self.register_table("label_counts", counts, Rule(lowest=0))
-        # sum of the smoothing weights, of the weighted ε, and of the weighted shares not trusted
-        self.register_table("noise_rate_sums", counts.new_zeros(3), Rule(lowest=0, highest=1))
-        # ε after each of the last batches, newest first; inf for batches that have not been
-        rates = Rule(lowest=0, may_be_inf=True)
-        self.register_table("recent_noise_rates", counts.new_full((_WINDOW,), torch.inf), rates)
         self.noise_floor = NoiseFloor()
+        self.noise_rate_history = NoiseRateHistory()
 
     @property
     def batches(self) -> int:
@@ -147,8 +145,7 @@ class LabelNoiseModel(ModuleWithTables):
     @property
     def has_settled(self) -> bool:
         """Whether ε has moved by less than 0.1 over the last 50 batches."""
-        lowest, highest = map(float, self.recent_noise_rates.aminmax())
-        return highest - lowest < _SETTLED
+        return self.noise_rate_history.has_settled
 
     @property
     def confusions(self) -> Tensor:
@@ -162,13 +159,8 @@ class LabelNoiseModel(ModuleWithTables):
 
     @property
     def noise_rate(self) -> float:
-        """Smoothed share of wrong labels in the batches seen; nan before the warm-up ends.
-
-        The larger of ε, too small where neighbours are confused, and of the share of labels that
-        are not trusted, too small where samples belong to no class.
-        """
-        weight, *sums = self.noise_rate_sums.tolist()
-        return max(sums) / weight if weight > 0 else math.nan
+        """Smoothed share of wrong labels in the batches seen; nan before the warm-up ends."""
+        return self.noise_rate_history.value
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -218,7 +210,8 @@ class LabelNoiseModel(ModuleWithTables):
         labels = check_integers("labels", labels)
         normaliser = None if beside is None else beside.normaliser_of_all_classes
         counts, witnesses = self.label_counts, self._named_witnesses()
-        return judged(evidence, labels, counts, witnesses, self._values(), normaliser)
+        values, opinion = self._values(), self.second_opinion
+        return judged(evidence, labels, counts, witnesses, values, normaliser, opinion)
 
     def posterior(self, evidence: ClassDistances, labels: Tensor) -> Tensor:
         """Posterior over the true class of each sample, by the arguments of :meth:`believe`.
@@ -258,13 +251,14 @@ class LabelNoiseModel(ModuleWithTables):
         points, labels = everything.evidence.points, everything.labels
         for name, witness in self._named_witnesses().items():
             witness.remember(points, labels, everything.answers[name])
+        if self.second_opinion is not None:
+            self.second_opinion.learn(everything)
         self.adam_steps += 1
         rate = self.log_parameters[0].sigmoid()
-        self.recent_noise_rates = torch.cat([rate[None], self.recent_noise_rates[:-1]])
+        self.noise_rate_history.add(rate)
         if self.is_warm and len(belief.labels):
             distrusted = (~lp.trusted_labels(belief.trust)).to(rate).mean()
-            latest = torch.stack([torch.ones_like(rate), rate, distrusted])
-            self.noise_rate_sums.lerp_(latest, 1 - SMOOTHING)
+            self.noise_rate_history.smooth(rate, distrusted)
         self.count_change()
 
     def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
@@ -287,13 +281,13 @@ class LabelNoiseModel(ModuleWithTables):
         self.log_parameters.clamp_(*map(self.log_parameters.new_tensor, self._range))
 
     def _apply_noise_floor(self, belief: LabelPosterior) -> None:
-        """Keep ε from falling below the share of random labels, once it has settled."""
-        floor = self.noise_floor
-        if not floor.has_begun and not (self.is_warm and self.has_settled):
-            return
-        floor.learn(belief)
-        lowest = floor.value
-        if lowest is not None:
-            # the range of ε holds as ever
-            bound = min(max(lowest, ps.NOISE_RATE.lowest), ps.NOISE_RATE.highest)
-            self.log_parameters[0].clamp_min_(ps.unconstrained("noise_rate", bound))
+        """Keep ε at what is known, at least, and at the share of random labels once settled."""
+        bounds = [self.least_noise_rate]
+        if self.second_opinion is not None:
+            bounds.append(self.second_opinion.noise_rate or 0.0)
+        if self.noise_floor.has_begun or (self.is_warm and self.has_settled):
+            self.noise_floor.learn(belief)
+            bounds.append(self.noise_floor.value or 0.0)
+        # the range of ε holds as ever
+        bound = min(max(ps.NOISE_RATE.lowest, *bounds), ps.NOISE_RATE.highest)
+        self.log_parameters[0].clamp_min_(ps.unconstrained("noise_rate", bound))

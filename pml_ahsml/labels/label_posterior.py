@@ -18,10 +18,11 @@ class LabelPosterior:
         labels: (N,) labels as given.
         likelihood: (N, K) p_i(k), by the columns of the evidence.
         posterior_by_distance: (N, K) t_i(k) without what has been counted: what is learnt from.
-        posterior: (N, K) t_i(k) by what has been counted, too: what labels are judged by. Rows of
-            labels whose class is unseen mean nothing, in either.
+        posterior: (N, K) t_i(k) by what has been counted and by the second opinion, too: what
+            labels are judged by. Rows of labels whose class is unseen mean nothing, in either.
         trust: (N,) q_i, the posterior of the label as given.
         normaliser: (K,), or (N, C) for candidates, log Z_k and E_k of the confusion prior.
+        opinion: (N, K) the ``SecondOpinion``, None where there is none.
         answers: what each witness found out about the samples, by its name.
     """
 
@@ -32,6 +33,7 @@ class LabelPosterior:
     posterior: Tensor
     trust: Tensor
     normaliser: Normaliser
+    opinion: Tensor | None = None
     answers: Mapping[str, tuple[Tensor, ...] | None] = field(default_factory=dict)
 
     @property
@@ -50,6 +52,7 @@ class LabelPosterior:
             posterior_by_distance=self.posterior_by_distance[rows],
             posterior=self.posterior[rows],
             trust=self.trust[rows],
+            opinion=None if self.opinion is None else self.opinion[rows],
             normaliser=normaliser or Normaliser(*(table[rows] for table in self.normaliser)),
             answers={
                 name: answer and tuple(column[rows] for column in answer)

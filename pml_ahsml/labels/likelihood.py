@@ -9,6 +9,7 @@ from ..classes.class_distances import ClassDistances
 from . import confusion_prior as cp
 from . import posterior as lp
 from .label_posterior import LabelPosterior
+from .second_opinion import SecondOpinion
 from .witnesses.witness import Witness
 
 
@@ -46,6 +47,7 @@ def judged(
     witnesses: Mapping[str, Witness],
     values: Mapping[str, float],
     normaliser: cp.Normaliser | None,
+    second_opinion: SecondOpinion | None,
 ) -> LabelPosterior:
     """What all witnesses and the labels say together, by Bayes' rule.
 
@@ -56,6 +58,7 @@ def judged(
         witnesses: by name.
         values: of the parameters, by name.
         normaliser: of the confusion prior, where it is known already.
+        second_opinion: that is weighed against what the witnesses say.
     """
     noise_rate, spread = values["noise_rate"], values["spread"]
     columns = evidence.own_columns(labels)
@@ -70,10 +73,15 @@ def judged(
         if revised is not None:
             prior = revised
             posterior = lp.label_posterior(log_p, prior)
+    opinion = None
+    if second_opinion is not None:
+        opinion = second_opinion.ask(evidence, labels, label_counts)
+        if opinion is not None:
+            posterior = posterior.lerp(opinion, second_opinion.weight.to(posterior))
     trust = posterior.gather(1, columns[:, None]).squeeze(1)
     likelihood = log_p.exp_()
     return LabelPosterior(
-        evidence, labels, likelihood, by_distance, posterior, trust, normaliser, answers
+        evidence, labels, likelihood, by_distance, posterior, trust, normaliser, opinion, answers
     )
 
 

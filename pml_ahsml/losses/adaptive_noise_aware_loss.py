@@ -10,7 +10,6 @@ from pytorch_metric_learning.reducers import BaseReducer
 from torch import Tensor
 
 from ..checks import check_count, check_flag
-from ..labels.label_noise_model import LabelNoiseModel
 from ..labels.label_posterior import LabelPosterior
 from ..labels.label_recurrence import LabelRecurrence
 from ..state.gather import AllRanks
@@ -46,6 +45,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         loss: a BaseMetricLossFunction that takes labels, a CrossBatchMemory or a MultipleLosses.
         num_classes: K ≥ 2; labels must lie in [0, K).
         embedding_size: D.
+        noise_rate: least share of wrong labels, in [0, 0.9], where it is known; it may be more.
         warmup: batches in which every label is trusted, ≥ 0; None for all, without a label model.
         class_warmup: batches with a sample of a class before that class is judged, ≥ 1.
         margins: ``AdaptiveMargins``, None, or "auto" for default ones where they raised retrieval.
@@ -91,6 +91,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         num_classes: int,
         embedding_size: int,
         *,
+        noise_rate: float | None = None,
         warmup: int | None = 25,
         class_warmup: int = 3,
         margins: AdaptiveMargins | Literal["auto"] | None = "auto",
@@ -113,9 +114,8 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         doubtful = DoubtfulSamples.of(relabel, replay_memory, trust_threshold)
         arguments.check_can_be_wrapped(loss, num_views)
         chosen_margins = choose_margins(margins, loss, num_views)
-        neighbours = arguments.choose_neighbours(num_classes, embedding_size, neighbour_memory_size)
-        noise_model = LabelNoiseModel(
-            num_classes, warmup=warmup, class_counts=class_counts, neighbours=neighbours
+        noise_model = arguments.new_noise_model(
+            num_classes, embedding_size, neighbour_memory_size, warmup, class_counts, noise_rate
         )
         class_statistics = arguments.new_statistics(loss, num_classes, embedding_size)
         super().__init__(**kwargs)

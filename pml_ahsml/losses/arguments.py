@@ -10,6 +10,8 @@ from torch import Tensor
 from ..checks import check_count, check_embeddings, check_flag, check_labels, to_tensor
 from ..classes.class_statistics import ClassStatistics
 from ..distances import PoincareDistance
+from ..labels.label_noise_model import LabelNoiseModel
+from ..labels.second_opinion import SecondOpinion
 from ..labels.witnesses.neighbour_memory import SHORTEST_MEMORY, NeighbourMemory
 from . import view_pairs, wrapped_loss
 from .batch import Batch
@@ -19,6 +21,9 @@ from .row_selection import IndicesTuple
 
 # Among fewer remembered samples of a class votes bring too little for their time.
 _FEWEST_OF_A_CLASS = 10
+
+# With more classes, tables of all pairs would be large and mostly empty.
+_MOST_COUNTED_CLASSES = 1000
 
 _OF_THE_WRAPPED_LOSS = ("distance", "reducer", "embedding_regularizer", "embedding_reg_weight")
 
@@ -161,6 +166,29 @@ def choose_neighbours(num_classes: int, embedding_size: int, size: int) -> Neigh
     if size < _FEWEST_OF_A_CLASS * num_classes:
         return None
     return NeighbourMemory(num_classes, embedding_size, size)
+
+
+def new_noise_model(
+    num_classes: int,
+    embedding_size: int,
+    neighbour_memory_size: int,
+    warmup: int | None,
+    class_counts: Tensor | None,
+    noise_rate: float | None,
+) -> LabelNoiseModel:
+    """The label model with the parts that its number of classes allows."""
+    neighbours = choose_neighbours(num_classes, embedding_size, neighbour_memory_size)
+    is_counted = num_classes <= _MOST_COUNTED_CLASSES
+    opinion = SecondOpinion(num_classes, embedding_size) if is_counted else None
+    return LabelNoiseModel(
+        num_classes,
+        warmup=warmup,
+        class_counts=class_counts,
+        neighbours=neighbours,
+        max_counted_classes=_MOST_COUNTED_CLASSES,
+        second_opinion=opinion,
+        noise_rate=noise_rate,
+    )
 
 
 def check_not_transformed(embeddings: Tensor) -> None:

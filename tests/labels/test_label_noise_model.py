@@ -268,7 +268,7 @@ def counted(neighbours: bool):
     model.log_parameters.fill_(0)  # ε = ½, τ = σ = 1, with which much is in doubt
     if neighbours:
         model.log_parameters[model.parameter_names.index("vote_weight")] = log_weight
-    model.recent_noise_rates.fill_(0.5)
+    model.noise_rate_history.recent.fill_(0.5)
     assert model.has_settled
     counts = model.confusion_counts
     # each class is labelled as a next one, however far that lies
@@ -626,3 +626,25 @@ def test_settles_once_its_noise_rate_moves_no_more():
     assert settled[119]
     assert not settled[145]
     assert settled[-1]
+
+
+def test_a_noise_rate_that_is_given_is_the_least():
+    # with right labels only ε would fall to its lowest
+    told, untold = LabelNoiseModel(K, noise_rate=0.3), LabelNoiseModel(K)
+    statistics = ClassStatistics(K, K)
+    labels = torch.arange(K).repeat(8)
+    embeddings = torch.eye(K)[labels] + 0.01 * torch.randn(8 * K, K)
+    for _ in range(80):
+        evidence = statistics.evidence(embeddings, labels)
+        for model in (told, untold):
+            model.update(evidence, labels)
+        statistics.update(embeddings, labels)
+    assert untold.parameter("noise_rate") < 0.05
+    assert told.parameter("noise_rate") == pytest.approx(0.3, rel=1e-4)
+    assert told.noise_rate == pytest.approx(0.3, abs=0.02)
+
+
+@pytest.mark.parametrize("value", [-0.1, 0.95, "0.3"])
+def test_noise_rate_must_be_a_share(value):
+    with pytest.raises((ValueError, TypeError), match="noise_rate must be"):
+        LabelNoiseModel(K, noise_rate=value)

@@ -655,7 +655,7 @@ def test_relabelling_waits_for_a_settled_noise_rate_and_for_pairs_of_its_own():
     embeddings, labels, is_noisy = batch(100)
     rows = ~is_noisy
     unsettled = warmed(loss, **RELABELLED)
-    unsettled.noise_model.recent_noise_rates[-1] += 0.2
+    unsettled.noise_model.noise_rate_history.recent[-1] += 0.2
     assert torch.equal(unsettled(embeddings, labels), loss(embeddings[rows], labels[rows]))
     mined = miners.MultiSimilarityMiner(epsilon=1)(embeddings, labels)
     plain, relabelling = warmed(loss), warmed(loss, **RELABELLED)

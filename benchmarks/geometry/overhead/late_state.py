@@ -42,9 +42,10 @@ def late_wrapper(
             "adam_steps": torch.full_like(model.adam_steps, 1000),
             "label_counts": torch.full_like(model.label_counts, 10),
             "log_parameters": half,
-            "recent_noise_rates": torch.full_like(model.recent_noise_rates, 0.5),
         },
     )
+    history = model.noise_rate_history
+    _load(history, {"recent": torch.full_like(history.recent, 0.5)})
     return wrapper
 
 

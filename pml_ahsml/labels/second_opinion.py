@@ -1,0 +1,187 @@
+"""A second opinion of every label, by a classifier that cannot learn labels by heart."""
+
+import torch
+from torch import Tensor
+
+from ..checks import check_count
+from ..classes.class_distances import ClassDistances, mean_over_views
+from ..hyperbolic.hyperboloid import hyperboloid_unlift
+from ..precision import exact_dtype
+from ..state.module_with_tables import ModuleWithTables
+from ..state.saved_state import Rule
+from .label_posterior import LabelPosterior
+from .linear_discriminant import log_densities, log_transitions, whitening, within_scatter
+
+# Sums of a class forget 3 % at each batch that holds it, as the network moves its samples. With 1 %
+# the results are the same.
+_DECAY_OF_SUMS = 0.97
+
+# Covariance, confusions and shares are those of some fifty batches.
+_DECAY = 0.98
+
+# Pseudo-counts of the prior of each class's confusions.
+_STRENGTH = 2.0
+
+# Before so many batches the covariance is not known; it is inverted at every fifth.
+_FIRST, _EVERY = 15, 5
+
+# Of doubts, too, fifty batches are averaged.
+_DECAY_OF_DOUBTS = 0.97
+
+# Of right labels 2 to 8 % are doubted: hard samples, which a network that is not shown them does
+# not learn. From here on there is more to it.
+_FALSE_ALARMS = 0.1
+
+# The noise rate is averaged over some twenty batches, and known after fourteen.
+_DECAY_OF_RATE, _ENOUGH = 0.95, 0.5
+
+
+class SecondOpinion(ModuleWithTables):
+    """What a linear discriminant says of labels, and how far it is to be believed.
+
+    The discriminant learns from each batch after it has judged it. It gives
+
+    - a posterior o_i(k) ∝ (N_k + 1)·exp(s_ik)·T_{k,y_i}, with its own densities s
+      (``log_densities``) and its own confusions T (``log_transitions``);
+    - the noise rate mean_i(1 − o_i(y_i)), below which the label model's ε must not fall;
+    - a weight a = g²/(g² + (1 − g)²)·r⁴/(r⁴ + 0.1⁴), with r that noise rate and
+      g = Σ_i (1 − o_i)·q_i / Σ_i (1 − o_i) the share of what it doubts that the label model trusts.
+      While the label model suspects the same labels, g is small, and it knows hard samples better.
+      Where a network learns wrong labels by heart, the label model trusts them, and g is large.
+      Of right labels some are doubted as well; with r below 0.1 there is no more to it than that.
+
+    Args:
+        num_classes: K ≥ 2.
+        embedding_size: D ≥ 1.
+
+    Raises:
+        ValueError: for an option outside its range.
+
+    Example:
+        >>> opinion = SecondOpinion(num_classes=3, embedding_size=2)
+        >>> opinion.noise_rate is None  # not before it has judged some batches
+        True
+    """
+
+    sums: Tensor
+    masses: Tensor
+    scatter: Tensor
+    whiten: Tensor
+    joint: Tensor
+    doubts: Tensor
+    rate_sums: Tensor
+    batches: Tensor
+
+    def __init__(self, num_classes: int, embedding_size: int) -> None:
+        num_classes = check_count("num_classes", num_classes, minimum=2)
+        embedding_size = check_count("embedding_size", embedding_size, minimum=1)
+        super().__init__()
+
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(shape, dtype=torch.float32)
+
+        positive = Rule(lowest=0)
+        self.register_table("sums", zeros(num_classes, embedding_size), Rule())
+        self.register_table("masses", zeros(num_classes), positive)
+        # the covariance, and the map that makes it the identity
+        self.register_table("scatter", zeros(embedding_size, embedding_size), Rule())
+        self.register_table("whiten", zeros(embedding_size, embedding_size), Rule())
+        # expected number of samples of class k labelled y
+        self.register_table("joint", zeros(num_classes, num_classes), positive)
+        # smoothed shares of labels doubted here, and of these trusted by the label model
+        self.register_table("doubts", zeros(2), Rule(lowest=0, highest=1))
+        # sum of the smoothing weights, and of the weighted shares doubted
+        self.register_table("rate_sums", zeros(2), Rule(lowest=0, highest=1))
+        self.register_table("batches", zeros(), Rule(lowest=0, is_whole=True))
+
+    @property
+    def noise_rate(self) -> float | None:
+        """Smoothed share of labels doubted; None before it is known."""
+        weight, rate = self.rate_sums.tolist()
+        return rate / weight if weight > _ENOUGH else None
+
+    @property
+    def weight(self) -> Tensor:
+        """Weight a in [0, 1], without dimensions; 0 before anything has been doubted."""
+        doubted, trusted = self.doubts
+        weight, rate = self.rate_sums
+        share = trusted / doubted.clamp_min(torch.finfo(doubted.dtype).tiny)
+        rate = rate / weight.clamp_min(torch.finfo(weight.dtype).tiny)
+        return _compared(share, 1 - share, 2) * _compared(rate, _FALSE_ALARMS, 4)
+
+    @torch.no_grad()
+    def ask(self, evidence: ClassDistances, labels: Tensor, label_counts: Tensor) -> Tensor | None:
+        """The posterior over the true class of each sample.
+
+        Args:
+            evidence: where the samples lie.
+            labels: (N,) as given.
+            label_counts: (K,) N_k.
+
+        Returns:
+            (N, K), rows sum to 1; None in the first batches, and where samples are compared with
+            candidates.
+        """
+        if evidence.candidates is not None or float(self.batches) < _FIRST:
+            return None
+        densities = log_densities(
+            _coordinates(evidence.points), self.sums, self.masses, self.whiten
+        )
+        if evidence.view_ids is not None:
+            densities = mean_over_views(densities, evidence.view_ids)
+        transitions = log_transitions(self.joint, labels, self.masses > 0, _STRENGTH)
+        posterior = (densities + label_counts.log1p() + transitions).softmax(1)
+        return posterior.to(evidence.distances)
+
+    @torch.no_grad()
+    def learn(self, belief: LabelPosterior) -> None:
+        """Learn from a batch that has been judged.
+
+        Args:
+            belief: what the label model made of it, this opinion included.
+        """
+        points, labels = _coordinates(belief.evidence.points), belief.labels
+        known = self.masses[labels] > 0
+        if belief.opinion is not None:
+            self._learn_confusions(belief.select(known))
+        wide = exact_dtype(points)
+        # summed in float64, so that the order of the rows (the rank that gathered) does not matter
+        samples = points.to(wide)
+        if known.any():
+            latest = within_scatter(samples[known], labels[known], self.sums, self.masses)
+            self.scatter.lerp_(latest.to(self.scatter), 1 - _DECAY)
+            self.batches += 1
+            if int(self.batches) >= _FIRST and int(self.batches) % _EVERY == 0:
+                self.whiten = whitening(self.scatter / (1 - _DECAY ** float(self.batches)))
+        counts = torch.bincount(labels, minlength=len(self.masses)).to(self.masses)
+        kept = 1 - (1 - _DECAY_OF_SUMS) * (counts > 0).to(counts)
+        latest = torch.zeros_like(self.sums, dtype=wide).index_add_(0, labels, samples)
+        self.sums.mul_(kept[:, None]).add_(latest)
+        self.masses.mul_(kept).add_(counts)
+        self.count_change()
+
+    def _learn_confusions(self, belief: LabelPosterior) -> None:
+        opinion, labels = belief.opinion, belief.labels
+        if opinion is None or len(labels) == 0:
+            return
+        opinion = opinion.to(exact_dtype(opinion))
+        latest = torch.zeros_like(self.joint, dtype=opinion.dtype)
+        self.joint.mul_(_DECAY).add_(latest.index_add_(1, labels, opinion.T))
+        own = belief.evidence.own_columns(labels)[:, None]
+        trust = belief.posterior_by_distance.gather(1, own).squeeze(1)
+        doubt = 1 - opinion.gather(1, labels[:, None]).squeeze(1)
+        share = doubt.mean()
+        shares = torch.stack([share, (doubt * trust).mean()])
+        self.doubts.lerp_(shares.to(self.doubts), 1 - _DECAY_OF_DOUBTS)
+        rate = torch.stack([torch.ones_like(share), share])
+        self.rate_sums.lerp_(rate.to(self.rate_sums), 1 - _DECAY_OF_RATE)
+
+
+def _compared(x: Tensor, y: Tensor | float, power: int) -> Tensor:
+    """x^n/(x^n + y^n), above ½ where x is above y."""
+    return x**power / (x**power + y**power)
+
+
+def _coordinates(points: Tensor) -> Tensor:
+    """(N, D) in float32. In the tangent space far points of a ball do not outweigh all others."""
+    return hyperboloid_unlift(points, 1.0).float()
