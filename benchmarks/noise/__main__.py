@@ -11,6 +11,7 @@ Run: python -m benchmarks.noise --suite quick
      python -m benchmarks.noise --suite long_tailed --data DIR
      python -m benchmarks.noise --suite measurements --data DIR
      python -m benchmarks.noise --suite words --data DIR
+     python -m benchmarks.noise --suite real --data DIR
 """
 
 import argparse

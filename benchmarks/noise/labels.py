@@ -11,6 +11,9 @@ from pml_ahsml.data.noise_kinds import mean_similarity
 
 NO_NOISE = "none:0"
 
+# given:NAME, labels that somebody really gave
+_GIVEN = "given"
+
 # Kinds that ask which samples or classes are alike.
 _BY_SIMILARITY = ("near", "pair", "instance")
 
@@ -20,14 +23,19 @@ def noisy_labels(noise: str, seed: int, data: Benchmark) -> Tensor:
 
     Args:
         noise: kind:rate, with a kind of ``inject_label_noise`` or "one_way": of every second class
-            twice the rate is labelled as the class nearest to it, and nothing the other way round.
-        seed: of the wrong labels.
+            twice the rate is labelled as the class nearest to it, and nothing the other way round;
+            or given:NAME, the labels that NAME gave.
+        seed: of the wrong labels; of given ones, which set of those that there are.
         data: the data set.
     """
     inputs, labels = data.train
     if noise == NO_NOISE:
         return labels
     kind, number = noise.split(":")
+    if kind == _GIVEN:
+        if number not in data.given:
+            raise ValueError(f"noise must be given by one of {sorted(data.given)}, got {number!r}")
+        return data.given[number][seed % len(data.given[number])]
     rate = float(number)
     options: dict[str, Any] = {"rate": rate, "kind": kind}
     if kind == "one_way":

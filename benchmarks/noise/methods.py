@@ -26,7 +26,7 @@ class Told:
 
     Args:
         class_counts: (K,) samples of each class, as labelled.
-        noise_rate: share of wrong labels, the true one.
+        noise_rate: share of wrong labels in a batch, the true one: the mean over classes.
     """
 
     class_counts: Tensor

@@ -69,7 +69,10 @@ def train(job: Job, data_dir: Path, longer: int = 1) -> Result:
 def what_is_told(samples: Samples, num_classes: int) -> Told:
     """The truth about the samples, of which a method takes what it needs."""
     counts = torch.bincount(samples.labels, minlength=num_classes)
-    return Told(counts, float(samples.is_noisy.float().mean()))
+    wrong = torch.bincount(samples.labels, samples.is_noisy.float(), minlength=num_classes)
+    there = counts > 0
+    # a batch has as many samples of each class, as labelled
+    return Told(counts, float((wrong[there] / counts[there]).mean()))
 
 
 def num_steps(data: Benchmark, longer: int = 1) -> int:

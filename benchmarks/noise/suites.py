@@ -15,6 +15,14 @@ Cell = tuple[str, str, str]  # data set, loss, noise
 RUNS = ("plain", "prism", "ours", "clean_only")
 _SENTENCES = ("clinc", "hwu")
 _EASY = ("symmetric:0.2", "symmetric:0.5", "near:0.4", "pair:0.2", NO_NOISE)
+_GIVEN_LABELS = (
+    ("clinc", "annotator"),
+    ("hwu", "annotator"),
+    ("trec", "majority"),
+    ("hausa", "distant"),
+    ("cifar10n", "worst"),
+    ("cifar10n", "random1"),
+)
 _HARD = ("small_cluster:0.25", "one_way:0.2", "instance:0.3", "open_set:0.3")
 
 
@@ -92,6 +100,13 @@ SUITES: dict[str, Suite] = {
     "measurements": Suite(
         lambda losses: _product(MEASUREMENTS, losses, ("symmetric:0.5", "near:0.4", NO_NOISE)),
         runs=("plain", "prism", "no_neighbours", "ours", "clean_only"),
+    ),
+    "real": Suite(
+        lambda losses: [
+            (data, loss, f"given:{who}") for data, who in _GIVEN_LABELS for loss in losses
+        ],
+        losses=("MultiSimilarity", "SupCon"),
+        runs=(*RUNS, "clean_only_margins"),
     ),
     "words": Suite(lambda losses: _product(("banking",), losses, _EASY)),
 }

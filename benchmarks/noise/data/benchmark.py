@@ -1,7 +1,7 @@
 """What a data set brings, and the parts that several data sets share."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ class Benchmark:
         epochs: passes of ⌊N/128⌋ batches.
         make_net: a new network with 128 outputs.
         augment: one random view of a batch of training inputs.
+        given: by who gave them, (N,) training labels of which some are wrong, one set for each seed
+            or one for all.
     """
 
     train: tuple[Tensor, Tensor]
@@ -26,6 +28,7 @@ class Benchmark:
     epochs: int
     make_net: Callable[[], torch.nn.Module]
     augment: Callable[[Tensor], Tensor]
+    given: Mapping[str, Sequence[Tensor]] = field(default_factory=dict)
 
     @property
     def num_classes(self) -> int:

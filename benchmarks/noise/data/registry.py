@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .benchmark import Benchmark
 from .digits import digits
+from .given_labels import with_annotator, with_given_labels
 from .long_tail import long_tail
 from .measurements import measurements
 from .omniglot import omniglot
@@ -17,11 +18,14 @@ MEASUREMENTS = ("letter", "movement_libras", "penbased", "satimage", "texture", 
 
 _LOADERS: dict[str, Callable[[Path], Benchmark]] = {
     "banking": lambda folder: word_counts(folder / "banking_data"),
-    "clinc": lambda folder: encoded_sentences(folder / "clinc150_minilm.npz", epochs=6),
+    "cifar10n": lambda folder: with_given_labels(folder / "real/cifar10n.npz"),
+    "clinc": lambda folder: _annotated("clinc", folder / "clinc150_minilm.npz", epochs=6),
     "digits": lambda _: digits(),
-    "hwu": lambda folder: encoded_sentences(folder / "hwu64_minilm.npz", epochs=10),
+    "hausa": lambda folder: with_given_labels(folder / "real/hausa_distant.npz"),
+    "hwu": lambda folder: _annotated("hwu", folder / "hwu64_minilm.npz", epochs=10),
     "omniglot": lambda folder: omniglot(folder / "omniglot8.npz"),
     "synthetic": lambda _: synthetic(),
+    "trec": lambda folder: with_given_labels(folder / "real/trec_rules.npz"),
 }
 _WITH_LONG_TAILS = tuple(f"{name}{LONG_TAILED}" for name in ("clinc", "digits", "hwu"))
 NAMES = (*MEASUREMENTS, *_LOADERS, *_WITH_LONG_TAILS)
@@ -36,3 +40,7 @@ def load(name: str, data_dir: Path) -> Benchmark:
     if name not in _LOADERS:
         raise ValueError(f"name must be one of {sorted(NAMES)}, got {name!r}")
     return _LOADERS[name](data_dir)
+
+
+def _annotated(name: str, path: Path, epochs: int) -> Benchmark:
+    return with_annotator(encoded_sentences(path, epochs), path.parent / "real/annotator.npz", name)

@@ -1,0 +1,37 @@
+"""Data whose labels somebody got wrong: people, rules, gazetteers, a weak classifier."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .benchmark import BATCH_SIZE, Benchmark, feature_noise, mlp
+
+# Enough for a plain loss to learn wrong labels by heart.
+_BATCHES = 600
+
+
+def with_given_labels(path: Path) -> Benchmark:
+    """Frozen features, normalised, with gold labels and those that were given, 600 batches."""
+    stored = np.load(path)
+    x = torch.nn.functional.normalize(torch.tensor(stored["emb"], dtype=torch.float32), dim=1)
+    y = torch.tensor(stored["labels"], dtype=torch.long)
+    test = torch.tensor(stored["split"] == "test")
+    train, given = x[~test], torch.tensor(stored["noisy"], dtype=torch.long)[~test]
+    return Benchmark(
+        (train, y[~test]),
+        (x[test], y[test]),
+        epochs=max(1, round(_BATCHES / (len(train) // BATCH_SIZE))),
+        make_net=lambda: mlp(x.shape[1], 512),
+        augment=feature_noise(train),
+        given={str(who): (given[:, i],) for i, who in enumerate(stored["noisy_kinds"])},
+    )
+
+
+def with_annotator(data: Benchmark, path: Path, name: str) -> Benchmark:
+    """A data set with the labels of a weak classifier, one set for each seed, where they exist."""
+    if not path.exists():
+        return data
+    sets = torch.tensor(np.load(path)[name], dtype=torch.long)
+    return replace(data, given={**data.given, "annotator": tuple(sets)})
