@@ -19,6 +19,7 @@ from .noise_floor import NoiseFloor
 from .noise_rate_history import NoiseRateHistory
 from .second_opinion import SecondOpinion
 from .witnesses import (
+    MOST_CLASSES,
     ConfusionCounts,
     Lesson,
     NeighbourMemory,
@@ -91,7 +92,7 @@ class LabelNoiseModel(ModuleWithTables):
         class_counts: Tensor | None = None,
         lr: float = 0.05,
         neighbours: NeighbourMemory | None = None,
-        max_counted_classes: int = 1000,
+        max_counted_classes: int = MOST_CLASSES,
         second_opinion: SecondOpinion | None = None,
         noise_rate: float | None = None,
         witnesses: Mapping[str, Witness | None] | None = None,

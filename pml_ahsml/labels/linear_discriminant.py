@@ -1,8 +1,7 @@
 """A linear discriminant: classes are Gaussians that share one covariance.
 
-It has no more freedom than the class means and one covariance. So it cannot learn single labels by
-heart, as the network does, and on a label that is wrong it disagrees even where the wrong labels
-lie close together.
+It learns the class means and one covariance, and nothing else. So it cannot learn single labels by
+heart, as a network does. It disagrees with wrong labels even where these lie close together.
 """
 
 import torch

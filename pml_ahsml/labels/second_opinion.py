@@ -1,4 +1,4 @@
-"""A second opinion of every label, by a classifier that cannot learn labels by heart."""
+"""A second opinion on every label, by a classifier that cannot learn labels by heart."""
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from .linear_discriminant import log_densities, log_transitions, whitening, with
 # the results are the same.
 _DECAY_OF_SUMS = 0.97
 
-# Covariance, confusions and shares are those of some fifty batches.
+# Covariance and confusions are those of some fifty batches.
 _DECAY = 0.98
 
 # Pseudo-counts of the prior of each class's confusions.
@@ -25,11 +25,12 @@ _STRENGTH = 2.0
 # Before so many batches the covariance is not known; it is inverted at every fifth.
 _FIRST, _EVERY = 15, 5
 
-# Of doubts, too, fifty batches are averaged.
+# Doubts are averaged over some thirty batches. An average over all of them left out more of the
+# right labels.
 _DECAY_OF_DOUBTS = 0.97
 
-# Of right labels 2 to 8 % are doubted: hard samples, which a network that is not shown them does
-# not learn. From here on there is more to it.
+# The discriminant doubts 2 to 8 % of right labels: those of hard samples. A larger share means that
+# labels are wrong. With 0.05 here hard samples were left out of training and never learnt.
 _FALSE_ALARMS = 0.1
 
 # The noise rate is averaged over some twenty batches, and known after fourteen.
@@ -48,7 +49,7 @@ class SecondOpinion(ModuleWithTables):
       g = Σ_i (1 − o_i)·q_i / Σ_i (1 − o_i) the share of what it doubts that the label model trusts.
       While the label model suspects the same labels, g is small, and it knows hard samples better.
       Where a network learns wrong labels by heart, the label model trusts them, and g is large.
-      Of right labels some are doubted as well; with r below 0.1 there is no more to it than that.
+      The discriminant doubts some right labels as well, so a rate below 0.1 has little weight.
 
     Args:
         num_classes: K ≥ 2.
@@ -142,8 +143,8 @@ class SecondOpinion(ModuleWithTables):
         """
         points, labels = _coordinates(belief.evidence.points), belief.labels
         known = self.masses[labels] > 0
-        if belief.opinion is not None:
-            self._learn_confusions(belief.select(known))
+        if belief.opinion is not None and known.any():
+            self._learn_confusions(belief.opinion[known], belief.select(known))
         wide = exact_dtype(points)
         # summed in float64, so that the order of the rows (the rank that gathered) does not matter
         samples = points.to(wide)
@@ -160,15 +161,11 @@ class SecondOpinion(ModuleWithTables):
         self.masses.mul_(kept).add_(counts)
         self.count_change()
 
-    def _learn_confusions(self, belief: LabelPosterior) -> None:
-        opinion, labels = belief.opinion, belief.labels
-        if opinion is None or len(labels) == 0:
-            return
-        opinion = opinion.to(exact_dtype(opinion))
+    def _learn_confusions(self, opinion: Tensor, belief: LabelPosterior) -> None:
+        opinion, labels = opinion.to(exact_dtype(opinion)), belief.labels
         latest = torch.zeros_like(self.joint, dtype=opinion.dtype)
         self.joint.mul_(_DECAY).add_(latest.index_add_(1, labels, opinion.T))
-        own = belief.evidence.own_columns(labels)[:, None]
-        trust = belief.posterior_by_distance.gather(1, own).squeeze(1)
+        trust = belief.posterior_by_distance.gather(1, labels[:, None]).squeeze(1)
         doubt = 1 - opinion.gather(1, labels[:, None]).squeeze(1)
         share = doubt.mean()
         shares = torch.stack([share, (doubt * trust).mean()])
@@ -183,5 +180,5 @@ def _compared(x: Tensor, y: Tensor | float, power: int) -> Tensor:
 
 
 def _coordinates(points: Tensor) -> Tensor:
-    """(N, D) in float32. In the tangent space far points of a ball do not outweigh all others."""
+    """Tangent vectors (N, D) in float32, among which far points do not outweigh all others."""
     return hyperboloid_unlift(points, 1.0).float()

@@ -12,6 +12,7 @@ from ..classes.class_statistics import ClassStatistics
 from ..distances import PoincareDistance
 from ..labels.label_noise_model import LabelNoiseModel
 from ..labels.second_opinion import SecondOpinion
+from ..labels.witnesses import MOST_CLASSES
 from ..labels.witnesses.neighbour_memory import SHORTEST_MEMORY, NeighbourMemory
 from . import view_pairs, wrapped_loss
 from .batch import Batch
@@ -21,9 +22,6 @@ from .row_selection import IndicesTuple
 
 # Among fewer remembered samples of a class votes bring too little for their time.
 _FEWEST_OF_A_CLASS = 10
-
-# With more classes, tables of all pairs would be large and mostly empty.
-_MOST_COUNTED_CLASSES = 1000
 
 _OF_THE_WRAPPED_LOSS = ("distance", "reducer", "embedding_regularizer", "embedding_reg_weight")
 
@@ -178,14 +176,14 @@ def new_noise_model(
 ) -> LabelNoiseModel:
     """The label model with the parts that its number of classes allows."""
     neighbours = choose_neighbours(num_classes, embedding_size, neighbour_memory_size)
-    is_counted = num_classes <= _MOST_COUNTED_CLASSES
+    # it counts confusions, too
+    is_counted = num_classes <= MOST_CLASSES
     opinion = SecondOpinion(num_classes, embedding_size) if is_counted else None
     return LabelNoiseModel(
         num_classes,
         warmup=warmup,
         class_counts=class_counts,
         neighbours=neighbours,
-        max_counted_classes=_MOST_COUNTED_CLASSES,
         second_opinion=opinion,
         noise_rate=noise_rate,
     )

@@ -27,8 +27,8 @@ def as_they_are(classes, embeddings, generator):
 
 def confused(classes, embeddings, generator):
     """Of class 0 half of the samples are labelled 1: those that lie on one side."""
-    return torch.where((classes == 0) & (embeddings[:, 0] > embeddings[classes == 0, 0].median()),
-                       1, classes)  # fmt: skip
+    median = embeddings[classes == 0, 0].median()
+    return torch.where((classes == 0) & (embeddings[:, 0] > median), 1, classes)
 
 
 def one_third_random(classes, embeddings, generator):
@@ -191,10 +191,8 @@ def test_learns_from_labels_of_new_classes_and_from_none():
 
 
 def test_embeddings_in_one_place_are_no_error():
-    model, statistics = (
-        LabelNoiseModel(K, second_opinion=SecondOpinion(K, D)),
-        ClassStatistics(K, D),
-    )
+    model = LabelNoiseModel(K, second_opinion=SecondOpinion(K, D))
+    statistics = ClassStatistics(K, D)
     embeddings, labels = torch.ones(B, D), torch.arange(B) % K
     for _ in range(30):
         model.learn(believed(model, statistics, embeddings, labels))

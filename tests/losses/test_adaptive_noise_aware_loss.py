@@ -979,3 +979,20 @@ def test_views_of_a_sample_share_the_votes_of_their_neighbours():
     neighbours, votes = belief.answers["neighbours"]
     assert torch.equal(votes[:B], votes[B:])
     assert not torch.equal(neighbours[:B], neighbours[B:])
+
+
+def test_the_least_noise_rate_reaches_the_label_model():
+    wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, noise_rate=0.4)
+    for seed in range(30):
+        embeddings, labels, _ = batch(seed, rate=0.0)
+        wrapper.update(embeddings, labels)
+    assert wrapper.noise_rate >= 0.4 - 1e-4
+    with pytest.raises(ValueError, match="noise_rate must be"):
+        AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, noise_rate=1.0)
+
+
+@pytest.mark.parametrize(("classes", "has_one"), [(1000, True), (1001, False)])
+def test_of_too_many_classes_there_is_no_second_opinion(classes, has_one):
+    model = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), classes, 2).noise_model
+    assert (model.second_opinion is not None) == has_one
+    assert (model.confusion_counts is not None) == has_one

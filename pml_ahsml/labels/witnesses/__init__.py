@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from .centroid_distances import CentroidDistances
-from .confusion_counts import ConfusionCounts
+from .confusion_counts import MOST_CLASSES, ConfusionCounts
 from .neighbour_memory import NeighbourMemory
 from .witness import Lesson, Parameter, Witness
 
 __all__ = [
+    "MOST_CLASSES",
     "CentroidDistances",
     "ConfusionCounts",
     "Lesson",
@@ -21,7 +22,9 @@ __all__ = [
 
 
 def default_witnesses(
-    num_classes: int, neighbours: NeighbourMemory | None = None, max_counted_classes: int = 1000
+    num_classes: int,
+    neighbours: NeighbourMemory | None = None,
+    max_counted_classes: int = MOST_CLASSES,
 ) -> dict[str, Witness | None]:
     """The witnesses of a label model, by name; None for one that is left out.
 

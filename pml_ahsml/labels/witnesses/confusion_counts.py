@@ -19,6 +19,9 @@ from ...state.saved_state import Rule
 from .. import confusion_prior as cp
 from .witness import Lesson, Witness
 
+# With more classes, a table of all pairs would be large and mostly empty.
+MOST_CLASSES = 1000
+
 # Confusions are counted over some fifty batches, as the features they are judged by change.
 _DECAY = 0.98
 
