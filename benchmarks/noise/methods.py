@@ -85,8 +85,12 @@ def _wrap_and_tell_counts(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwa
 def _wrap_without_counts(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwareLoss:
     """Without counts of which class is labelled as which."""
     wrapper = _wrap(loss, told)
+    whole = wrapper.noise_model
     wrapper.noise_model = LabelNoiseModel(
-        told.num_classes, neighbours=wrapper.noise_model.neighbours, max_counted_classes=0
+        told.num_classes,
+        neighbours=whole.neighbours,
+        second_opinion=whole.second_opinion,
+        max_counted_classes=0,
     )
     return wrapper
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,6 +35,16 @@ class Benchmark:
     def num_classes(self) -> int:
         """Classes to train on."""
         return int(self.train[1].max()) + 1
+
+
+def stored_splits(
+    stored: Mapping[str, np.ndarray],
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Features and labels of the training and of the test split of a file."""
+    x = torch.tensor(stored["emb"], dtype=torch.float32)
+    y = torch.tensor(stored["labels"], dtype=torch.long)
+    test = torch.tensor(stored["split"] == "test")
+    return (x[~test], y[~test]), (x[test], y[test])
 
 
 def mlp(inputs: int, hidden: int) -> torch.nn.Module:

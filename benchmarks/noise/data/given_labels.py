@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .benchmark import BATCH_SIZE, Benchmark, feature_noise, mlp
+from .benchmark import BATCH_SIZE, Benchmark, feature_noise, mlp, stored_splits
 
 # Enough for a plain loss to learn wrong labels by heart.
 _BATCHES = 600
@@ -15,13 +15,12 @@ _BATCHES = 600
 def with_given_labels(path: Path) -> Benchmark:
     """Frozen features, normalised, with gold labels and those that were given, 600 batches."""
     stored = np.load(path)
-    x = torch.nn.functional.normalize(torch.tensor(stored["emb"], dtype=torch.float32), dim=1)
-    y = torch.tensor(stored["labels"], dtype=torch.long)
-    test = torch.tensor(stored["split"] == "test")
-    train, given = x[~test], torch.tensor(stored["noisy"], dtype=torch.long)[~test]
+    (x, y), (test_x, test_y) = stored_splits(stored)
+    train, test_x = (torch.nn.functional.normalize(part, dim=1) for part in (x, test_x))
+    given = torch.tensor(stored["noisy"][stored["split"] != "test"], dtype=torch.long)
     return Benchmark(
-        (train, y[~test]),
-        (x[test], y[test]),
+        (train, y),
+        (test_x, test_y),
         epochs=max(1, round(_BATCHES / (len(train) // BATCH_SIZE))),
         make_net=lambda: mlp(x.shape[1], 512),
         augment=feature_noise(train),

@@ -9,7 +9,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from .benchmark import Benchmark, feature_noise, mlp
+from .benchmark import Benchmark, feature_noise, mlp, stored_splits
 
 # Numbers that stand for a sentence of which only the words are known.
 _COMPONENTS = 300
@@ -17,14 +17,8 @@ _COMPONENTS = 300
 
 def encoded_sentences(path: Path, epochs: int) -> Benchmark:
     """Frozen embeddings of 384 numbers, with the test split as stored."""
-    stored = np.load(path)
-    x = torch.tensor(stored["emb"], dtype=torch.float32)
-    y = torch.tensor(stored["labels"], dtype=torch.long)
-    test = torch.tensor(stored["split"] == "test")
-    train = x[~test]
-    return Benchmark(
-        (train, y[~test]), (x[test], y[test]), epochs, lambda: mlp(384, 512), feature_noise(train)
-    )
+    train, test = stored_splits(np.load(path))
+    return Benchmark(train, test, epochs, lambda: mlp(384, 512), feature_noise(train[0]))
 
 
 def word_counts(folder: Path) -> Benchmark:

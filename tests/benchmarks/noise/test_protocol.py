@@ -8,7 +8,7 @@ import torch
 from benchmarks.noise import protocol
 from benchmarks.noise.data import Benchmark, load
 from benchmarks.noise.methods import OURS
-from benchmarks.noise.protocol import batches, num_steps, train
+from benchmarks.noise.protocol import Samples, batches, num_steps, train, what_is_told
 from benchmarks.noise.results import Job
 
 
@@ -67,3 +67,11 @@ def test_of_few_classes_a_batch_holds_more():
     labels = torch.arange(10).repeat_interleave(40)
     counts = labels[next(batches(labels))].bincount().sort().values
     assert counts.tolist() == [11, *[13] * 9]
+
+
+def test_the_noise_rate_told_is_that_of_batches_with_as_many_of_each_class():
+    labels = torch.tensor([0] * 8 + [2] * 2)
+    is_noisy = torch.tensor([True] + [False] * 7 + [True, False])
+    told = what_is_told(Samples(torch.zeros(10, 1), labels, is_noisy), num_classes=4)
+    assert told.noise_rate == pytest.approx((1 / 8 + 1 / 2) / 2)
+    assert told.class_counts.tolist() == [8, 0, 2, 0]
