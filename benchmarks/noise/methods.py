@@ -37,6 +37,11 @@ class Told:
         """K."""
         return len(self.class_counts)
 
+    @property
+    def num_samples(self) -> int:
+        """S."""
+        return int(self.class_counts.sum())
+
 
 @dataclass(frozen=True)
 class Method:
@@ -49,6 +54,7 @@ class Method:
         clean_only: whether samples with wrong labels are left out, which nobody could do.
         is_hyperbolic: whether the plain loss has a PoincareDistance.
         needs_pairs: whether the plain loss must be one that forms pairs, not triplets.
+        has_ids: whether the loss is told which sample each row is.
     """
 
     make_loss: Callable[[torch.nn.Module, Told], torch.nn.Module]
@@ -57,6 +63,7 @@ class Method:
     clean_only: bool = False
     is_hyperbolic: bool = False
     needs_pairs: bool = False
+    has_ids: bool = False
 
     def loss(self, name: str, told: Told) -> torch.nn.Module:
         """The loss of that name, as this method uses it."""
@@ -78,6 +85,10 @@ def _wrap(loss: torch.nn.Module, told: Told, **options: Any) -> AdaptiveNoiseAwa
 
 def _wrap_and_tell_counts(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwareLoss:
     return _wrap(loss, told, class_counts=told.class_counts)
+
+
+def _wrap_with_ids(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwareLoss:
+    return _wrap(loss, told, num_samples=told.num_samples)
 
 
 # The two parts below cannot be handed to the constructor of AdaptiveNoiseAwareLoss today. These two
@@ -121,6 +132,7 @@ METHODS: dict[str, Method] = {
     "plain": Method(_plain),
     "prism": Method(_prism),
     "ours": _ours(),
+    "ours_ids": Method(_wrap_with_ids, is_ours=True, has_ids=True),
     "trust": _ours(relabel=None, margins=None),
     "no_margins": _ours(margins=None),
     "all_margins": _ours(margins=_MARGINS),

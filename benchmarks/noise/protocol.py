@@ -52,9 +52,9 @@ def train(job: Job, data_dir: Path, longer: int = 1) -> Result:
     c_f.NUMPY_RANDOM = np.random.default_rng(job.seed)  # what MPerClassSampler draws from
     net = data.make_net()
     loss = method.loss(job.loss, what_is_told(samples, data.num_classes))
-    seen = fit(net, loss, samples, data, method.num_views, num_steps(data, longer))
+    seen = fit(net, loss, samples, data, method, num_steps(data, longer))
     precision, map_at_r = evaluate(net, data, method)
-    noise_rate, auroc = judge(net, loss, samples)
+    noise_rate, auroc = judge(net, loss, samples, method)
     return Result(
         **asdict(job),
         precision_at_1=precision,
@@ -85,10 +85,11 @@ def fit(
     loss: torch.nn.Module,
     samples: Samples,
     data: Benchmark,
-    num_views: int,
+    method: Method,
     steps: int,
 ) -> list[float]:
     """Train, and return the share of wrong labels in each batch."""
+    num_views = method.num_views
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-4)
     proxies = list(loss.parameters())
     if proxies:
@@ -98,7 +99,8 @@ def fit(
         batch = samples[rows]
         optimizer.zero_grad()
         views = torch.cat([data.augment(batch.inputs) for _ in range(num_views)])
-        loss(net(views), batch.labels.repeat(num_views)).backward()
+        ids = {"sample_ids": rows.repeat(num_views)} if method.has_ids else {}
+        loss(net(views), batch.labels.repeat(num_views), **ids).backward()
         optimizer.step()
         seen.append(float(batch.is_noisy.float().mean()))
     return seen
@@ -127,13 +129,19 @@ def evaluate(net: torch.nn.Module, data: Benchmark, method: Method) -> tuple[flo
 
 
 @torch.no_grad()
-def judge(net: torch.nn.Module, loss: torch.nn.Module, samples: Samples) -> tuple[float, float]:
+def judge(
+    net: torch.nn.Module, loss: torch.nn.Module, samples: Samples, method: Method
+) -> tuple[float, float]:
     """Estimated noise rate, and AUROC of trust; nan for a loss that has neither."""
     net.eval()
     if not isinstance(loss, AdaptiveNoiseAwareLoss):
         return float("nan"), float("nan")
     if not samples.is_noisy.any():
         return loss.noise_rate, float("nan")
-    parts = zip(samples.inputs.split(1024), samples.labels.split(1024), strict=True)
-    trust = torch.cat([loss.trust(net(x), y) for x, y in parts])
+    rows = torch.arange(len(samples.labels)).split(1024)
+    ids = [{"sample_ids": of} if method.has_ids else {} for of in rows]
+    parts = [samples[of] for of in rows]
+    trust = torch.cat(
+        [loss.trust(net(part.inputs), part.labels, **of) for part, of in zip(parts, ids, strict=True)]
+    )
     return loss.noise_rate, float(roc_auc_score(~samples.is_noisy, trust))

@@ -26,6 +26,7 @@ class ClassDistances:
         seen: (K,) bool: the classes that have a centroid.
         candidates: the classes of the columns; None if the columns are all classes.
         view_ids: (N,) sample that each row is a view of; None if each row is a sample.
+        sample_ids: (N,) the sample's row in the training set; None where that is not known.
     """
 
     points: Tensor
@@ -35,6 +36,7 @@ class ClassDistances:
     seen: Tensor
     candidates: Candidates | None = None
     view_ids: Tensor | None = None
+    sample_ids: Tensor | None = None
 
     def own_columns(self, labels: Tensor) -> Tensor:
         """Return the column of each sample's label, (N,)."""
@@ -104,6 +106,7 @@ class ClassDistances:
             label_distances=self.label_distances[rows],
             candidates=candidates and Candidates(*(table[rows] for table in candidates)),
             view_ids=None if self.view_ids is None else self.view_ids[rows],
+            sample_ids=None if self.sample_ids is None else self.sample_ids[rows],
         )
 
     def averaged(self, view_ids: Tensor) -> "ClassDistances":

@@ -2,11 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from torch import Tensor
 
 from ..classes.class_distances import ClassDistances
 from .confusion_prior import Normaliser
+
+
+class Opinion(NamedTuple):
+    """What a SecondOpinion says of a batch.
+
+    Args:
+        posterior: (N, K) over the true class.
+        likelihood: (N, K) the same without the labels as given, rows sum to 1.
+    """
+
+    posterior: Tensor
+    likelihood: Tensor
 
 
 @dataclass(frozen=True)
@@ -22,7 +35,7 @@ class LabelPosterior:
             labels are judged by. Rows of labels whose class is unseen mean nothing, in either.
         trust: (N,) q_i, the posterior of the label as given.
         normaliser: (K,), or (N, C) for candidates, log Z_k and E_k of the confusion prior.
-        opinion: (N, K) the ``SecondOpinion``, None where there is none.
+        opinion: of the ``SecondOpinion``; None where there is none.
         answers: what each witness found out about the samples, by its name.
     """
 
@@ -33,7 +46,7 @@ class LabelPosterior:
     posterior: Tensor
     trust: Tensor
     normaliser: Normaliser
-    opinion: Tensor | None = None
+    opinion: Opinion | None = None
     answers: Mapping[str, tuple[Tensor, ...] | None] = field(default_factory=dict)
 
     @property
@@ -52,7 +65,7 @@ class LabelPosterior:
             posterior_by_distance=self.posterior_by_distance[rows],
             posterior=self.posterior[rows],
             trust=self.trust[rows],
-            opinion=None if self.opinion is None else self.opinion[rows],
+            opinion=self.opinion and Opinion(*(table[rows] for table in self.opinion)),
             normaliser=normaliser or Normaliser(*(table[rows] for table in self.normaliser)),
             answers={
                 name: answer and tuple(column[rows] for column in answer)

@@ -72,25 +72,57 @@ def log_densities(samples: Tensor, sums: Tensor, masses: Tensor, whiten: Tensor)
         >>> log_densities(torch.tensor([[1.0]]), sums, masses, torch.eye(1)).softmax(1)
         tensor([[0.8808, 0.1192]])
     """
-    wider = 1 + 1 / masses.clamp_min(0.5)
     means = sums / masses.clamp_min(torch.finfo(masses.dtype).tiny)[:, None]
     gaps = torch.cdist(samples @ whiten, means @ whiten).square_()
-    densities = gaps.div_(-2 * wider).sub_(0.5 * samples.shape[1] * wider.log())
+    return _log_density(gaps, masses, samples.shape[1])
+
+
+def own_log_densities(samples: Tensor, sums: Tensor, masses: Tensor, whiten: Tensor) -> Tensor:
+    """The same as :func:`log_densities`, of one class for each sample.
+
+    With sums that the sample itself is not in, it does not vote for its own label.
+
+    Args:
+        samples: (N, D) x_i.
+        sums: (N, D) weighted sums of the samples of the class of each.
+        masses: (N,) their weights, ≥ 0.
+        whiten: (D, D) W, see :func:`whitening`.
+
+    Returns:
+        (N,), −inf where there is no sample in the sum.
+
+    Source:
+        The predictive density of a Gaussian of known covariance.
+
+    Example:
+        >>> two, one = torch.tensor([[2.0]]), torch.tensor([1.0])
+        >>> own_log_densities(torch.tensor([[1.0]]), two, one, torch.eye(1))
+        tensor([-0.5966])
+    """
+    means = sums / masses.clamp_min(torch.finfo(masses.dtype).tiny)[:, None]
+    gaps = ((samples - means) @ whiten).square().sum(1)
+    return _log_density(gaps, masses, samples.shape[1])
+
+
+def _log_density(gaps: Tensor, masses: Tensor, size: int) -> Tensor:
+    """Of squared whitened distances from means of so many samples, which it writes into."""
+    wider = 1 + 1 / masses.clamp_min(0.5)
+    densities = gaps.div_(-2 * wider).sub_(0.5 * size * wider.log())
     return densities.masked_fill(masses == 0, -torch.inf)
 
 
 def within_scatter(samples: Tensor, labels: Tensor, sums: Tensor, masses: Tensor) -> Tensor:
     """Covariance of samples around the means of their classes, every class in it alike.
 
-    Σ_i w_i·r_i·r_iᵀ, with r_i = x_i − m_{y_i} and w_i = 1/(n_i·C)·m/(m + 1): n_i is the number of
-    samples labelled y_i, C that of classes. A residual from a mean of m other samples is larger
+    Σ_i w_i·r_i·r_iᵀ, with r_i = x_i − s_i/m_i and w_i = 1/(n_i·C)·m_i/(m_i + 1): n_i is the number
+    of samples labelled y_i, C that of classes. A residual from a mean of m other samples is larger
     than one from the true mean by (m + 1)/m.
 
     Args:
-        samples: (N, D), not in the means; N ≥ 1.
-        labels: (N,) of classes with m > 0.
-        sums: (K, D) of earlier samples.
-        masses: (K,) m of the classes.
+        samples: (N, D); N ≥ 1.
+        labels: (N,) y_i.
+        sums: (N, D) s_i of other samples with the same label.
+        masses: (N,) m_i > 0, how many they are.
 
     Returns:
         (D, D).
@@ -102,10 +134,10 @@ def within_scatter(samples: Tensor, labels: Tensor, sums: Tensor, masses: Tensor
         >>> within_scatter(torch.ones(1, 1), torch.tensor([0]), torch.zeros(1, 1), torch.ones(1))
         tensor([[0.5000]])
     """
-    counts = torch.bincount(labels, minlength=len(masses)).to(samples)
-    mass = masses.to(samples)[labels]
-    weights = mass / (mass + 1) / (counts[labels] * (counts > 0).sum())
-    residuals = samples - sums.to(samples)[labels] / mass[:, None]
+    counts = torch.bincount(labels).to(samples)
+    masses = masses.to(samples)
+    weights = masses / (masses + 1) / (counts[labels] * (counts > 0).sum())
+    residuals = samples - sums.to(samples) / masses[:, None]
     return (residuals * weights[:, None]).T @ residuals
 
 

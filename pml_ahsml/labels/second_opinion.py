@@ -9,8 +9,16 @@ from ..hyperbolic.hyperboloid import hyperboloid_unlift
 from ..precision import exact_dtype
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
-from .label_posterior import LabelPosterior
-from .linear_discriminant import log_densities, log_transitions, whitening, within_scatter
+from .label_posterior import LabelPosterior, Opinion
+from .linear_discriminant import (
+    log_densities,
+    log_transitions,
+    own_log_densities,
+    whitening,
+    within_scatter,
+)
+from .posterior import taken_at_their_word
+from .sample_table import SampleRows, SampleTable, one_row_each
 
 # Sums of a class forget 3 % at each batch that holds it, as the network moves its samples. With 1 %
 # the results are the same.
@@ -32,6 +40,13 @@ _DECAY_OF_DOUBTS = 0.97
 # The discriminant doubts 2 to 8 % of right labels: those of hard samples. A larger share means that
 # labels are wrong. With 0.05 here hard samples were left out of training and never learnt.
 _FALSE_ALARMS = 0.1
+
+# Weight of a distrusted sample in the sums of its class: a power of 2, with which adding it and
+# taking it out again leaves nothing.
+_DISTRUSTED_WEIGHT = 0.125
+
+# Largest share of the earlier opinions of a sample that is kept.
+_MEMORY = 0.95
 
 # The noise rate is averaged over some twenty batches, and known after fourteen.
 _DECAY_OF_RATE, _ENOUGH = 0.95, 0.5
@@ -73,10 +88,17 @@ class SecondOpinion(ModuleWithTables):
     rate_sums: Tensor
     batches: Tensor
 
-    def __init__(self, num_classes: int, embedding_size: int) -> None:
+    def __init__(
+        self, num_classes: int, embedding_size: int, num_samples: int | None = None
+    ) -> None:
         num_classes = check_count("num_classes", num_classes, minimum=2)
         embedding_size = check_count("embedding_size", embedding_size, minimum=1)
+        if num_samples is not None:
+            num_samples = check_count("num_samples", num_samples, minimum=1)
         super().__init__()
+        self.samples = (
+            None if num_samples is None else SampleTable(num_samples, num_classes, embedding_size)
+        )
 
         def zeros(*shape: int) -> Tensor:
             return torch.zeros(shape, dtype=torch.float32)
@@ -104,6 +126,8 @@ class SecondOpinion(ModuleWithTables):
     @property
     def weight(self) -> Tensor:
         """Weight a in [0, 1], without dimensions; 0 before anything has been doubted."""
+        if self.samples is not None:
+            return torch.ones_like(self.batches)
         doubted, trusted = self.doubts
         weight, rate = self.rate_sums
         share = trusted / doubted.clamp_min(torch.finfo(doubted.dtype).tiny)
@@ -111,7 +135,7 @@ class SecondOpinion(ModuleWithTables):
         return _compared(share, 1 - share, 2) * _compared(rate, _FALSE_ALARMS, 4)
 
     @torch.no_grad()
-    def ask(self, evidence: ClassDistances, labels: Tensor, label_counts: Tensor) -> Tensor | None:
+    def ask(self, evidence: ClassDistances, labels: Tensor, label_counts: Tensor) -> Opinion | None:
         """The posterior over the true class of each sample.
 
         Args:
@@ -120,19 +144,32 @@ class SecondOpinion(ModuleWithTables):
             label_counts: (K,) N_k.
 
         Returns:
-            (N, K), rows sum to 1; None in the first batches, and where samples are compared with
-            candidates.
+            The opinion; None in the first batches, and where samples are compared with candidates.
         """
         if evidence.candidates is not None or float(self.batches) < _FIRST:
             return None
-        densities = log_densities(
-            _coordinates(evidence.points), self.sums, self.masses, self.whiten
-        )
+        rows = self._rows(evidence)
+        points = _coordinates(evidence.points)
+        densities = log_densities(points, self.sums, self.masses, self.whiten)
+        if rows is not None:
+            sums, masses = self._others(rows, labels)
+            own = own_log_densities(points, sums, masses, self.whiten)
+            densities.scatter_(1, _labels_then(rows, labels)[:, None], own[:, None])
         if evidence.view_ids is not None:
             densities = mean_over_views(densities, evidence.view_ids)
+        likelihood = densities.softmax(1)
+        if self.samples is None:
+            odds = densities + label_counts.log1p()
+        else:
+            if rows is not None:
+                is_alone = masses == 0
+                likelihood = taken_at_their_word(likelihood, labels, is_alone)
+                share = (1 / (rows.opinions + 1)).clamp_min(1 - _MEMORY)
+                likelihood = rows.posteriors.lerp(likelihood, share[:, None])
+            odds = likelihood.log()
         transitions = log_transitions(self.joint, labels, self.masses > 0, _STRENGTH)
-        posterior = (densities + label_counts.log1p() + transitions).softmax(1)
-        return posterior.to(evidence.distances)
+        posterior = (odds + transitions).softmax(1)
+        return Opinion(posterior.to(evidence.distances), likelihood.to(evidence.distances))
 
     @torch.no_grad()
     def learn(self, belief: LabelPosterior) -> None:
@@ -141,28 +178,74 @@ class SecondOpinion(ModuleWithTables):
         Args:
             belief: what the label model made of it, this opinion included.
         """
+        ids = belief.evidence.sample_ids
+        if self.samples is not None and ids is not None:
+            belief = belief.select(one_row_each(ids))
         points, labels = _coordinates(belief.evidence.points), belief.labels
-        known = self.masses[labels] > 0
+        rows = self._rows(belief.evidence)
+        sums, masses = self._others(rows, labels)
+        known = masses > 0
         if belief.opinion is not None and known.any():
-            self._learn_confusions(belief.opinion[known], belief.select(known))
-        wide = exact_dtype(points)
-        # summed in float64, so that the order of the rows (the rank that gathered) does not matter
-        samples = points.to(wide)
+            self._learn_confusions(belief.select(known))
         if known.any():
-            latest = within_scatter(samples[known], labels[known], self.sums, self.masses)
+            # summed in float64, so that the order of the rows does not matter
+            samples = points[known].to(exact_dtype(points))
+            latest = within_scatter(samples, labels[known], sums[known], masses[known])
             self.scatter.lerp_(latest.to(self.scatter), 1 - _DECAY)
             self.batches += 1
             if int(self.batches) >= _FIRST and int(self.batches) % _EVERY == 0:
                 self.whiten = whitening(self.scatter / (1 - _DECAY ** float(self.batches)))
-        counts = torch.bincount(labels, minlength=len(self.masses)).to(self.masses)
-        kept = 1 - (1 - _DECAY_OF_SUMS) * (counts > 0).to(counts)
-        latest = torch.zeros_like(self.sums, dtype=wide).index_add_(0, labels, samples)
-        self.sums.mul_(kept[:, None]).add_(latest)
-        self.masses.mul_(kept).add_(counts)
+        if self.samples is not None and rows is not None:
+            self._learn_samples(belief, rows)
+        else:
+            self._learn_sums(points, labels)
         self.count_change()
 
-    def _learn_confusions(self, opinion: Tensor, belief: LabelPosterior) -> None:
-        opinion, labels = opinion.to(exact_dtype(opinion)), belief.labels
+    def _rows(self, evidence: ClassDistances) -> SampleRows | None:
+        ids = evidence.sample_ids
+        return None if self.samples is None or ids is None else self.samples.rows(ids)
+
+    def _others(self, rows: SampleRows | None, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, D) sums and (N,) masses of the class of each sample, without the sample."""
+        if rows is None:
+            return self.sums[labels], self.masses[labels]
+        then = _labels_then(rows, labels)
+        sums = self.sums[then] - rows.weights[:, None] * rows.embeddings
+        return sums, self.masses[then] - rows.weights
+
+    def _learn_sums(self, points: Tensor, labels: Tensor) -> None:
+        """Of samples that are not known again: their sums are forgotten bit by bit."""
+        counts = torch.bincount(labels, minlength=len(self.masses)).to(self.masses)
+        kept = 1 - (1 - _DECAY_OF_SUMS) * (counts > 0).to(counts)
+        wide = exact_dtype(points)
+        latest = torch.zeros_like(self.sums, dtype=wide).index_add_(0, labels, points.to(wide))
+        self.sums.mul_(kept[:, None]).add_(latest)
+        self.masses.mul_(kept).add_(counts)
+
+    def _learn_samples(self, belief: LabelPosterior, rows: SampleRows) -> None:
+        """Put what is known now in the place of what was known, in the sums as in the table."""
+        ids, samples = belief.evidence.sample_ids, self.samples
+        assert ids is not None and samples is not None
+        labels, opinion = belief.labels, belief.opinion
+        now = SampleRows(
+            _coordinates(belief.evidence.points).half().float(),
+            labels,
+            torch.where(belief.trust > 0.5, 1.0, _DISTRUSTED_WEIGHT).to(rows.weights),
+            rows.posteriors if opinion is None else opinion.likelihood.to(rows.posteriors),
+            rows.opinions if opinion is None else rows.opinions + 1,
+        )
+        wide = exact_dtype(now.embeddings)
+        places = torch.cat([_labels_then(rows, labels), labels])
+        weights = torch.cat([-rows.weights, now.weights]).to(wide)
+        points = torch.cat([rows.embeddings, now.embeddings]).to(wide) * weights[:, None]
+        self.sums += torch.zeros_like(self.sums, dtype=wide).index_add_(0, places, points)
+        self.masses += torch.zeros_like(self.masses, dtype=wide).index_add_(0, places, weights)
+        samples.store(ids, now)
+
+    def _learn_confusions(self, belief: LabelPosterior) -> None:
+        assert belief.opinion is not None
+        opinion, labels = belief.opinion.posterior, belief.labels
+        opinion = opinion.to(exact_dtype(opinion))
         latest = torch.zeros_like(self.joint, dtype=opinion.dtype)
         self.joint.mul_(_DECAY).add_(latest.index_add_(1, labels, opinion.T))
         trust = belief.posterior_by_distance.gather(1, labels[:, None]).squeeze(1)
@@ -177,6 +260,11 @@ class SecondOpinion(ModuleWithTables):
 def _compared(x: Tensor, y: Tensor | float, power: int) -> Tensor:
     """x^n/(x^n + y^n), above ½ where x is above y."""
     return x**power / (x**power + y**power)
+
+
+def _labels_then(rows: SampleRows, labels: Tensor) -> Tensor:
+    """(N,) the class in whose sum each sample is; of a new sample the one it will be in."""
+    return torch.where(rows.labels < 0, labels, rows.labels)
 
 
 def _coordinates(points: Tensor) -> Tensor:

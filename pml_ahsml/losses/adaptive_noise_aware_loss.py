@@ -1,6 +1,5 @@
 """Wrap any PML loss so that wrong labels stop hurting it."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -20,6 +19,7 @@ from .batch_plan import run_plan
 from .doubtful_samples import DoubtfulSamples
 from .judgement import Judgement
 from .label_judge import LabelJudge
+from .label_reports import WithLabelReports
 from .learning import learn, samples_to_learn
 from .planning import plan_with_past
 from .queue_positions import WithQueues
@@ -27,11 +27,14 @@ from .recorded_stats import STATS, recorded_stats
 from .relabelling import Relabelling
 from .renamed_keywords import renamed_keywords
 from .row_selection import IndicesTuple
+from .sample_identity import WithSampleIds
 
 _DEFAULT_RELABELLING = Relabelling()
 
 
-class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
+class AdaptiveNoiseAwareLoss(
+    WithSampleIds, WithLabelReports, WithQueues, pml_losses.BaseMetricLossFunction
+):
     """Filters likely mislabelled samples out of a PML loss, and learns which these are.
 
     A ``LabelNoiseModel`` learns beside the network how often labels are wrong. After the warm-up
@@ -45,6 +48,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         loss: a BaseMetricLossFunction that takes labels, a CrossBatchMemory or a MultipleLosses.
         num_classes: K ≥ 2; labels must lie in [0, K).
         embedding_size: D.
+        num_samples: S of the training set. With it each call that learns needs ``sample_ids``.
         noise_rate: least share of wrong labels, in [0, 0.9], where it is known; it may be more.
         warmup: batches in which every label is trusted, ≥ 0; None for all, without a label model.
         class_warmup: batches with a sample of a class before that class is judged, ≥ 1.
@@ -91,6 +95,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         num_classes: int,
         embedding_size: int,
         *,
+        num_samples: int | None = None,
         noise_rate: float | None = None,
         warmup: int | None = 25,
         class_warmup: int = 3,
@@ -110,12 +115,20 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         class_warmup = check_count("class_warmup", class_warmup, minimum=1)
         num_views = check_count("num_views", num_views, minimum=1)
         sync = check_flag("sync", sync)
+        if num_samples is not None:
+            num_samples = check_count("num_samples", num_samples, minimum=1)
         kwargs = arguments.check_base_options(kwargs)
         doubtful = DoubtfulSamples.of(relabel, replay_memory, trust_threshold)
         arguments.check_can_be_wrapped(loss, num_views)
         chosen_margins = choose_margins(margins, loss, num_views)
         noise_model = arguments.new_noise_model(
-            num_classes, embedding_size, neighbour_memory_size, warmup, class_counts, noise_rate
+            num_classes,
+            embedding_size,
+            neighbour_memory_size,
+            warmup,
+            class_counts,
+            noise_rate,
+            num_samples,
         )
         class_statistics = arguments.new_statistics(loss, num_classes, embedding_size)
         super().__init__(**kwargs)
@@ -124,6 +137,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         self.loss = loss
         self.num_classes = num_classes
         self.embedding_size = embedding_size
+        self.num_samples = num_samples
         self.class_warmup = class_warmup
         self.margins = chosen_margins
         self._margins_wanted = margins
@@ -158,11 +172,6 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         """The reducer of the wrapped loss."""
         return wrapped_loss.inner_loss(self.loss).reducer
 
-    @property
-    def noise_rate(self) -> float:
-        """Estimated share of wrong labels in the batches seen; nan before the warm-up ends."""
-        return self.noise_model.noise_rate
-
     @torch.compiler.disable  # guards on what is learnt would take minutes to make
     def forward(
         self,
@@ -173,6 +182,7 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         ref_labels: Tensor | None = None,
         enqueue_mask: Tensor | None = None,
         view_ids: Tensor | None = None,
+        sample_ids: Tensor | None = None,
     ) -> Any:
         """The wrapped loss on the trusted rows; on all rows where it does not learn.
 
@@ -188,24 +198,34 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
             ref_labels: (M,) labels of the references; without them all references are trusted.
             enqueue_mask: (N,) bool, for a wrapped CrossBatchMemory.
             view_ids: (N,) views of one sample share theirs; by default the layout of ``num_views``.
+            sample_ids: (N,) integers in [0, num_samples), rows of the training set; by default
+                those that a ``BatchGetter(loss)`` has handed over.
 
         Returns:
             What the reducer of the wrapped loss returns; a zero where no sample is trusted.
         """
+        sample_ids = self._ids_of_this_call(sample_ids)
         if not (self.training and torch.is_grad_enabled()):
             return wrapped_loss.evaluate(
                 self.loss, embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask
             )
         with AllRanks(self.sync, embeddings) as ranks:
             batch = self._arguments().batch(
-                embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask, view_ids
+                embeddings,
+                labels,
+                indices_tuple,
+                ref_emb,
+                ref_labels,
+                enqueue_mask,
+                view_ids,
+                sample_ids,
             )
             arguments.check_not_transformed(embeddings)
-            ranks.announce(batch.num_queries, has_view_ids=batch.view_ids is not None)
+            ranks.announce(batch.num_queries, batch.ids)
             self.reset_stats()
             # by centroids and parameters that have not seen these samples yet
             judge = self._judge()
-            belief = judge.believe(batch.embeddings, batch.labels, batch.view_ids)
+            belief = judge.believe(batch.embeddings, batch.labels, **batch.ids)
             judgement = judge.judge(belief)
             margins = margins_inside(self.loss, self.margins, self.class_statistics)
             with wrapped_loss.undone(self.loss, len(batch.labels), only_on_error=True):
@@ -221,7 +241,13 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
         return output
 
     @torch.no_grad()
-    def update(self, embeddings: Tensor, labels: Tensor, view_ids: Tensor | None = None) -> None:
+    def update(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        sample_ids: Tensor | None = None,
+        view_ids: Tensor | None = None,
+    ) -> None:
         """Learn from a batch without a loss: from frozen embeddings, or for an audit of labels.
 
         It takes the arguments of :meth:`forward`, and learns the same as that learns in training,
@@ -234,53 +260,23 @@ class AdaptiveNoiseAwareLoss(WithQueues, pml_losses.BaseMetricLossFunction):
             >>> 0 < loss.noise_rate < 1
             True
         """
+        sample_ids = self._ids_of_this_call(sample_ids)
         with AllRanks(self.sync, embeddings) as ranks:
-            batch = self._arguments().batch(embeddings, labels, view_ids=view_ids)
-            ranks.announce(batch.num_queries, has_view_ids=batch.view_ids is not None)
-            belief = self._judge().believe(batch.embeddings, batch.labels, batch.view_ids)
+            batch = self._arguments().batch(
+                embeddings, labels, view_ids=view_ids, sample_ids=sample_ids
+            )
+            ranks.announce(batch.num_queries, batch.ids)
+            belief = self._judge().believe(batch.embeddings, batch.labels, **batch.ids)
             self._learn(batch, belief, self._judge().judge(belief), ranks)
-
-    @torch.no_grad()
-    def trust(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Probability that each label is right. Changes no state.
-
-        Args:
-            embeddings: (N, D).
-            labels: (N,) integers in [0, num_classes), as given.
-
-        Returns:
-            (N,) in [0, 1]; 1 during the warm-up and for classes that are still in theirs.
-        """
-        labels = self._arguments().labels(embeddings, labels)
-        judge = self._judge()
-        return judge.trust(judge.believe(embeddings, labels))
-
-    @torch.no_grad()
-    def posterior(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Probability of each class to be the true one, by the arguments of :meth:`trust`.
-
-        Returns:
-            (N, num_classes), rows sum to 1; all on the given label during the warm-up and for
-            classes that are still in theirs.
-        """
-        labels = self._arguments().labels(embeddings, labels)
-        judge = self._judge()
-        return judge.posterior(judge.believe(embeddings, labels))
-
-    def class_divergence(self, classes: Tensor | Sequence[int] | None = None) -> Tensor:
-        """Geodesic distances between class centroids.
-
-        Args:
-            classes: (C,) the classes wanted, all by default.
-
-        Returns:
-            (C, C) geodesic lengths; nan where a class has not been seen.
-        """
-        return self.class_statistics.divergence(arguments.to_classes(classes))
 
     def _arguments(self) -> arguments.Arguments:
         return arguments.Arguments(
-            self.loss, self.num_classes, self.embedding_size, self.num_views, self.needs_margins
+            self.loss,
+            self.num_classes,
+            self.embedding_size,
+            self.num_views,
+            self.needs_margins,
+            self.num_samples,
         )
 
     def _judge(self) -> LabelJudge:

@@ -19,6 +19,7 @@ from .batch import Batch
 from .loss_traits import traits_of
 from .queue_positions import WithQueues
 from .row_selection import IndicesTuple
+from .sample_identity import check_sample_ids
 
 # Among fewer remembered samples of a class votes bring too little for their time.
 _FEWEST_OF_A_CLASS = 10
@@ -36,6 +37,7 @@ class Arguments:
         embedding_size: D.
         num_views: V, views of each sample in a batch.
         needs_ref_labels: whether references need labels, as margins go by them.
+        num_samples: S of the training set, or None where samples have no ids.
     """
 
     loss: torch.nn.Module
@@ -43,6 +45,7 @@ class Arguments:
     embedding_size: int
     num_views: int
     needs_ref_labels: bool
+    num_samples: int | None = None
 
     def batch(
         self,
@@ -53,6 +56,7 @@ class Arguments:
         ref_labels: Tensor | None = None,
         enqueue_mask: Tensor | None = None,
         view_ids: Tensor | None = None,
+        sample_ids: Tensor | None = None,
     ) -> Batch:
         """The arguments of a call as one value, or an error that names the one that is wrong."""
         if ref_emb is embeddings and ref_labels is labels:
@@ -74,7 +78,15 @@ class Arguments:
             view_ids = view_pairs.check_view_ids(view_ids, labels)
         elif self.num_views > 1:
             view_ids = view_pairs.ids_by_layout(labels, self.num_views)
-        return Batch(embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask, view_ids)
+        if sample_ids is not None:
+            sample_ids = check_sample_ids(sample_ids, labels, self.num_samples)
+        elif self.num_samples is not None:
+            raise ValueError(
+                f"sample_ids must be given with num_samples={self.num_samples}, got None; "
+                "BatchGetter(loss) takes them from an IndexedDataset in a PML trainer"
+            )
+        refs = ref_emb, ref_labels
+        return Batch(embeddings, labels, indices_tuple, *refs, enqueue_mask, view_ids, sample_ids)
 
     def labels(
         self,
@@ -173,12 +185,17 @@ def new_noise_model(
     warmup: int | None,
     class_counts: Tensor | None,
     noise_rate: float | None,
+    num_samples: int | None,
 ) -> LabelNoiseModel:
     """The label model with the parts that its number of classes allows."""
     neighbours = choose_neighbours(num_classes, embedding_size, neighbour_memory_size)
     # it counts confusions, too
     is_counted = num_classes <= MOST_CLASSES
-    opinion = SecondOpinion(num_classes, embedding_size) if is_counted else None
+    if num_samples is not None and not is_counted:
+        raise ValueError(
+            f"num_samples must be None with more than {MOST_CLASSES} classes, got {num_samples}"
+        )
+    opinion = SecondOpinion(num_classes, embedding_size, num_samples) if is_counted else None
     return LabelNoiseModel(
         num_classes,
         warmup=warmup,

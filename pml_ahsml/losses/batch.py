@@ -20,6 +20,7 @@ class Batch:
         ref_labels: (M,), or None.
         enqueue_mask: (N,) bool for a CrossBatchMemory, or None.
         view_ids: (N,) which sample each row is a view of, or None where each row is a sample.
+        sample_ids: (N,) which sample of the training set each row is, or None.
     """
 
     embeddings: Tensor
@@ -29,6 +30,7 @@ class Batch:
     ref_labels: Tensor | None = None
     enqueue_mask: Tensor | None = None
     view_ids: Tensor | None = None
+    sample_ids: Tensor | None = None
 
     def select(self, selection: RowSelection) -> "Batch":
         """The batch of the selected rows, with the indices_tuple filtered and renumbered."""
@@ -43,10 +45,13 @@ class Batch:
             ref_labels=self.ref_labels if self.ref_labels is None else self.ref_labels[refs],
             enqueue_mask=None if self.enqueue_mask is None else self.enqueue_mask[rows],
             view_ids=None if self.view_ids is None else self.view_ids[rows],
+            sample_ids=None if self.sample_ids is None else self.sample_ids[rows],
         )
 
     def extended(self, embeddings: Tensor, labels: Tensor) -> "Batch":
         """The batch with rows added that stand for past samples, without a gradient.
+
+        It has no sample ids: they are for what is learnt, and nothing is learnt from past samples.
 
         Args:
             embeddings: (V, D).
@@ -62,7 +67,13 @@ class Batch:
             embeddings=torch.cat([self.embeddings, embeddings.to(self.embeddings)]),
             labels=torch.cat([self.labels, labels]),
             view_ids=view_ids,
+            sample_ids=None,
         )
+
+    @property
+    def ids(self) -> dict[str, Tensor | None]:
+        """Which rows show the same sample, and which sample of the training set, by name."""
+        return {"view_ids": self.view_ids, "sample_ids": self.sample_ids}
 
     @property
     def num_queries(self) -> int:

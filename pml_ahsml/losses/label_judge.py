@@ -1,6 +1,6 @@
 """What the label model says of a batch, and which of its labels are believed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -35,6 +35,7 @@ class LabelJudge:
         embeddings: Tensor,
         labels: Tensor,
         view_ids: Tensor | None = None,
+        sample_ids: Tensor | None = None,
         beside: LabelPosterior | None = None,
     ) -> LabelPosterior:
         """What the label model makes of samples.
@@ -43,10 +44,12 @@ class LabelJudge:
             embeddings: (N, D).
             labels: (N,) as given.
             view_ids: (N,) views of one sample share theirs; None where each row is a sample.
+            sample_ids: (N,) rows of the training set, or None.
             beside: what was made of other samples by the same state, which saves time.
         """
         statistics = self.statistics.on(embeddings.device)
         evidence = statistics.evidence(embeddings, labels, view_ids)
+        evidence = replace(evidence, sample_ids=sample_ids)
         return self.model.on(embeddings.device).believe(evidence, labels, beside)
 
     def trust(self, belief: LabelPosterior) -> Tensor:

@@ -50,15 +50,15 @@ def samples_to_learn(
         judge: judges the rows of all ranks.
         ranks: of this step.
     """
-    embeddings, labels, view_ids = batch.embeddings.detach(), batch.labels, batch.view_ids
+    embeddings, labels, ids = batch.embeddings.detach(), batch.labels, batch.ids
     if batch.enqueue_mask is not None:
         queries = ~batch.enqueue_mask
         embeddings, labels = embeddings[queries], labels[queries]
-        view_ids = None if view_ids is None else view_ids[queries]
+        ids = {name: None if of is None else of[queries] for name, of in ids.items()}
         belief, judgement = belief.select(queries), judgement.select(queries)
     if ranks.is_needed:
-        embeddings, labels, view_ids = ranks.gather(embeddings, labels, view_ids)
-        belief = judge.believe(embeddings, labels, view_ids)
+        embeddings, labels, ids = ranks.gather(embeddings, labels, ids)
+        belief = judge.believe(embeddings, labels, **ids)
         judgement = judge.judge(belief)
     return Samples(embeddings, belief, judgement, ranks.is_needed)
 

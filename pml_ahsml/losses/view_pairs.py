@@ -9,6 +9,7 @@ from torch import Tensor
 from ..checks import check_integers
 from .loss_traits import traits_of
 from .row_selection import IndicesTuple
+from .sample_identity import num_labels_that_differ
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,7 @@ def check_view_ids(view_ids: Any, labels: Tensor) -> Tensor:
         raise ValueError(
             f"view_ids must be of shape {tuple(labels.shape)}, got {tuple(view_of.shape)}"
         )
-    ids, rows = view_of.unique(return_inverse=True)
-    label_of = labels.new_zeros(len(ids)).scatter_(0, rows, labels)
-    disagree = int((label_of[rows] != labels).sum())
+    disagree = num_labels_that_differ(view_of, labels)
     if disagree:
         raise ValueError(
             "labels must be the same for all views of a sample (rows i and i + N/num_views, or "

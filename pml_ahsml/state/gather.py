@@ -1,5 +1,6 @@
 """Gathers the batches of all ranks, so that all ranks learn the same or all raise an error."""
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -9,6 +10,9 @@ from torch import Tensor
 
 # A rank that raised an error announces this instead of its number of rows.
 _FAILED = -1
+
+# Labels, view ids and sample ids. As many on a rank that has failed, which has none of them.
+_MOST_COLUMNS = 3
 
 
 class AllRanks:
@@ -30,12 +34,12 @@ class AllRanks:
 
     Raises:
         RuntimeError: in :meth:`announce` and :meth:`gather`, if another rank raised an error.
-        ValueError: in :meth:`announce`, if only some ranks have view ids.
+        ValueError: in :meth:`announce`, if only some ranks have ids of a kind.
 
     Example:
         >>> embeddings, labels = torch.zeros(4, 2), torch.zeros(4, dtype=torch.long)
         >>> with AllRanks(True, embeddings) as ranks:  # a single process has only its own rows
-        ...     ranks.announce(4, has_view_ids=False)
+        ...     ranks.announce(4, {})
         ...     ranks.is_needed
         False
     """
@@ -64,58 +68,66 @@ class AllRanks:
         else:
             self._exchange(self._columns([], has_failed=True))
 
-    def announce(self, num_rows: int, has_view_ids: bool) -> None:
+    def announce(self, num_rows: int, ids: Mapping[str, Tensor | None]) -> None:
         """Tell the other ranks that the batch is valid, and how many rows it has.
 
         Args:
             num_rows: N ≥ 0, number of rows that :meth:`gather` will get.
-            has_view_ids: whether :meth:`gather` will get view ids.
+            ids: that :meth:`gather` will get, by name; None where this rank has none.
         """
         if not self.is_needed:
             return
         self._is_awaited = False
-        told = self._tell(num_rows, int(has_view_ids))
+        # what an error has to say: which kinds of ids there are, as bits
+        kinds = sum(1 << bit for bit, of in enumerate(ids.values()) if of is not None)
+        told = self._tell(num_rows, kinds)
         _raise_for([length == _FAILED for length, _ in told])
-        without = [rank for rank, (_, has_ids) in enumerate(told) if not has_ids]
-        if 0 < len(without) < len(told):
-            raise ValueError(
-                "view_ids must be given on all ranks or on none, got none on rank "
-                f"{_enumerated(without)}"
-            )
+        for bit, name in enumerate(ids):
+            without = [rank for rank, (_, has) in enumerate(told) if not has >> bit & 1]
+            if 0 < len(without) < len(told):
+                raise ValueError(
+                    f"{name} must be given on all ranks or on none, got none on rank "
+                    f"{_enumerated(without)}"
+                )
         self._lengths = [length for length, _ in told]
         self._is_awaited = True
 
     def gather(
-        self, embeddings: Tensor, labels: Tensor, view_ids: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        self, embeddings: Tensor, labels: Tensor, ids: Mapping[str, Tensor | None]
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor | None]]:
         """Gather the batches of all ranks.
-
-        Ranks may use the same view id for different samples.
 
         Args:
             embeddings: (N, D) embeddings of this rank. No gradient flows through.
             labels: (N,) labels of this rank.
-            view_ids: (N,) view ids of this rank, or None on all ranks.
+            ids: (N,) ids of this rank by name, each kind None on all ranks or on none. Ranks may
+                use the same "view_ids" for different samples. Ids of other names mean the same
+                everywhere.
 
         Returns:
-            (ΣN, D) embeddings in float32, (ΣN,) labels and (ΣN,) view ids or None, in the order of
-            the ranks. Rows of different ranks have different view ids.
+            embeddings: (ΣN, D) in float32, in the order of the ranks.
+            labels: (ΣN,).
+            ids: (ΣN,) by name. Rows of different ranks have different "view_ids".
         """
         self._is_awaited = False
-        ids = [] if view_ids is None else [view_ids]
-        columns = self._exchange(self._columns([labels, *ids], has_failed=False))
+        given = {name: of for name, of in ids.items() if of is not None}
+        columns = self._exchange(self._columns([labels, *given.values()], has_failed=False))
         _raise_for([bool(failed) for failed in torch.stack([part[0, 0] for part in columns])])
         table = self._rows([part[1:] for part in columns])
         rows = embeddings.new_zeros(max(self._lengths), embeddings.shape[1], dtype=torch.float32)
         rows[: len(embeddings)] = embeddings
         gathered = self._rows(self._exchange(rows))
-        if view_ids is None:
-            return gathered, table[:, 0], None
-        of_rank = torch.arange(len(self._lengths), device=labels.device).repeat_interleave(
-            torch.tensor(self._lengths, device=labels.device)
+        of_all = dict(zip(given, table[:, 1:].unbind(1), strict=False))
+        if "view_ids" in of_all:
+            of_all["view_ids"] = self._told_apart(of_all["view_ids"])
+        return gathered, table[:, 0], {name: of_all.get(name) for name in ids}
+
+    def _told_apart(self, ids: Tensor) -> Tensor:
+        """Ids that rows of different ranks do not share."""
+        of_rank = torch.arange(len(self._lengths), device=ids.device).repeat_interleave(
+            torch.tensor(self._lengths, device=ids.device)
         )
-        pairs = torch.stack([of_rank, table[:, 1]], 1)
-        return gathered, table[:, 0], pairs.unique(dim=0, return_inverse=True)[1]
+        return torch.stack([of_rank, ids], 1).unique(dim=0, return_inverse=True)[1]
 
     def _tell(self, *numbers: int) -> list[list[int]]:
         """Send some numbers and return those of each rank."""
@@ -123,8 +135,9 @@ class AllRanks:
         return [[int(number) for number in of_rank] for of_rank in torch.stack(told).tolist()]
 
     def _columns(self, columns: list[Tensor], has_failed: bool) -> Tensor:
-        """Labels and view ids in a table of one shape on all ranks; row 0 says who failed."""
-        table = torch.zeros(1 + max(self._lengths), 2, dtype=torch.long, device=self._device)
+        """Labels and ids in a table of one shape on all ranks; row 0 says who failed."""
+        shape = 1 + max(self._lengths), _MOST_COLUMNS
+        table = torch.zeros(shape, dtype=torch.long, device=self._device)
         table[0] = int(has_failed)
         for number, column in enumerate(columns):
             table[1 : 1 + len(column), number] = column

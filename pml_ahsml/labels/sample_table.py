@@ -1,0 +1,122 @@
+"""A row for each sample of the training set."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..checks import check_count
+from ..state.module_with_tables import ModuleWithTables
+from ..state.saved_state import Rule
+
+
+class SampleRows(NamedTuple):
+    """What is kept of some samples.
+
+    Args:
+        embeddings: (N, D) where a sample lay when it was last seen; 0 before.
+        labels: (N,) its label then; −1 before.
+        weights: (N,) its weight in the sums of its class; 0 before.
+        posteriors: (N, K) class probabilities without the label, averaged over the opinions.
+        opinions: (N,) how many these are.
+    """
+
+    embeddings: Tensor
+    labels: Tensor
+    weights: Tensor
+    posteriors: Tensor
+    opinions: Tensor
+
+
+class SampleTable(ModuleWithTables):
+    """Remembers each sample of the training set by its id.
+
+    Takes 2·(D + K) + 16 bytes a sample: 9 MB for 10,000 samples with 128 dimensions and 300
+    classes. Half precision is enough for where a sample lay.
+
+    Args:
+        num_samples: S ≥ 1.
+        num_classes: K ≥ 2.
+        embedding_size: D ≥ 1.
+
+    Raises:
+        ValueError: for an option outside its range.
+
+    Example:
+        >>> table = SampleTable(num_samples=5, num_classes=2, embedding_size=1)
+        >>> table.rows(torch.tensor([3])).labels
+        tensor([-1])
+    """
+
+    embeddings: Tensor
+    labels: Tensor
+    weights: Tensor
+    posteriors: Tensor
+    opinions: Tensor
+
+    def __init__(self, num_samples: int, num_classes: int, embedding_size: int) -> None:
+        num_samples = check_count("num_samples", num_samples, minimum=1)
+        num_classes = check_count("num_classes", num_classes, minimum=2)
+        embedding_size = check_count("embedding_size", embedding_size, minimum=1)
+        super().__init__()
+
+        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(shape, dtype=dtype)
+
+        half = torch.float16
+        self.register_table(
+            "embeddings", zeros(num_samples, embedding_size, dtype=half), Rule()
+        )
+        labels = torch.full((num_samples,), -1, dtype=torch.long)
+        self.register_table("labels", labels, Rule(lowest=-1, highest=num_classes - 1))
+        self.register_table("weights", zeros(num_samples), Rule(lowest=0, highest=1))
+        probabilities = Rule(lowest=0, highest=1)
+        self.register_table(
+            "posteriors", zeros(num_samples, num_classes, dtype=half), probabilities
+        )
+        self.register_table("opinions", zeros(num_samples), Rule(lowest=0, is_whole=True))
+
+    def rows(self, sample_ids: Tensor) -> SampleRows:
+        """What is kept of some samples, in float32.
+
+        Args:
+            sample_ids: (N,) integers in [0, S).
+        """
+        return SampleRows(
+            self.embeddings[sample_ids].float(),
+            self.labels[sample_ids],
+            self.weights[sample_ids],
+            self.posteriors[sample_ids].float(),
+            self.opinions[sample_ids],
+        )
+
+    @torch.no_grad()
+    def store(self, sample_ids: Tensor, rows: SampleRows) -> None:
+        """Keep what is now known of some samples.
+
+        Args:
+            sample_ids: (N,) integers in [0, S), each once.
+            rows: of these samples.
+        """
+        for name, values in rows._asdict().items():
+            table = getattr(self, name)
+            table[sample_ids] = values.to(table)
+        self.count_change()
+
+
+def one_row_each(sample_ids: Tensor) -> Tensor:
+    """The last row of each sample, in the order of the ids.
+
+    Args:
+        sample_ids: (N,) integers.
+
+    Returns:
+        (M,) rows, one of each of the M different ids.
+
+    Example:
+        >>> one_row_each(torch.tensor([7, 2, 7]))
+        tensor([1, 2])
+    """
+    ids, places = sample_ids.unique(return_inverse=True)
+    rows = torch.arange(len(sample_ids), device=sample_ids.device)
+    return torch.zeros_like(ids).scatter_reduce_(0, places, rows, "amax", include_self=False)

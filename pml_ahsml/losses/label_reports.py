@@ -1,0 +1,80 @@
+"""What the wrapper tells of labels, without learning anything."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..classes.class_statistics import ClassStatistics
+from ..labels.label_noise_model import LabelNoiseModel
+from ..labels.label_posterior import LabelPosterior
+from .arguments import Arguments, to_classes
+from .label_judge import LabelJudge
+from .sample_identity import check_sample_ids
+
+
+class WithLabelReports:
+    """Asks the label model and the class statistics of a wrapper. Changes no state."""
+
+    num_samples: int | None
+    class_statistics: ClassStatistics
+    noise_model: LabelNoiseModel
+
+    @property
+    def noise_rate(self) -> float:
+        """Estimated share of wrong labels in the batches seen; nan before the warm-up ends."""
+        return self.noise_model.noise_rate
+
+    @torch.no_grad()
+    def trust(
+        self, embeddings: Tensor, labels: Tensor, sample_ids: Tensor | None = None
+    ) -> Tensor:
+        """Probability that each label is right. Changes no state.
+
+        Args:
+            embeddings: (N, D).
+            labels: (N,) integers in [0, num_classes), as given.
+            sample_ids: (N,) of samples of the training set, which do not vote for their own labels
+                then, and of which earlier opinions count; None for other samples.
+
+        Returns:
+            (N,) in [0, 1]; 1 during the warm-up and for classes that are still in theirs.
+        """
+        return self._judge().trust(self._belief(embeddings, labels, sample_ids))
+
+    @torch.no_grad()
+    def posterior(
+        self, embeddings: Tensor, labels: Tensor, sample_ids: Tensor | None = None
+    ) -> Tensor:
+        """Probability of each class to be the true one, by the arguments of :meth:`trust`.
+
+        Returns:
+            (N, num_classes), rows sum to 1; all on the given label during the warm-up and for
+            classes that are still in theirs.
+        """
+        return self._judge().posterior(self._belief(embeddings, labels, sample_ids))
+
+    def class_divergence(self, classes: Tensor | Sequence[int] | None = None) -> Tensor:
+        """Geodesic distances between class centroids.
+
+        Args:
+            classes: (C,) the classes wanted, all by default.
+
+        Returns:
+            (C, C) geodesic lengths; nan where a class has not been seen.
+        """
+        return self.class_statistics.divergence(to_classes(classes))
+
+    def _arguments(self) -> Arguments:
+        raise NotImplementedError
+
+    def _judge(self) -> LabelJudge:
+        raise NotImplementedError
+
+    def _belief(
+        self, embeddings: Tensor, labels: Tensor, sample_ids: Tensor | None
+    ) -> LabelPosterior:
+        labels = self._arguments().labels(embeddings, labels)
+        if sample_ids is not None:
+            sample_ids = check_sample_ids(sample_ids, labels, self.num_samples)
+        return self._judge().believe(embeddings, labels, sample_ids=sample_ids)

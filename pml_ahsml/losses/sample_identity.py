@@ -1,0 +1,97 @@
+"""Which sample of the training set each row of a batch is."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..checks import check_integers
+
+
+class WithSampleIds:
+    """Takes the sample ids of the next call ahead of it, from what splits the batches.
+
+    PML's trainers call a loss with embeddings and labels only. ``BatchGetter(loss)`` sees the
+    indices of a batch before, and hands them over here.
+    """
+
+    num_samples: int | None
+    _next_ids: Tensor | None = None
+
+    def next_samples(self, sample_ids: Tensor) -> None:
+        """Say which samples the next call is about, if that is not given ``sample_ids`` itself.
+
+        They are used once, or forgotten if that call raises an error.
+
+        Args:
+            sample_ids: (N,) integers in [0, num_samples).
+
+        Raises:
+            ValueError: without ``num_samples``, or for a value out of range.
+            TypeError: for anything but a tensor of integers.
+        """
+        self._next_ids = check_ids_in_range(sample_ids, self.num_samples)
+
+    def _ids_of_this_call(self, sample_ids: Tensor | None) -> Tensor | None:
+        pending, self._next_ids = self._next_ids, None
+        return pending if sample_ids is None else sample_ids
+
+
+def check_ids_in_range(sample_ids: Any, num_samples: int | None) -> Tensor:
+    """The sample ids as int64, or an error unless they are integers in [0, num_samples)."""
+    if num_samples is None:
+        raise ValueError(
+            "num_samples must be given to AdaptiveNoiseAwareLoss where sample_ids are, got None"
+        )
+    ids = check_integers("sample_ids", sample_ids)
+    low, high = map(int, torch.aminmax(ids)) if ids.numel() else (0, 0)
+    if low < 0 or high >= num_samples:
+        raise ValueError(
+            f"sample_ids must lie in [0, {num_samples}), got values from {low} to {high}"
+        )
+    return ids
+
+
+def check_sample_ids(sample_ids: Any, labels: Tensor, num_samples: int | None) -> Tensor:
+    """The sample ids as int64 beside the labels, or an error.
+
+    Args:
+        sample_ids: what a user gave.
+        labels: (N,).
+        num_samples: S, or None where samples have no ids.
+
+    Returns:
+        (N,) in [0, S).
+
+    Raises:
+        ValueError, TypeError: for another shape or kind, a value out of range, without
+            ``num_samples``, and where rows of one sample differ in their label.
+    """
+    ids = check_ids_in_range(sample_ids, num_samples).to(labels.device)
+    if ids.shape != labels.shape:
+        raise ValueError(
+            f"sample_ids must be of shape {tuple(labels.shape)}, got {tuple(ids.shape)}"
+        )
+    disagree = num_labels_that_differ(ids, labels)
+    if disagree:
+        raise ValueError(
+            f"labels must be the same for all rows with the same sample_ids, got {disagree} rows "
+            "that differ"
+        )
+    return ids
+
+
+def num_labels_that_differ(ids: Tensor, labels: Tensor) -> int:
+    """In how many rows the label is not that of other rows with the same id.
+
+    Args:
+        ids: (N,) integers.
+        labels: (N,).
+
+    Example:
+        >>> num_labels_that_differ(torch.tensor([5, 5, 8]), torch.tensor([1, 1, 0]))
+        0
+    """
+    different, rows = ids.unique(return_inverse=True)
+    label_of = labels.new_zeros(len(different)).scatter_(0, rows, labels)
+    return int((label_of[rows] != labels).sum())
