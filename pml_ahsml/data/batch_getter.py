@@ -13,6 +13,13 @@ class BatchGetter:
     attribute ``indices`` tells hooks which samples are in the current batch. A trainer calls the
     getter in its main process, once per batch. Give a tester a getter of its own.
 
+    With a ``loss`` the getter tells it before each call which samples the batch holds, so that an
+    AdaptiveNoiseAwareLoss with ``num_samples`` works in PML's trainers as they are.
+
+    Args:
+        loss: the AdaptiveNoiseAwareLoss that the trainer calls, by itself, inside of MultipleLosses
+            or inside of a DistributedLossWrapper; None for no loss that wants to know.
+
     Attributes:
         indices: (N,) the data set's index of each row, the same for all views of an image; None
             for a data set without indices, and before the first batch.
@@ -22,7 +29,9 @@ class BatchGetter:
         ``getter(batch)``: data (N, …) and labels (N,) or (N, levels), N being num_views·B.
 
     Raises:
-        ValueError: if the batch is not (data, labels), or its views differ in shape.
+        TypeError: if ``loss`` has no method ``next_samples``.
+        ValueError: if the batch is not (data, labels), or its views differ in shape; with a
+            ``loss``, if the data set gives no indices.
 
     Example:
         >>> from torch.utils.data import DataLoader
@@ -35,7 +44,12 @@ class BatchGetter:
         (torch.Size([4, 3]), tensor([7, 8, 7, 8]), tensor([0, 1, 0, 1]))
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loss: Any = None) -> None:
+        if loss is not None and not callable(getattr(loss, "next_samples", None)):
+            raise TypeError(
+                f"loss must be an AdaptiveNoiseAwareLoss or None, got {type(loss).__name__}"
+            )
+        self.loss = loss
         self.indices: Tensor | None = None
         self.num_views = 1
 
@@ -62,8 +76,28 @@ class BatchGetter:
             data = torch.cat(list(data))
             labels = torch.cat([_to_tensor(labels)] * num_views)
             indices = None if indices is None else indices.repeat(num_views)
-        self.indices, self.num_views = indices, num_views
+        if self.loss is not None and indices is None:
+            raise ValueError(
+                "batch must hold (data, (labels, indices)) for a getter with a loss, as that of an "
+                "IndexedDataset does, got labels without indices"
+            )
+        self.num_views = num_views
+        self._set_indices(indices)
         return data, labels
+
+    def select(self, rows: Tensor) -> None:
+        """Note that a trainer goes on with some rows of the batch only.
+
+        Args:
+            rows: (M,) indices of the rows.
+        """
+        if self.indices is not None:
+            self._set_indices(self.indices[rows.to(self.indices.device)])
+
+    def _set_indices(self, indices: Tensor | None) -> None:
+        self.indices = indices
+        if self.loss is not None:
+            self.loss.next_samples(indices)
 
 
 def _to_tensor(values: Any) -> Tensor:

@@ -52,6 +52,5 @@ class SubsetBatchMiner(torch.nn.Module):
             num_images = len(labels) // self.getter.num_views
             images = (rows % num_images).unique()
             rows = torch.cat([images + view * num_images for view in range(self.getter.num_views)])
-        if self.getter.indices is not None:
-            self.getter.indices = self.getter.indices[rows.to(self.getter.indices.device)]
+        self.getter.select(rows)
         return rows

@@ -90,6 +90,17 @@ class SampleTable(ModuleWithTables):
             self.opinions[sample_ids],
         )
 
+    def some_ids(self, most: int, number: int) -> Tensor:
+        """(M,) ids of evenly spaced samples that have been seen.
+
+        Args:
+            most: M is at most this.
+            number: others with another number.
+        """
+        step = -(-len(self.labels) // most)
+        ids = torch.arange(number % step, len(self.labels), step, device=self.labels.device)
+        return ids[self.labels[ids] >= 0]
+
     @torch.no_grad()
     def store(self, sample_ids: Tensor, rows: SampleRows) -> None:
         """Keep what is now known of some samples.

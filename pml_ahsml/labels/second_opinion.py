@@ -45,8 +45,12 @@ _FALSE_ALARMS = 0.1
 # taking it out again leaves nothing.
 _DISTRUSTED_WEIGHT = 0.125
 
-# Largest share of the earlier opinions of a sample that is kept.
-_MEMORY = 0.95
+# Share of the earlier opinions of a sample that is kept. The first ones, from before the network
+# could learn labels by heart, count most.
+_MEMORY = 0.98
+
+# The covariance is taken from so many samples at most.
+_MOST_OF_A_SCATTER = 4096
 
 # The noise rate is averaged over some twenty batches, and known after fourteen.
 _DECAY_OF_RATE, _ENOUGH = 0.95, 0.5
@@ -164,7 +168,7 @@ class SecondOpinion(ModuleWithTables):
             if rows is not None:
                 is_alone = masses == 0
                 likelihood = taken_at_their_word(likelihood, labels, is_alone)
-                share = (1 / (rows.opinions + 1)).clamp_min(1 - _MEMORY)
+                share = torch.where(rows.opinions > 0, 1 - _MEMORY, 1.0)
                 likelihood = rows.posteriors.lerp(likelihood, share[:, None])
             odds = likelihood.log()
         transitions = log_transitions(self.joint, labels, self.masses > 0, _STRENGTH)
@@ -185,17 +189,12 @@ class SecondOpinion(ModuleWithTables):
         rows = self._rows(belief.evidence)
         sums, masses = self._others(rows, labels)
         known = masses > 0
-        if belief.opinion is not None and known.any():
-            self._learn_confusions(belief.select(known))
         if known.any():
-            # summed in float64, so that the order of the rows does not matter
-            samples = points[known].to(exact_dtype(points))
-            latest = within_scatter(samples, labels[known], sums[known], masses[known])
-            self.scatter.lerp_(latest.to(self.scatter), 1 - _DECAY)
+            if belief.opinion is not None:
+                self._learn_confusions(belief.select(known))
             self.batches += 1
-            if int(self.batches) >= _FIRST and int(self.batches) % _EVERY == 0:
-                self.whiten = whitening(self.scatter / (1 - _DECAY ** float(self.batches)))
-        if self.samples is not None and rows is not None:
+            self._learn_scatter(points[known], labels[known], sums[known], masses[known])
+        if rows is not None:
             self._learn_samples(belief, rows)
         else:
             self._learn_sums(points, labels)
@@ -212,6 +211,31 @@ class SecondOpinion(ModuleWithTables):
         then = _labels_then(rows, labels)
         sums = self.sums[then] - rows.weights[:, None] * rows.embeddings
         return sums, self.masses[then] - rows.weights
+
+    def _learn_scatter(
+        self, points: Tensor, labels: Tensor, sums: Tensor, masses: Tensor
+    ) -> None:
+        """Of a batch, or at some batches of all samples that are known."""
+        number = int(self.batches)
+        is_time = number >= _FIRST and number % _EVERY == 0
+        if self.samples is not None:
+            if not is_time:
+                return
+            ids = self.samples.some_ids(_MOST_OF_A_SCATTER, number)
+            rows = self.samples.rows(ids)
+            points, labels = rows.embeddings, rows.labels
+            sums, masses = self._others(rows, labels)
+            known = masses > 0
+            points, labels, sums, masses = (of[known] for of in (points, labels, sums, masses))
+        # summed in float64, so that the order of the rows does not matter
+        latest = within_scatter(points.to(exact_dtype(points)), labels, sums, masses)
+        if self.samples is not None:
+            self.scatter.copy_(latest)
+        else:
+            self.scatter.lerp_(latest.to(self.scatter), 1 - _DECAY)
+        if is_time:
+            weight = 1.0 if self.samples is not None else 1 - _DECAY**number
+            self.whiten = whitening(self.scatter / weight)
 
     def _learn_sums(self, points: Tensor, labels: Tensor) -> None:
         """Of samples that are not known again: their sums are forgotten bit by bit."""

@@ -27,7 +27,7 @@ from .recorded_stats import STATS, recorded_stats
 from .relabelling import Relabelling
 from .renamed_keywords import renamed_keywords
 from .row_selection import IndicesTuple
-from .sample_identity import WithSampleIds
+from .sample_identity import WithSampleIds, ids_of_call
 
 _DEFAULT_RELABELLING = Relabelling()
 
@@ -204,7 +204,7 @@ class AdaptiveNoiseAwareLoss(
         Returns:
             What the reducer of the wrapped loss returns; a zero where no sample is trusted.
         """
-        sample_ids = self._ids_of_this_call(sample_ids)
+        handed_over = self._take_next()
         if not (self.training and torch.is_grad_enabled()):
             return wrapped_loss.evaluate(
                 self.loss, embeddings, labels, indices_tuple, ref_emb, ref_labels, enqueue_mask
@@ -218,7 +218,7 @@ class AdaptiveNoiseAwareLoss(
                 ref_labels,
                 enqueue_mask,
                 view_ids,
-                sample_ids,
+                ids_of_call(sample_ids, handed_over, embeddings),
             )
             arguments.check_not_transformed(embeddings)
             ranks.announce(batch.num_queries, batch.ids)
@@ -260,7 +260,7 @@ class AdaptiveNoiseAwareLoss(
             >>> 0 < loss.noise_rate < 1
             True
         """
-        sample_ids = self._ids_of_this_call(sample_ids)
+        sample_ids = ids_of_call(sample_ids, self._take_next(), embeddings)
         with AllRanks(self.sync, embeddings) as ranks:
             batch = self._arguments().batch(
                 embeddings, labels, view_ids=view_ids, sample_ids=sample_ids

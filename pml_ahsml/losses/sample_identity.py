@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..checks import check_integers
+from ..state.gather import gather_as_pml
 
 
 class WithSampleIds:
@@ -32,9 +33,26 @@ class WithSampleIds:
         """
         self._next_ids = check_ids_in_range(sample_ids, self.num_samples)
 
-    def _ids_of_this_call(self, sample_ids: Tensor | None) -> Tensor | None:
+    def _take_next(self) -> Tensor | None:
+        """What has been handed over, for this call alone."""
         pending, self._next_ids = self._next_ids, None
-        return pending if sample_ids is None else sample_ids
+        return pending
+
+
+def ids_of_call(
+    sample_ids: Tensor | None, handed_over: Tensor | None, embeddings: Any
+) -> Tensor | None:
+    """The sample ids that a call is given, else those that were handed over before it.
+
+    Args:
+        sample_ids: of the call, or None.
+        handed_over: those of this rank's rows, or None.
+        embeddings: of the call, not checked yet. PML's DistributedLossWrapper gathers those of all
+            ranks.
+    """
+    if sample_ids is not None or handed_over is None or not isinstance(embeddings, Tensor):
+        return sample_ids
+    return gather_as_pml(handed_over.to(embeddings.device), len(embeddings))
 
 
 def check_ids_in_range(sample_ids: Any, num_samples: int | None) -> Tensor:

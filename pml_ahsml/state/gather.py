@@ -183,6 +183,29 @@ def by_rank(rows: Tensor) -> Tensor:
     return order[rows[order]]
 
 
+def gather_as_pml(values: Tensor, num_rows: int) -> Tensor:
+    """Values of a rank beside the rows of all ranks that PML's DistributedLossWrapper gathers.
+
+    Args:
+        values: (N,) of this rank.
+        num_rows: how many rows the batch has.
+
+    Returns:
+        (num_rows,), a rank's own values first; the values as they are where the batch holds the
+        rows of this rank only.
+
+    Example:
+        >>> gather_as_pml(torch.tensor([3, 1]), 2)
+        tensor([3, 1])
+    """
+    if not is_distributed() or num_rows != len(values) * dist.get_world_size():
+        return values
+    parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, values)
+    rank = dist.get_rank()
+    return torch.cat([values, *parts[:rank], *parts[rank + 1 :]])
+
+
 def _device(embeddings: Any) -> torch.device:
     """Device on which the ranks communicate: that of the embeddings, else the backend's."""
     if isinstance(embeddings, Tensor) and embeddings.device.type != "meta":

@@ -24,6 +24,8 @@ from tests.distributed.grown import WARMUP, AtWork, D, K
 SIZE, STEPS = 12, 7
 # one rank has no rows in this step of grown scenarios
 _GROWN_SIZE, _GROWN_STEPS, _EMPTY = 22, 5, 2
+# the samples of so many steps come again and again, until there are second opinions
+_STEPS_WITH_IDS, _ROUND = 24, 4
 TIMEOUT = datetime.timedelta(seconds=40)
 _CENTRES = 3 * torch.eye(K, 8, dtype=torch.float64)
 
@@ -43,6 +45,7 @@ class Scenario:
         has_margins: whether the wrapped loss gets margins.
         num_views: views of each sample, stacked in the batch of a rank.
         is_grown: whether it starts where all parts of the label model are at work.
+        has_ids: whether the wrapper is told which samples these are, each of which comes again.
     """
 
     way: str
@@ -52,15 +55,18 @@ class Scenario:
     has_margins: bool = False
     num_views: int = 1
     is_grown: bool = False
+    has_ids: bool = False
 
     def __str__(self) -> str:
         parts = [self.way, self.data, "proxies" * self.has_proxies, "miner" * self.has_miner]
         parts += ["margins" * self.has_margins, "views" * (self.num_views > 1)]
-        parts += ["grown" * self.is_grown]
+        parts += ["grown" * self.is_grown, "ids" * self.has_ids]
         return "-".join(part for part in parts if part)
 
     @property
     def num_steps(self) -> int:
+        if self.has_ids:
+            return _STEPS_WITH_IDS
         return _GROWN_STEPS if self.is_grown else STEPS
 
     @property
@@ -94,6 +100,7 @@ class Scenario:
             margins="auto" if self.has_margins else None,
             relabel=None,
             num_views=self.num_views,
+            num_samples=4 * _ROUND * SIZE if self.has_ids else None,
         )
 
     def miner(self) -> HierarchicalSimilarityMiner | None:
@@ -101,9 +108,18 @@ class Scenario:
 
     def batch(self, rank: int, world_size: int, step: int) -> tuple[Tensor, Tensor]:
         """A rank's inputs and labels, a quarter of them wrong."""
-        inputs, labels = self._single_views(rank, world_size, step)
+        inputs, labels = self._single_views(rank, world_size, self._number(step))
         views = [inputs + 0.3 * view * inputs.roll(1, 1) for view in range(self.num_views)]
         return torch.cat(views), labels.repeat(self.num_views)
+
+    def sample_ids(self, rank: int, step: int, size: int) -> Tensor | None:
+        """Which samples a rank's rows are."""
+        if not self.has_ids:
+            return None
+        return (rank * _ROUND + self._number(step)) * SIZE + torch.arange(size)
+
+    def _number(self, step: int) -> int:
+        return step % _ROUND if self.has_ids else step
 
     def _single_views(self, rank: int, world_size: int, step: int) -> tuple[Tensor, Tensor]:
         if self.is_grown:
@@ -143,6 +159,7 @@ SCENARIOS = (
     Scenario("plain", "uneven", has_proxies=True, is_grown=True),
     Scenario("plain", "uneven", num_views=2, is_grown=True),
     *(Scenario(way, is_grown=True) for way in ("gathered", "efficient")),
+    *(Scenario(way, has_ids=True) for way in ("plain", "gathered")),
 )
 
 
@@ -187,6 +204,9 @@ def _on_rank(
         embeddings = model(inputs)
         judged.append(_judged(scenario, wrapper, embeddings, labels))
         mined = None if mine is None else mine(embeddings, labels)
+        ids = scenario.sample_ids(rank, step, len(labels))
+        if ids is not None:
+            wrapper.next_samples(ids)
         loss(embeddings, labels, mined).backward()
         gradients.append(_take_step(parameters))
         if at_work and len(labels):
@@ -210,29 +230,32 @@ def by_one_process(scenario: Scenario, world_size: int, start: dict[str, Any]) -
         embeddings = [network(inputs) for inputs, _ in batches]
         labels = [part for _, part in batches]
         everything = torch.cat(embeddings), torch.cat(labels)
+        ids = [scenario.sample_ids(rank, step, len(part)) for rank, part in enumerate(labels)]
+        all_ids = {"sample_ids": torch.cat(ids)} if scenario.has_ids else {}
         judged.append(
             [_judged(scenario, wrapper, e, y) for e, y in zip(embeddings, labels, strict=True)]
         )
         if scenario.way == "gathered":
             mined = None if miner is None else miner(*everything)
-            wrapper(*everything, mined).backward()
+            wrapper(*everything, mined, **all_ids).backward()
         else:
             # each rank by what all have learnt so far
             before = copy.deepcopy(wrapper.state_dict())
             for rank in range(world_size):
                 if scenario.way == "plain":
-                    value = wrapper(embeddings[rank], labels[rank]) / world_size
+                    own = embeddings[rank], labels[rank]
+                    value = wrapper(*own, sample_ids=ids[rank]) / world_size
                 else:
                     value = _efficient(wrapper, miner, embeddings, labels, rank)
                 value.backward()
                 wrapper.load_state_dict(before)
             sizes = [len(part) // scenario.num_views for part in labels]
-            ids = [
+            views = [
                 (rank * scenario.size + torch.arange(size)).repeat(scenario.num_views)
                 for rank, size in enumerate(sizes)
             ]
-            view_ids = torch.cat(ids) if scenario.num_views > 1 else None
-            wrapper(everything[0].detach(), everything[1], view_ids=view_ids)
+            view_ids = torch.cat(views) if scenario.num_views > 1 else None
+            wrapper(everything[0].detach(), everything[1], view_ids=view_ids, **all_ids)
         if scenario.way == "gathered":
             # PML multiplies the loss by the number of ranks to make up for the mean that is taken
             # over them; of the proxies each rank has the whole gradient all the same

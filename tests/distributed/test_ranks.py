@@ -62,6 +62,9 @@ def test_ranks_come_to_what_one_process_comes_to(scenario, ranks):
         assert any(not rows.any() for rows in late[:: len(ranks)])
     if scenario.data == "even":
         assert any(not rows.all() for rows in late)
+    if scenario.has_ids:
+        opinions = expected["state"]["noise_model.second_opinion.samples.opinions"]
+        assert opinions.max() >= 2
     for result in results if scenario.is_grown else []:
         at_work = result["at_work"]
         assert at_work["votes"] > 0

@@ -14,7 +14,7 @@ from pml_ahsml.state.gather import AllRanks, by_rank
 def test_one_process_waits_for_nobody():
     with AllRanks(True, torch.randn(3, 2)) as ranks:
         assert not ranks.is_needed
-        ranks.announce(3, has_view_ids=True)
+        ranks.announce(3, {"view_ids": torch.arange(3)})
     with pytest.raises(KeyError, match="own"), AllRanks(True, "no tensor"):
         raise KeyError("own")
 
@@ -59,23 +59,27 @@ def on_ranks(monkeypatch, batches):
 
     def run(rank):
         here.rank = rank
-        embeddings, labels, view_ids = batches[rank]
+        embeddings, labels, ids = batches[rank]
         with AllRanks(True, embeddings) as everyone:
-            everyone.announce(len(labels), has_view_ids=view_ids is not None)
-            return everyone.gather(embeddings, labels, view_ids)
+            everyone.announce(len(labels), ids)
+            return everyone.gather(embeddings, labels, ids)
 
     with ThreadPoolExecutor(size) as threads:
         return list(threads.map(run, range(size)))
 
 
+@pytest.mark.parametrize("with_samples", [True, False])
 @pytest.mark.parametrize("with_views", [True, False])
-def test_rows_labels_and_views_of_all_ranks_come_by_rank(monkeypatch, with_views):
+def test_rows_labels_and_ids_of_all_ranks_come_by_rank(monkeypatch, with_views, with_samples):
     lengths = [2, 0, 3]  # uneven, and a rank without rows
     embeddings = [torch.randn(n, 4) for n in lengths]
     labels = [10 * (rank + 1) + torch.arange(n) for rank, n in enumerate(lengths)]
-    ids = [torch.tensor([7, 7, 5][:n]) if with_views else None for n in lengths]
+    views = [torch.tensor([7, 7, 5][:n]) if with_views else None for n in lengths]
+    samples = [torch.tensor([9, 2, 2][:n]) if with_samples else None for n in lengths]
+    ids = [{"view_ids": v, "sample_ids": s} for v, s in zip(views, samples, strict=True)]
     found = on_ranks(monkeypatch, list(zip(embeddings, labels, ids, strict=True)))
-    for rows, of_rows, views in found:
+    for rows, of_rows, of_all in found:
+        views = of_all["view_ids"]
         assert torch.equal(rows, torch.cat(embeddings))
         assert of_rows.tolist() == [10, 11, 30, 31, 32]
         if with_views:
@@ -85,3 +89,34 @@ def test_rows_labels_and_views_of_all_ranks_come_by_rank(monkeypatch, with_views
             assert len(views.unique()) == 3
         else:
             assert views is None
+        # a sample is the same on all ranks
+        expected = [9, 2, 9, 2, 2] if with_samples else None
+        assert (of_all["sample_ids"] is None) == (not with_samples)
+        assert of_all["sample_ids"] is None or of_all["sample_ids"].tolist() == expected
+
+
+@pytest.mark.parametrize("name", ["view_ids", "sample_ids"])
+def test_ids_on_some_ranks_only_are_an_error_on_all(monkeypatch, name):
+    rows = torch.randn(2, 4), torch.tensor([0, 1])
+    some = {"view_ids": None, "sample_ids": None}
+    batches = [(*rows, {**some, name: torch.arange(2)}), (*rows, some)]
+    with pytest.raises(ValueError, match=f"{name} must be given on all .* got none on rank 1"):
+        on_ranks(monkeypatch, batches)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_values_are_gathered_in_the_order_of_rows_that_pml_has_gathered(rank, monkeypatch):
+    of_ranks = [torch.tensor([10 * r, 10 * r + 1]) for r in range(3)]
+    ranks = SimpleNamespace(
+        is_available=lambda: True,
+        is_initialized=lambda: True,
+        get_world_size=lambda: 3,
+        get_rank=lambda: rank,
+        all_gather=lambda parts, _: [p.copy_(o) for p, o in zip(parts, of_ranks, strict=True)],
+    )
+    monkeypatch.setattr(gather, "dist", ranks)
+    order = [rank, *(other for other in range(3) if other != rank)]
+    expected = torch.cat([of_ranks[r] for r in order])
+    assert torch.equal(gather.gather_as_pml(of_ranks[rank], 6), expected)
+    # beside rows that have not been gathered
+    assert gather.gather_as_pml(of_ranks[rank], 2) is of_ranks[rank]
