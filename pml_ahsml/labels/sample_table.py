@@ -17,22 +17,17 @@ class SampleRows(NamedTuple):
         embeddings: (N, D) where a sample lay when it was last seen; 0 before.
         labels: (N,) its label then; −1 before.
         weights: (N,) its weight in the sums of its class; 0 before.
-        posteriors: (N, K) class probabilities without the label, averaged over the opinions.
-        opinions: (N,) how many these are.
     """
 
     embeddings: Tensor
     labels: Tensor
     weights: Tensor
-    posteriors: Tensor
-    opinions: Tensor
 
 
 class SampleTable(ModuleWithTables):
     """Remembers each sample of the training set by its id.
 
-    Takes 2·(D + K) + 16 bytes a sample: 9 MB for 10,000 samples with 128 dimensions and 300
-    classes. Half precision is enough for where a sample lay.
+    Takes 2·D + 12 bytes a sample: half precision is enough for where it lay.
 
     Args:
         num_samples: S ≥ 1.
@@ -51,30 +46,18 @@ class SampleTable(ModuleWithTables):
     embeddings: Tensor
     labels: Tensor
     weights: Tensor
-    posteriors: Tensor
-    opinions: Tensor
 
     def __init__(self, num_samples: int, num_classes: int, embedding_size: int) -> None:
         num_samples = check_count("num_samples", num_samples, minimum=1)
         num_classes = check_count("num_classes", num_classes, minimum=2)
         embedding_size = check_count("embedding_size", embedding_size, minimum=1)
         super().__init__()
-
-        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-            return torch.zeros(shape, dtype=dtype)
-
-        half = torch.float16
-        self.register_table(
-            "embeddings", zeros(num_samples, embedding_size, dtype=half), Rule()
-        )
+        embeddings = torch.zeros((num_samples, embedding_size), dtype=torch.float16)
+        self.register_table("embeddings", embeddings, Rule())
         labels = torch.full((num_samples,), -1, dtype=torch.long)
         self.register_table("labels", labels, Rule(lowest=-1, highest=num_classes - 1))
-        self.register_table("weights", zeros(num_samples), Rule(lowest=0, highest=1))
-        probabilities = Rule(lowest=0, highest=1)
-        self.register_table(
-            "posteriors", zeros(num_samples, num_classes, dtype=half), probabilities
-        )
-        self.register_table("opinions", zeros(num_samples), Rule(lowest=0, is_whole=True))
+        weights = torch.zeros((num_samples,), dtype=torch.float32)
+        self.register_table("weights", weights, Rule(lowest=0, highest=1))
 
     def rows(self, sample_ids: Tensor) -> SampleRows:
         """What is kept of some samples, in float32.
@@ -86,8 +69,6 @@ class SampleTable(ModuleWithTables):
             self.embeddings[sample_ids].float(),
             self.labels[sample_ids],
             self.weights[sample_ids],
-            self.posteriors[sample_ids].float(),
-            self.opinions[sample_ids],
         )
 
     def some_ids(self, most: int, number: int) -> Tensor:

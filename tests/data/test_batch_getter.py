@@ -60,6 +60,30 @@ def test_batches_of_another_form_are_refused(batch, message):
         BatchGetter()(batch)
 
 
+def test_a_loss_is_told_the_samples_before_each_call():
+    loss = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, num_samples=len(SAMPLES))
+    getter = BatchGetter(loss)
+    first, second = torch.randn(2, 3, D)
+    batch = [[first, second], [torch.tensor([1, 2, 3]), torch.tensor([17, 8, 9])]]
+    data, labels = getter(batch)
+    loss(data, labels)
+    table = loss.noise_model.second_opinion.discriminant.samples
+    assert (table.labels >= 0).nonzero().squeeze(1).tolist() == [8, 9, 17]
+    with pytest.raises(ValueError, match="sample_ids must be given"):
+        loss(data, labels)
+
+
+def test_a_loss_that_wants_indices_gets_none_from_a_plain_data_set():
+    loss = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, num_samples=len(SAMPLES))
+    with pytest.raises(ValueError, match="as that of an IndexedDataset does, got labels without"):
+        BatchGetter(loss)((torch.randn(3, D), torch.tensor([1, 2, 3])))
+
+
+def test_a_loss_that_knows_no_samples_is_refused():
+    with pytest.raises(TypeError, match="loss must be an AdaptiveNoiseAwareLoss or None, got Con"):
+        BatchGetter(losses.ContrastiveLoss())
+
+
 class Watched(torch.nn.Module):
     """Stands for a network and remembers what it has been given."""
 
@@ -82,10 +106,20 @@ class EveryThirdRow(torch.nn.Module):
 def train(kind, dataset, num_workers, **options):
     """Two epochs of a stock trainer; per iteration: the network's input, indices and loss."""
     torch.manual_seed(0)
-    trunk, getter, seen = Watched(), BatchGetter(), []
-    num_views = options.pop("num_views", 1)
-    loss = AdaptiveNoiseAwareLoss(losses.MultiSimilarityLoss(), K, D, warmup=2, num_views=num_views)
-    models, loss_funcs = {"trunk": trunk}, {"metric_loss": loss}
+    num_views, num_samples = options.pop("num_views", 1), options.pop("num_samples", None)
+    loss = AdaptiveNoiseAwareLoss(
+        losses.MultiSimilarityLoss(),
+        K,
+        D,
+        warmup=2,
+        num_views=num_views,
+        num_samples=num_samples,
+    )
+    getter = BatchGetter(loss if num_samples else None)
+    trunk, seen, in_use = Watched(), [], loss
+    if options.pop("among_others", False):
+        in_use = losses.MultipleLosses([loss, losses.ContrastiveLoss()])
+    models, loss_funcs = {"trunk": trunk}, {"metric_loss": in_use}
     if kind is trainers.TrainWithClassifier:
         models["classifier"] = torch.nn.Linear(D, K)
         loss_funcs["classifier_loss"] = torch.nn.CrossEntropyLoss()
@@ -119,6 +153,11 @@ def train(kind, dataset, num_workers, **options):
     del trainer.dataloader_iter
     assert len(seen) == 4
     assert loss.class_statistics.visits.tolist() == [4] * K
+    if num_samples:
+        stored = loss.noise_model.second_opinion.discriminant.samples.labels
+        ids = torch.cat([indices for _, indices, _ in seen]).unique()
+        assert torch.equal((stored >= 0).nonzero().squeeze(1), ids)
+        assert torch.equal(stored[ids], LABELS[ids])
     return seen
 
 
@@ -135,6 +174,15 @@ class TestInStockTrainers:
         for data, indices, value in train(kind, IndexedDataset(SAMPLES), num_workers):
             assert data.shape == (BATCH, K + 2)
             assert torch.equal(data[:, K], indices.float())
+            assert value > 0
+
+    @pytest.mark.parametrize("options", [{}, {"among_others": True}, {"subset": True}])
+    def test_the_loss_knows_which_samples_it_gets(self, kind, num_workers, options):
+        dataset = IndexedDataset(SAMPLES)
+        for _, indices, value in train(
+            kind, dataset, num_workers, num_samples=len(SAMPLES), **options
+        ):
+            assert len(indices) == (6 if "subset" in options else BATCH)
             assert value > 0
 
     def test_rows_i_and_i_plus_b_are_views_of_one_image(self, kind, num_workers):

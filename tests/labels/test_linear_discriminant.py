@@ -50,6 +50,16 @@ def test_densities_are_those_of_gaussians_whose_means_are_uncertain():
     assert densities[:, K - 1].eq(-math.inf).all()  # it has no samples
 
 
+def test_densities_of_the_own_class_are_those_of_all_classes():
+    samples, labels, sums, masses = setting()
+    labels[0] = K - 1  # which has no samples
+    whiten = torch.randn(D, D, dtype=torch.float64)
+    expected = ld.log_densities(samples, sums, masses, whiten).gather(1, labels[:, None])
+    found = ld.own_log_densities(samples, sums[labels], masses[labels], whiten)
+    torch.testing.assert_close(found, expected.squeeze(1))
+    assert found[0] == -math.inf
+
+
 def test_scatter_is_the_covariance_within_classes_added_up_one_by_one():
     samples, labels, sums, masses = setting()
     labels[labels == 2] = 1  # only two classes
@@ -59,7 +69,8 @@ def test_scatter_is_the_covariance_within_classes_added_up_one_by_one():
         m = float(masses[y])
         r = x - sums[y] / m
         expected += torch.outer(r, r) * m / (m + 1) / (counts[y] * 2)
-    torch.testing.assert_close(ld.within_scatter(samples, labels, sums, masses), expected)
+    found = ld.within_scatter(samples, labels, sums[labels], masses[labels])
+    torch.testing.assert_close(found, expected)
 
 
 def test_scatter_is_unbiased_for_few_samples():
@@ -67,7 +78,7 @@ def test_scatter_is_unbiased_for_few_samples():
     scatters = []
     for _ in range(4000):
         x = torch.randn(4, 1, dtype=torch.float64, generator=generator)
-        sums, masses = x[:2].sum(0, keepdim=True), torch.tensor([2.0], dtype=torch.float64)
+        sums, masses = x[:2].sum(0).expand(2, 1), torch.full((2,), 2.0, dtype=torch.float64)
         scatters.append(ld.within_scatter(x[2:], torch.zeros(2).long(), sums, masses))
     assert float(torch.stack(scatters).mean()) == pytest.approx(1, abs=0.05)
 

@@ -62,16 +62,17 @@ def test_learns_the_means_and_covariance_that_a_loop_over_batches_finds():
         x = x / x.norm(dim=1).mean() * opinion_radius(statistics, embeddings, labels)
         known = masses[labels] > 0
         if known.any():
-            latest = ld.within_scatter(x[known], labels[known], sums, masses)
+            own = sums[labels[known]], masses[labels[known]]
+            latest = ld.within_scatter(x[known], labels[known], *own)
             scatter, learnt = 0.98 * scatter + 0.02 * latest, learnt + 1
         for k in range(K):
             rows = labels == k
             if rows.any():
                 sums[k], masses[k] = 0.97 * sums[k] + x[rows].sum(0), 0.97 * masses[k] + rows.sum()
-    torch.testing.assert_close(opinion.sums.double(), sums, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(opinion.masses.double(), masses, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(opinion.scatter.double(), scatter, rtol=1e-4, atol=1e-6)
-    assert int(opinion.batches) == learnt == 19
+    torch.testing.assert_close(opinion.discriminant.sums.double(), sums, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(opinion.discriminant.masses.double(), masses, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(opinion.discriminant.scatter.double(), scatter, rtol=1e-4, atol=1e-6)
+    assert int(opinion.discriminant.batches) == learnt == 19
 
 
 def opinion_radius(statistics, embeddings, labels):
@@ -87,7 +88,8 @@ def test_says_nothing_before_it_knows_the_covariance():
     assert model.second_opinion.noise_rate is None
     model, statistics = taught(16, as_they_are)
     belief = believed(model, statistics, embeddings, labels)
-    torch.testing.assert_close(belief.opinion.sum(1), torch.ones(B, dtype=belief.opinion.dtype))
+    posterior = belief.opinion.posterior
+    torch.testing.assert_close(posterior.sum(1), torch.ones_like(posterior[:, 0]))
 
 
 def test_posterior_is_bayes_rule_with_its_own_densities_and_confusions():
@@ -97,7 +99,7 @@ def test_posterior_is_bayes_rule_with_its_own_densities_and_confusions():
     belief = believed(model, statistics, embeddings, labels)
     x = torch.nn.functional.normalize(embeddings, dim=1)
     x = x * float(opinion_radius(statistics, embeddings, labels))
-    densities = ld.log_densities(x, opinion.sums, opinion.masses, opinion.whiten)
+    densities = ld.log_densities(x, opinion.discriminant.sums, opinion.discriminant.masses, opinion.discriminant.whiten)
     transitions = ld.log_transitions(opinion.joint, labels, torch.ones(K).bool(), 2.0)
     for i in range(B):
         odds = [
@@ -107,7 +109,7 @@ def test_posterior_is_bayes_rule_with_its_own_densities_and_confusions():
             for k in range(K)
         ]
         expected = [o / sum(odds) for o in odds]
-        assert belief.opinion[i].tolist() == pytest.approx(expected, abs=2e-4)
+        assert belief.opinion.posterior[i].tolist() == pytest.approx(expected, abs=2e-4)
 
 
 def test_noise_rate_is_a_lower_bound_that_holds_the_label_model():
@@ -121,12 +123,12 @@ def test_noise_rate_is_a_lower_bound_that_holds_the_label_model():
 
 def test_its_weight_is_small_where_the_label_model_suspects_the_same_labels():
     model, _ = taught(120, one_third_random)
-    assert float(model.second_opinion.weight) < 0.1
+    assert model.second_opinion.weight < 0.1
 
 
 def test_its_weight_grows_with_what_it_doubts_and_the_label_model_trusts():
     opinion = SecondOpinion(K, D)
-    assert float(opinion.weight) == 0
+    assert opinion.weight == 0
 
     def with_shares(doubted, trusted, rate):
         tables = {
@@ -134,7 +136,7 @@ def test_its_weight_grows_with_what_it_doubts_and_the_label_model_trusts():
             "rate_sums": torch.tensor([1.0, rate]),
         }
         opinion.load_state_dict({**opinion.state_dict(), **tables})
-        return float(opinion.weight)
+        return opinion.weight
 
     for doubted, trusted, rate in [(0.2, 0.05, 0.2), (0.2, 0.15, 0.2), (0.04, 0.04, 0.03)]:
         g = trusted / doubted
@@ -152,7 +154,7 @@ def test_posterior_of_the_model_lies_between_the_two_by_the_weight():
     mixed = believed(model, statistics, embeddings, labels)
     opinion.load_state_dict({**opinion.state_dict(), "doubts": torch.tensor([0.2, 0.0])})
     alone = believed(model, statistics, embeddings, labels)
-    expected = (1 - weight) * alone.posterior + weight * mixed.opinion
+    expected = (1 - weight) * alone.posterior + weight * mixed.opinion.posterior
     torch.testing.assert_close(mixed.posterior, expected)
     torch.testing.assert_close(mixed.trust, expected.gather(1, labels[:, None]).squeeze(1))
     # what teaches the parameters stays as it was
@@ -164,7 +166,7 @@ def test_views_of_a_sample_are_judged_alike():
     embeddings, labels, _ = next(batches(1, as_they_are, seed=5))
     ids = torch.arange(B // 2).repeat(2)
     labels = labels[: B // 2].repeat(2)
-    opinion = believed(model, statistics, embeddings, labels, ids).opinion
+    opinion = believed(model, statistics, embeddings, labels, ids).opinion.posterior
     torch.testing.assert_close(opinion[: B // 2], opinion[B // 2 :])
 
 
@@ -183,11 +185,11 @@ def test_learns_from_labels_of_new_classes_and_from_none():
     model, statistics = LabelNoiseModel(K, second_opinion=opinion), ClassStatistics(K, D)
     nothing = torch.zeros(0, D), torch.zeros(0).long()
     model.learn(believed(model, statistics, *nothing))
-    assert opinion.sums.abs().sum() == 0
+    assert opinion.discriminant.sums.abs().sum() == 0
     embeddings = torch.randn(3, D)
     model.learn(believed(model, statistics, embeddings, torch.tensor([0, 2, 2])))
-    assert opinion.masses.tolist() == [1, 0, 2, 0]
-    assert int(opinion.batches) == 0  # there was no mean before
+    assert opinion.discriminant.masses.tolist() == [1, 0, 2, 0]
+    assert int(opinion.discriminant.batches) == 0  # there was no mean before
 
 
 def test_embeddings_in_one_place_are_no_error():

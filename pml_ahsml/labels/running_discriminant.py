@@ -1,0 +1,223 @@
+"""A linear discriminant that follows a network in training."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..checks import check_count
+from ..precision import exact_dtype
+from ..state.module_with_tables import ModuleWithTables
+from ..state.saved_state import Rule
+from .linear_discriminant import log_densities, own_log_densities, whitening, within_scatter
+from .sample_table import SampleRows, SampleTable
+
+# Sums of a class forget 3 % at each batch that holds it, as the network moves its samples. With 1 %
+# the results are the same.
+_DECAY_OF_SUMS = 0.97
+
+# The covariance is that of some fifty batches.
+_DECAY = 0.98
+
+# Before so many batches the covariance is not known; it is inverted at every fifth.
+_FIRST, _EVERY = 15, 5
+
+# Weight of a distrusted sample in the sums of its class: a power of 2, with which adding it and
+# taking it out again leaves nothing.
+_DISTRUSTED_WEIGHT = 0.125
+
+# Where samples are known by their ids, the covariance is taken from so many at most.
+_MOST_OF_A_SCATTER = 4096
+
+
+class Others(NamedTuple):
+    """The samples of a class without the one that is judged.
+
+    Args:
+        sums: (N, D) their weighted sums.
+        masses: (N,) their weights.
+    """
+
+    sums: Tensor
+    masses: Tensor
+
+
+class RunningDiscriminant(ModuleWithTables):
+    """Class means and one covariance, of samples as the network places them now.
+
+    Without ids the sums of a class forget what is old bit by bit. With ``num_samples`` they are
+    those of a ``SampleTable``, so that a sample is in them once and can be left out.
+
+    Args:
+        num_classes: K ≥ 2.
+        embedding_size: D ≥ 1.
+        num_samples: S of the training set, or None where samples have no ids.
+
+    Raises:
+        ValueError: for an option outside its range.
+
+    Example:
+        >>> discriminant = RunningDiscriminant(num_classes=2, embedding_size=1)
+        >>> points, labels = torch.tensor([[0.0], [1.0], [4.0], [5.0]]), torch.tensor([0, 0, 1, 1])
+        >>> for _ in range(16):
+        ...     discriminant.learn(points, labels, torch.ones(4).bool())
+        >>> discriminant.is_ready
+        True
+        >>> discriminant.log_densities(torch.tensor([[0.8]]), torch.tensor([1])).argmax(1)
+        tensor([0])
+    """
+
+    sums: Tensor
+    masses: Tensor
+    scatter: Tensor
+    whiten: Tensor
+    batches: Tensor
+
+    def __init__(
+        self, num_classes: int, embedding_size: int, num_samples: int | None = None
+    ) -> None:
+        num_classes = check_count("num_classes", num_classes, minimum=2)
+        embedding_size = check_count("embedding_size", embedding_size, minimum=1)
+        table = (
+            None if num_samples is None else SampleTable(num_samples, num_classes, embedding_size)
+        )
+        super().__init__()
+
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(shape, dtype=torch.float32)
+
+        self.samples = table
+        self.register_table("sums", zeros(num_classes, embedding_size), Rule())
+        self.register_table("masses", zeros(num_classes), Rule(lowest=0))
+        # the covariance, and the map that makes it the identity
+        self.register_table("scatter", zeros(embedding_size, embedding_size), Rule())
+        self.register_table("whiten", zeros(embedding_size, embedding_size), Rule())
+        self.register_table("batches", zeros(), Rule(lowest=0, is_whole=True))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the covariance is known."""
+        return float(self.batches) >= _FIRST
+
+    def others(self, labels: Tensor, sample_ids: Tensor | None = None) -> Others:
+        """The other samples with the label of each sample, as far as it is known by an id.
+
+        Args:
+            labels: (N,) as given.
+            sample_ids: (N,) or None.
+        """
+        rows = self._rows(sample_ids)
+        if rows is None:
+            return Others(self.sums[labels], self.masses[labels])
+        return self._without(rows, labels)
+
+    def log_densities(
+        self, points: Tensor, labels: Tensor, sample_ids: Tensor | None = None
+    ) -> Tensor:
+        """Log-density of each class where the samples lie, up to a constant of the sample.
+
+        Args:
+            points: (N, D).
+            labels: (N,) as given.
+            sample_ids: (N,) of samples that are left out of their own class; None for none.
+
+        Returns:
+            (N, K), −inf for a class without another sample.
+        """
+        densities = log_densities(points, self.sums, self.masses, self.whiten)
+        rows = self._rows(sample_ids)
+        if rows is None:
+            return densities
+        own = own_log_densities(points, *self._without(rows, labels), self.whiten)
+        return densities.scatter_(1, _labels_then(rows, labels)[:, None], own[:, None])
+
+    @torch.no_grad()
+    def learn(
+        self, points: Tensor, labels: Tensor, trusted: Tensor, sample_ids: Tensor | None = None
+    ) -> None:
+        """Learn where the samples of a batch lie.
+
+        Args:
+            points: (N, D).
+            labels: (N,) as given.
+            trusted: (N,) bool; others weigh less in their class, where samples have ids.
+            sample_ids: (N,) each once; None without ids.
+        """
+        others = self.others(labels, sample_ids)
+        known = others.masses > 0
+        if known.any():
+            self.batches += 1
+            of_known = Others(others.sums[known], others.masses[known])
+            self._learn_scatter(points[known], labels[known], of_known)
+        rows = self._rows(sample_ids)
+        if rows is None or sample_ids is None:
+            self._forget_and_add(points, labels)
+        else:
+            self._exchange(rows, points, labels, trusted, sample_ids)
+        self.count_change()
+
+    def _learn_scatter(self, points: Tensor, labels: Tensor, others: Others) -> None:
+        number = int(self.batches)
+        is_time = number >= _FIRST and number % _EVERY == 0
+        if self.samples is None:
+            latest = _scatter(points, labels, others).to(self.scatter)
+            self.scatter.lerp_(latest, 1 - _DECAY)
+            if is_time:
+                self.whiten = whitening(self.scatter / (1 - _DECAY**number))
+        elif is_time:
+            rows = self.samples.rows(self.samples.some_ids(_MOST_OF_A_SCATTER, number))
+            others = self._without(rows, rows.labels)
+            known = others.masses > 0
+            of_known = Others(others.sums[known], others.masses[known])
+            self.scatter.copy_(_scatter(rows.embeddings[known], rows.labels[known], of_known))
+            self.whiten = whitening(self.scatter)
+
+    def _forget_and_add(self, points: Tensor, labels: Tensor) -> None:
+        counts = torch.bincount(labels, minlength=len(self.masses)).to(self.masses)
+        kept = 1 - (1 - _DECAY_OF_SUMS) * (counts > 0).to(counts)
+        # summed in float64, so that the order of the rows (the rank that gathered) does not matter
+        wide = exact_dtype(points)
+        latest = torch.zeros_like(self.sums, dtype=wide).index_add_(0, labels, points.to(wide))
+        self.sums.mul_(kept[:, None]).add_(latest)
+        self.masses.mul_(kept).add_(counts)
+
+    def _exchange(
+        self,
+        then: SampleRows,
+        points: Tensor,
+        labels: Tensor,
+        trusted: Tensor,
+        sample_ids: Tensor,
+    ) -> None:
+        """Put where samples lie now in the place of where they lay, in the sums and the table."""
+        assert self.samples is not None
+        weights = torch.where(trusted, 1.0, _DISTRUSTED_WEIGHT).to(then.weights)
+        # as it is kept, so that the sums are those of the table
+        now = SampleRows(points.half().float(), labels, weights)
+        wide = exact_dtype(points)
+        places = torch.cat([_labels_then(then, labels), labels])
+        changes = torch.cat([-then.weights, now.weights]).to(wide)
+        moves = torch.cat([then.embeddings, now.embeddings]).to(wide) * changes[:, None]
+        self.sums += torch.zeros_like(self.sums, dtype=wide).index_add_(0, places, moves)
+        self.masses += torch.zeros_like(self.masses, dtype=wide).index_add_(0, places, changes)
+        self.samples.store(sample_ids, now)
+
+    def _rows(self, sample_ids: Tensor | None) -> SampleRows | None:
+        if self.samples is None or sample_ids is None:
+            return None
+        return self.samples.rows(sample_ids)
+
+    def _without(self, rows: SampleRows, labels: Tensor) -> Others:
+        then = _labels_then(rows, labels)
+        sums = self.sums[then] - rows.weights[:, None] * rows.embeddings
+        return Others(sums, self.masses[then] - rows.weights)
+
+
+def _scatter(points: Tensor, labels: Tensor, others: Others) -> Tensor:
+    # in float64, so that the order of the rows does not matter
+    return within_scatter(points.to(exact_dtype(points)), labels, *others)
+
+
+def _labels_then(rows: SampleRows, labels: Tensor) -> Tensor:
+    """(N,) the class in whose sum each sample is; of a new sample the one it will be in."""
+    return torch.where(rows.labels < 0, labels, rows.labels)

@@ -1,0 +1,341 @@
+"""The second opinion where samples are known again."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pml_ahsml import ClassStatistics
+from pml_ahsml.labels import linear_discriminant as ld
+from pml_ahsml.labels.label_noise_model import LabelNoiseModel
+from pml_ahsml.labels.label_posterior import Opinion
+from pml_ahsml.labels.second_opinion import SecondOpinion
+
+S, K, D, B = 48, 3, 4, 16
+
+
+def samples(seed: int = 0):
+    """A training set: (S, D) embeddings, (S,) labels, a quarter of them wrong, (S,) classes."""
+    generator = torch.Generator().manual_seed(seed)
+    centres = torch.nn.functional.normalize(torch.randn(K, D, generator=generator), dim=1)
+    classes = torch.arange(S) % K
+    embeddings = centres[classes] + 0.2 * torch.randn(S, D, generator=generator)
+    is_wrong = torch.arange(S) % 4 == 0
+    return embeddings, torch.where(is_wrong, (classes + 1) % K, classes), classes
+
+
+def id_batches(count: int, seed: int = 0):
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(count):
+        yield torch.randint(S, (B,), generator=generator)
+
+
+def believed(model, statistics, embeddings, labels, ids, view_ids=None):
+    evidence = statistics.evidence(embeddings, labels, view_ids)
+    return model.believe(replace(evidence, sample_ids=ids), labels)
+
+
+def new_model():
+    return LabelNoiseModel(K, second_opinion=SecondOpinion(K, D, num_samples=S)), ClassStatistics(K, D)
+
+
+def step(model, statistics, ids, number, labels=None):
+    """Learn from a batch; the network moves its samples a little at each step."""
+    everything, given, _ = samples()
+    embeddings = (everything + 0.01 * number * everything.roll(1, 1))[ids]
+    labels = given[ids] if labels is None else labels
+    belief = believed(model, statistics, embeddings, labels, ids)
+    model.learn(belief)
+    statistics.update(embeddings, labels)
+    return embeddings, labels, belief
+
+
+def coordinates(statistics, embeddings):
+    """Tangent vectors at the origin of the hyperboloid of curvature 1, in float64."""
+    points = statistics.evidence(embeddings, torch.zeros(len(embeddings)).long()).points
+    space = points[:, 1:]
+    return space / space.norm(dim=1, keepdim=True) * points[:, :1].acosh()
+
+
+class Naive:
+    """The same by loops over what is remembered of each sample."""
+
+    def __init__(self):
+        self.seen = {}  # by id: (where, label, weight)
+        self.averages, self.qualities = {}, {}
+        self.rate = [0.0, 0.0]
+        self.batches = 0
+        self.whiten = None
+        self.joint = torch.zeros(K, K).double()
+
+    def mean(self, k, without):
+        others = [(x, w) for i, (x, y, w) in self.seen.items() if y == k and i != without]
+        mass = sum(w for _, w in others)
+        return mass, sum((w * x for x, w in others), torch.zeros(D).double())
+
+    def log_density(self, x, k, without):
+        mass, total = self.mean(k, without)
+        if mass == 0:
+            return -math.inf
+        wider = 1 + 1 / max(mass, 0.5)
+        gap = float((self.whiten.double().T @ (x - total / mass)).square().sum())
+        return -gap / (2 * wider) - D / 2 * math.log(wider)
+
+    def likelihood(self, x, i):
+        odds = torch.tensor([self.log_density(x, k, i) for k in range(K)]).softmax(0).double()
+        return self.averages[i].lerp(odds, self.share(i)) if i in self.averages else odds
+
+    def quality(self):
+        return (1 - (self.rate[1] / self.rate[0] if self.rate[0] else 0)) ** 4
+
+    def share(self, i):
+        return min(1, 0.02 * self.quality() / self.qualities[i]) if i in self.qualities else 1.0
+
+    def posterior(self, x, i, y):
+        if self.batches < 15:
+            return None
+        transitions = ld.log_transitions(self.joint, torch.tensor([y]), torch.ones(K).bool(), 2.0)
+        odds = self.likelihood(x, i) * transitions[0].exp()
+        return odds / odds.sum()
+
+    def scatter(self):
+        residuals = []
+        for i, (x, y, _) in self.seen.items():
+            mass, total = self.mean(y, i)
+            if mass > 0:
+                residuals.append((y, mass, x - total / mass))
+        counts = [sum(y == k for y, _, _ in residuals) for k in range(K)]
+        found = torch.zeros(D, D).double()
+        for y, mass, r in residuals:
+            found += torch.outer(r, r) * mass / (mass + 1) / counts[y] / sum(c > 0 for c in counts)
+        return found
+
+    def learn(self, points, labels, ids, trust):
+        last = {int(i): row for row, i in enumerate(ids)}
+        known = {i: self.mean(int(labels[row]), i)[0] > 0 for i, row in last.items()}
+        new = {}
+        for i, row in last.items():
+            if self.batches >= 15:
+                new[i] = self.likelihood(points[row], i)
+        if self.batches >= 15 and any(known.values()):
+            latest, doubts = torch.zeros(K, K).double(), []
+            for i, row in last.items():
+                if known[i]:
+                    y = int(labels[row])
+                    posterior = self.posterior(points[row], i, y)
+                    latest[:, y] += posterior
+                    doubts.append(1 - float(posterior[y]))
+            self.joint = 0.98 * self.joint + latest
+            share = sum(doubts) / len(doubts)
+            self.rate = [0.95 * self.rate[0] + 0.05, 0.95 * self.rate[1] + 0.05 * share]
+            for i in last:
+                before, share = self.qualities.get(i, 0.0), self.share(i)
+                self.qualities[i] = before + share * (self.quality() - before)
+        if any(known.values()):
+            self.batches += 1
+            if self.batches >= 15 and self.batches % 5 == 0:
+                self.whiten = ld.whitening(self.scatter())
+        self.averages.update(new)
+        for i, row in last.items():
+            weight = 1.0 if trust[row] > 0.5 else 0.125
+            self.seen[i] = points[row].half().double(), int(labels[row]), weight
+
+
+def test_says_what_a_loop_over_what_is_remembered_says():
+    model, statistics = new_model()
+    naive, num_compared, worst = Naive(), 0, 0.0
+    for number, ids in enumerate(id_batches(40)):
+        everything, given, _ = samples()
+        moved = (everything + 0.01 * number * everything.roll(1, 1))[ids]
+        points = coordinates(statistics, moved)
+        _, labels, belief = step(model, statistics, ids, number)
+        for row, i in enumerate(ids.tolist()):
+            expected = naive.posterior(points[row], i, int(labels[row]))
+            assert (expected is None) == (belief.opinion is None)
+            if expected is not None:
+                gap = (belief.opinion.posterior[row].double() - expected).abs().max()
+                worst, num_compared = max(worst, float(gap)), num_compared + 1
+        naive.learn(points, labels, ids, belief.trust)
+        assert int(model.second_opinion.discriminant.batches) == naive.batches
+    assert num_compared > 300
+    assert worst < 0.01  # averages are kept in half precision
+
+
+def test_sums_are_those_of_the_table_whatever_has_been_put_in_and_taken_out():
+    model, statistics = new_model()
+    for number, ids in enumerate(id_batches(200)):
+        # labels change, too, as when a user corrects some
+        labels = (samples()[1][ids] + (number > 100) * (ids % 5 == 0).long()) % K
+        step(model, statistics, ids, number, labels)
+    opinion = model.second_opinion.discriminant
+    table = opinion.samples
+    for k in range(K):
+        rows = table.labels == k
+        total = (table.weights[rows, None] * table.embeddings[rows].float()).double().sum(0)
+        torch.testing.assert_close(opinion.sums[k].double(), total, rtol=1e-4, atol=1e-4)
+        assert float(opinion.masses[k]) == float(table.weights[rows].sum())
+
+
+def test_a_sample_does_not_vote_for_its_own_label():
+    model, statistics = new_model()
+    for number, ids in enumerate(id_batches(40)):
+        step(model, statistics, ids, number)
+    opinion = model.second_opinion.discriminant
+    embeddings, labels, _ = samples()
+    ids = torch.arange(S)
+    before = believed(model, statistics, embeddings, labels, ids).opinion.posterior
+    # whatever was known of the first sample is moved away, in the table and in the sums
+    table, away = opinion.samples, torch.full((D,), 7.0)
+    rows = table.rows(ids[:1])
+    changed = opinion.state_dict()
+    changed["sums"] = opinion.sums.clone()
+    changed["sums"][labels[0]] += rows.weights[0] * (away - rows.embeddings[0])
+    changed["samples.embeddings"] = table.embeddings.clone()
+    changed["samples.embeddings"][0] = away
+    opinion.load_state_dict(changed)
+    after = believed(model, statistics, embeddings, labels, ids).opinion.posterior
+    torch.testing.assert_close(after[0], before[0], rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(after[1:], before[1:], atol=1e-2)  # it does vote for others
+
+
+def test_first_opinions_count_most():
+    model, statistics = new_model()
+    for number, ids in enumerate(id_batches(20)):
+        step(model, statistics, ids, number)
+    earlier = model.second_opinion.earlier
+    sample = (earlier.qualities > 0).nonzero()[0]
+    before = earlier.posteriors[sample].float()
+    embeddings, labels, _ = samples()
+    # it lies where another class is now
+    elsewhere = embeddings[(labels != labels[sample]).nonzero()[0]]
+    belief = believed(model, statistics, elsewhere, labels[sample], sample)
+    model.learn(belief)
+    moved = earlier.posteriors[sample].float() - before
+    assert 0.005 < moved.abs().max() < 0.03
+
+
+def test_a_label_whose_class_has_no_other_sample_is_believed():
+    model, statistics = new_model()
+    embeddings, labels, _ = samples()
+    labels = torch.where(labels == 2, 1, labels)
+    labels[5] = 2
+    for number, ids in enumerate(id_batches(40)):
+        ids = torch.cat([ids, torch.tensor([5])])
+        moved = embeddings[ids]
+        belief = believed(model, statistics, moved, labels[ids], ids)
+        model.learn(belief)
+        statistics.update(moved, labels[ids])
+    assert number == 39
+    belief = believed(model, statistics, embeddings, labels, torch.arange(S))
+    assert belief.opinion.posterior[5, 2] > 0.9
+
+
+def test_other_samples_are_judged_without_an_id():
+    model, statistics = new_model()
+    for number, ids in enumerate(id_batches(40)):
+        step(model, statistics, ids, number)
+    embeddings, labels, classes = samples(seed=0)
+    new = embeddings + 0.01
+    belief = believed(model, statistics, new, classes, None)
+    assert belief.opinion.posterior.argmax(1).eq(classes).float().mean() > 0.8
+
+
+def test_views_of_a_sample_are_judged_alike_and_stored_once():
+    model, statistics = new_model()
+    everything, given, _ = samples()
+    for ids in id_batches(30):
+        ids = ids.unique()
+        both = torch.cat([ids, ids])
+        embeddings = torch.cat([everything[ids], everything[ids] + 0.05])
+        view_ids = torch.arange(len(ids)).repeat(2)
+        belief = believed(model, statistics, embeddings, given[both], both, view_ids)
+        if belief.opinion is not None:
+            first, second = belief.opinion.posterior.chunk(2)
+            torch.testing.assert_close(first, second)
+        model.learn(belief)
+        statistics.update(embeddings, given[both])
+    opinion = model.second_opinion.discriminant
+    assert float(opinion.masses.sum()) == float(opinion.samples.weights.sum())
+
+
+def test_the_order_of_the_rows_does_not_matter():
+    (model, statistics), (other, _) = new_model(), new_model()
+    generator = torch.Generator().manual_seed(1)
+    everything, given, _ = samples()
+    for _ in range(25):
+        ids = torch.randperm(S, generator=generator)[:B]
+        for one, order in ((model, torch.arange(B)), (other, torch.randperm(B))):
+            rows = ids[order]
+            one.learn(believed(one, statistics, everything[rows], given[rows], rows))
+        statistics.update(everything[ids], given[ids])
+    for name, table in model.second_opinion.state_dict().items():
+        torch.testing.assert_close(table, other.second_opinion.state_dict()[name])
+
+
+def test_resumes_where_it_stopped():
+    model, statistics = new_model()
+    for number, ids in enumerate(id_batches(30)):
+        step(model, statistics, ids, number)
+    copy, _ = new_model()
+    copy.load_state_dict(model.state_dict())
+    everything, given, _ = samples()
+    for ids in id_batches(10, seed=4):
+        for one in (model, copy):
+            one.learn(believed(one, statistics, everything[ids], given[ids], ids))
+    for name, table in model.state_dict().items():
+        assert torch.equal(table, copy.state_dict()[name])
+
+
+def test_num_samples_below_one_is_an_error():
+    with pytest.raises(ValueError, match="num_samples must be at least 1, got 0"):
+        SecondOpinion(K, D, num_samples=0)
+
+
+def new_opinion(**tables):
+    opinion = SecondOpinion(K, D, num_samples=S)
+    opinion.load_state_dict({**opinion.state_dict(), **tables})
+    return opinion
+
+
+@pytest.mark.parametrize(("rate", "most"), [(0.0, 0.0), (0.1, 1.5), (0.3, 3 * 81 / 82), (0.95, 0)])
+def test_its_doubts_count_as_its_noise_rate_is_plausible(rate, most):
+    opinion = new_opinion(rate_sums=torch.tensor([1.0, rate]))
+    t, o = torch.rand(5, K).softmax(1), torch.eye(K)[[0, 1, 2, 0, 1]]
+    labels = torch.tensor([1, 2, 0, 1, 2])  # which it is sure are wrong
+    found = opinion.combined(t, Opinion(o, o), labels)
+    given = t.gather(1, labels[:, None]).logit() - most
+    torch.testing.assert_close(found.gather(1, labels[:, None]), given.sigmoid())
+    torch.testing.assert_close(found.sum(1), torch.ones(5))
+
+
+def test_an_untrained_network_says_nothing_and_is_forgotten():
+    """Where it doubts nearly all labels, the discriminant is wrong and not the labels."""
+    generator = torch.Generator().manual_seed(0)
+    classes, size = 200, 128
+    num_samples = 2 * classes
+    model = LabelNoiseModel(
+        classes, second_opinion=SecondOpinion(classes, size, num_samples=num_samples)
+    )
+    statistics = ClassStatistics(classes, size)
+    labels = torch.arange(num_samples) % classes
+
+    def epoch(embeddings):
+        order = torch.randperm(num_samples, generator=generator)
+        for ids in order.split(80):
+            belief = believed(model, statistics, embeddings[ids], labels[ids], ids)
+            model.learn(belief)
+            statistics.update(embeddings[ids], labels[ids])
+
+    for _ in range(8):
+        epoch(torch.randn(num_samples, size, generator=generator))
+    opinion = model.second_opinion
+    assert opinion.noise_rate is None
+    assert opinion.joint.sum() == 0
+    assert opinion.earlier.qualities.max() == 0
+    # trained, it speaks
+    trained = torch.randn(classes, size, generator=generator)[labels]
+    for _ in range(16):
+        epoch(trained + 0.1 * torch.randn(num_samples, size, generator=generator))
+    assert opinion.noise_rate < 0.1
+    assert opinion.earlier.qualities.min() > 0.3
