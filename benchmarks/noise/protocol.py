@@ -142,6 +142,9 @@ def judge(
     ids = [{"sample_ids": of} if method.has_ids else {} for of in rows]
     parts = [samples[of] for of in rows]
     trust = torch.cat(
-        [loss.trust(net(part.inputs), part.labels, **of) for part, of in zip(parts, ids, strict=True)]
+        [
+            loss.trust(net(part.inputs), part.labels, **of)
+            for part, of in zip(parts, ids, strict=True)
+        ]
     )
     return loss.noise_rate, float(roc_auc_score(~samples.is_noisy, trust))

@@ -225,7 +225,7 @@ class AdaptiveNoiseAwareLoss(
             self.reset_stats()
             # by centroids and parameters that have not seen these samples yet
             judge = self._judge()
-            belief = judge.believe(batch.embeddings, batch.labels, **batch.ids)
+            belief = judge.believe(batch.embeddings, batch.labels, batch.ids)
             judgement = judge.judge(belief)
             margins = margins_inside(self.loss, self.margins, self.class_statistics)
             with wrapped_loss.undone(self.loss, len(batch.labels), only_on_error=True):
@@ -266,7 +266,7 @@ class AdaptiveNoiseAwareLoss(
                 embeddings, labels, view_ids=view_ids, sample_ids=sample_ids
             )
             ranks.announce(batch.num_queries, batch.ids)
-            belief = self._judge().believe(batch.embeddings, batch.labels, **batch.ids)
+            belief = self._judge().believe(batch.embeddings, batch.labels, batch.ids)
             self._learn(batch, belief, self._judge().judge(belief), ranks)
 
     def _arguments(self) -> arguments.Arguments:

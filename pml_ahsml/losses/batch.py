@@ -73,7 +73,7 @@ class Batch:
     @property
     def ids(self) -> dict[str, Tensor | None]:
         """Which rows show the same sample, and which sample of the training set, by name."""
-        return {"view_ids": self.view_ids, "sample_ids": self.sample_ids}
+        return {name: getattr(self, name) for name in ("view_ids", "sample_ids")}
 
     @property
     def num_queries(self) -> int:

@@ -1,5 +1,6 @@
 """What the label model says of a batch, and which of its labels are believed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -34,8 +35,7 @@ class LabelJudge:
         self,
         embeddings: Tensor,
         labels: Tensor,
-        view_ids: Tensor | None = None,
-        sample_ids: Tensor | None = None,
+        ids: Mapping[str, Tensor | None] | None = None,
         beside: LabelPosterior | None = None,
     ) -> LabelPosterior:
         """What the label model makes of samples.
@@ -43,13 +43,15 @@ class LabelJudge:
         Args:
             embeddings: (N, D).
             labels: (N,) as given.
-            view_ids: (N,) views of one sample share theirs; None where each row is a sample.
-            sample_ids: (N,) rows of the training set, or None.
+            ids: by name, as in ``Batch.ids``: "view_ids", (N,) views of one sample share theirs, or
+                None where each row is a sample; "sample_ids", (N,) rows of the training set, or
+                None. None for neither.
             beside: what was made of other samples by the same state, which saves time.
         """
         statistics = self.statistics.on(embeddings.device)
-        evidence = statistics.evidence(embeddings, labels, view_ids)
-        evidence = replace(evidence, sample_ids=sample_ids)
+        ids = ids or {}
+        evidence = statistics.evidence(embeddings, labels, ids.get("view_ids"))
+        evidence = replace(evidence, sample_ids=ids.get("sample_ids"))
         return self.model.on(embeddings.device).believe(evidence, labels, beside)
 
     def trust(self, belief: LabelPosterior) -> Tensor:

@@ -26,9 +26,7 @@ class WithLabelReports:
         return self.noise_model.noise_rate
 
     @torch.no_grad()
-    def trust(
-        self, embeddings: Tensor, labels: Tensor, sample_ids: Tensor | None = None
-    ) -> Tensor:
+    def trust(self, embeddings: Tensor, labels: Tensor, sample_ids: Tensor | None = None) -> Tensor:
         """Probability that each label is right. Changes no state.
 
         Args:
@@ -77,4 +75,4 @@ class WithLabelReports:
         labels = self._arguments().labels(embeddings, labels)
         if sample_ids is not None:
             sample_ids = check_sample_ids(sample_ids, labels, self.num_samples)
-        return self._judge().believe(embeddings, labels, sample_ids=sample_ids)
+        return self._judge().believe(embeddings, labels, {"sample_ids": sample_ids})

@@ -58,7 +58,7 @@ def samples_to_learn(
         belief, judgement = belief.select(queries), judgement.select(queries)
     if ranks.is_needed:
         embeddings, labels, ids = ranks.gather(embeddings, labels, ids)
-        belief = judge.believe(embeddings, labels, **ids)
+        belief = judge.believe(embeddings, labels, ids)
         judgement = judge.judge(belief)
     return Samples(embeddings, belief, judgement, ranks.is_needed)
 

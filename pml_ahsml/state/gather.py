@@ -127,7 +127,8 @@ class AllRanks:
         of_rank = torch.arange(len(self._lengths), device=ids.device).repeat_interleave(
             torch.tensor(self._lengths, device=ids.device)
         )
-        return torch.stack([of_rank, ids], 1).unique(dim=0, return_inverse=True)[1]
+        told_apart: Tensor = torch.stack([of_rank, ids], 1).unique(dim=0, return_inverse=True)[1]
+        return told_apart
 
     def _tell(self, *numbers: int) -> list[list[int]]:
         """Send some numbers and return those of each rank."""

@@ -158,7 +158,7 @@ def test_labels_that_are_trusted_equally_are_treated_alike():
 def test_doubts_of_another_posterior_are_added_up_to_a_bound():
     t, o = torch.rand(20, 4).double().softmax(1), (5 * torch.rand(20, 4).double()).softmax(1)
     labels = torch.arange(20) % 4
-    found = posterior.doubted_more(t, o, labels, most=1.5)
+    found = lp.doubted_more(t, o, labels, most=1.5)
     num_bounded = num_sure = 0
     for i, y in enumerate(labels.tolist()):
         logit = float(o[i, y].logit())
@@ -174,7 +174,7 @@ def test_doubts_of_another_posterior_are_added_up_to_a_bound():
 
 def test_certain_posteriors_are_added_up_without_nan():
     one_hot = torch.eye(3)
-    found = posterior.doubted_more(one_hot, one_hot.roll(1, 1), torch.arange(3), most=3.0)
+    found = lp.doubted_more(one_hot, one_hot.roll(1, 1), torch.arange(3), most=3.0)
     torch.testing.assert_close(found.sum(1), torch.ones(3))
     # the other is believed up to a bound only
     assert torch.equal(found.argmax(1), torch.arange(3))

@@ -5,6 +5,7 @@ import torch
 
 from pml_ahsml import ClassStatistics
 from pml_ahsml.labels import linear_discriminant as ld
+from pml_ahsml.labels import posterior as lp
 from pml_ahsml.labels.label_noise_model import LabelNoiseModel
 from pml_ahsml.labels.second_opinion import SecondOpinion
 
@@ -99,7 +100,9 @@ def test_posterior_is_bayes_rule_with_its_own_densities_and_confusions():
     belief = believed(model, statistics, embeddings, labels)
     x = torch.nn.functional.normalize(embeddings, dim=1)
     x = x * float(opinion_radius(statistics, embeddings, labels))
-    densities = ld.log_densities(x, opinion.discriminant.sums, opinion.discriminant.masses, opinion.discriminant.whiten)
+    densities = ld.log_densities(
+        x, opinion.discriminant.sums, opinion.discriminant.masses, opinion.discriminant.whiten
+    )
     transitions = ld.log_transitions(opinion.joint, labels, torch.ones(K).bool(), 2.0)
     for i in range(B):
         odds = [
@@ -121,40 +124,42 @@ def test_noise_rate_is_a_lower_bound_that_holds_the_label_model():
     assert model.second_opinion.noise_rate < 0.02
 
 
-def test_its_weight_is_small_where_the_label_model_suspects_the_same_labels():
+def test_a_label_model_that_suspects_the_same_labels_overlooks_nothing():
     model, _ = taught(120, one_third_random)
-    assert model.second_opinion.weight < 0.1
+    assert model.second_opinion.overlooked < 0.1
+    assert model.second_opinion.plausibility > 0.5
 
 
-def test_its_weight_grows_with_what_it_doubts_and_the_label_model_trusts():
+@pytest.mark.parametrize("doubted", [0.1, 0.2, 0.59, 0.61])
+@pytest.mark.parametrize("g", [0.2, 0.45, 0.9])
+def test_how_far_it_is_believed_grows_with_its_rate_and_with_what_is_overlooked(doubted, g):
     opinion = SecondOpinion(K, D)
-    assert opinion.weight == 0
-
-    def with_shares(doubted, trusted, rate):
-        tables = {
-            "doubts": torch.tensor([doubted, trusted]),
-            "rate_sums": torch.tensor([1.0, rate]),
-        }
-        opinion.load_state_dict({**opinion.state_dict(), **tables})
-        return opinion.weight
-
-    for doubted, trusted, rate in [(0.2, 0.05, 0.2), (0.2, 0.15, 0.2), (0.04, 0.04, 0.03)]:
-        g = trusted / doubted
-        expected = g**2 / (g**2 + (1 - g) ** 2) * rate**4 / (rate**4 + 0.1**4)
-        assert with_shares(doubted, trusted, rate) == pytest.approx(expected, rel=1e-5)
+    assert opinion.overlooked == opinion.plausibility == 0
+    with_tables(opinion, doubted, g)
+    expected = 0 if doubted > 0.6 else doubted**8 / (doubted**8 + 0.12**8)
+    assert opinion.plausibility == pytest.approx(expected, rel=1e-5)
+    assert opinion.overlooked == pytest.approx(g**8 / (g**8 + 0.4**8), rel=1e-5)
 
 
-def test_posterior_of_the_model_lies_between_the_two_by_the_weight():
+def with_tables(opinion, doubted, g):
+    """With this noise rate and share of doubted labels that the label model trusts."""
+    doubts, rates = torch.tensor([doubted, g * doubted]), torch.tensor([1.0, doubted])
+    opinion.load_state_dict({**opinion.state_dict(), "doubts": doubts, "rate_sums": rates})
+
+
+def test_posterior_of_the_model_has_its_doubts_and_its_weight():
     model, statistics = taught(60, one_third_random)
-    opinion = model.second_opinion
-    tables = {"doubts": torch.tensor([0.2, 0.1]), "rate_sums": torch.tensor([1.0, 0.2])}
-    opinion.load_state_dict({**opinion.state_dict(), **tables})
-    weight = 0.5 * 16 / 17
     embeddings, labels, _ = next(batches(1, one_third_random, seed=5))
-    mixed = believed(model, statistics, embeddings, labels)
-    opinion.load_state_dict({**opinion.state_dict(), "doubts": torch.tensor([0.2, 0.0])})
+    with_tables(model.second_opinion, 0.0, 0.0)
     alone = believed(model, statistics, embeddings, labels)
-    expected = (1 - weight) * alone.posterior + weight * mixed.opinion.posterior
+    assert torch.equal(alone.posterior, alone.posterior_by_distance)
+    with_tables(model.second_opinion, 0.13, 0.45)
+    mixed = believed(model, statistics, embeddings, labels)
+    p = 0.13**8 / (0.13**8 + 0.12**8)
+    a = 0.45**8 / (0.45**8 + 0.4**8)
+    opinion = mixed.opinion.posterior
+    doubted = lp.doubted_more(alone.posterior, opinion, labels, most=3)
+    expected = (1 - p) * alone.posterior + p * ((1 - a) * doubted + a * opinion)
     torch.testing.assert_close(mixed.posterior, expected)
     torch.testing.assert_close(mixed.trust, expected.gather(1, labels[:, None]).squeeze(1))
     # what teaches the parameters stays as it was

@@ -9,7 +9,6 @@ import torch
 from pml_ahsml import ClassStatistics
 from pml_ahsml.labels import linear_discriminant as ld
 from pml_ahsml.labels.label_noise_model import LabelNoiseModel
-from pml_ahsml.labels.label_posterior import Opinion
 from pml_ahsml.labels.second_opinion import SecondOpinion
 
 S, K, D, B = 48, 3, 4, 16
@@ -37,7 +36,9 @@ def believed(model, statistics, embeddings, labels, ids, view_ids=None):
 
 
 def new_model():
-    return LabelNoiseModel(K, second_opinion=SecondOpinion(K, D, num_samples=S)), ClassStatistics(K, D)
+    return LabelNoiseModel(K, second_opinion=SecondOpinion(K, D, num_samples=S)), ClassStatistics(
+        K, D
+    )
 
 
 def step(model, statistics, ids, number, labels=None):
@@ -146,7 +147,7 @@ def test_says_what_a_loop_over_what_is_remembered_says():
     model, statistics = new_model()
     naive, num_compared, worst = Naive(), 0, 0.0
     for number, ids in enumerate(id_batches(40)):
-        everything, given, _ = samples()
+        everything, _, _ = samples()
         moved = (everything + 0.01 * number * everything.roll(1, 1))[ids]
         points = coordinates(statistics, moved)
         _, labels, belief = step(model, statistics, ids, number)
@@ -160,43 +161,6 @@ def test_says_what_a_loop_over_what_is_remembered_says():
         assert int(model.second_opinion.discriminant.batches) == naive.batches
     assert num_compared > 300
     assert worst < 0.01  # averages are kept in half precision
-
-
-def test_sums_are_those_of_the_table_whatever_has_been_put_in_and_taken_out():
-    model, statistics = new_model()
-    for number, ids in enumerate(id_batches(200)):
-        # labels change, too, as when a user corrects some
-        labels = (samples()[1][ids] + (number > 100) * (ids % 5 == 0).long()) % K
-        step(model, statistics, ids, number, labels)
-    opinion = model.second_opinion.discriminant
-    table = opinion.samples
-    for k in range(K):
-        rows = table.labels == k
-        total = (table.weights[rows, None] * table.embeddings[rows].float()).double().sum(0)
-        torch.testing.assert_close(opinion.sums[k].double(), total, rtol=1e-4, atol=1e-4)
-        assert float(opinion.masses[k]) == float(table.weights[rows].sum())
-
-
-def test_a_sample_does_not_vote_for_its_own_label():
-    model, statistics = new_model()
-    for number, ids in enumerate(id_batches(40)):
-        step(model, statistics, ids, number)
-    opinion = model.second_opinion.discriminant
-    embeddings, labels, _ = samples()
-    ids = torch.arange(S)
-    before = believed(model, statistics, embeddings, labels, ids).opinion.posterior
-    # whatever was known of the first sample is moved away, in the table and in the sums
-    table, away = opinion.samples, torch.full((D,), 7.0)
-    rows = table.rows(ids[:1])
-    changed = opinion.state_dict()
-    changed["sums"] = opinion.sums.clone()
-    changed["sums"][labels[0]] += rows.weights[0] * (away - rows.embeddings[0])
-    changed["samples.embeddings"] = table.embeddings.clone()
-    changed["samples.embeddings"][0] = away
-    opinion.load_state_dict(changed)
-    after = believed(model, statistics, embeddings, labels, ids).opinion.posterior
-    torch.testing.assert_close(after[0], before[0], rtol=1e-3, atol=1e-4)
-    assert not torch.allclose(after[1:], before[1:], atol=1e-2)  # it does vote for others
 
 
 def test_first_opinions_count_most():
@@ -220,13 +184,12 @@ def test_a_label_whose_class_has_no_other_sample_is_believed():
     embeddings, labels, _ = samples()
     labels = torch.where(labels == 2, 1, labels)
     labels[5] = 2
-    for number, ids in enumerate(id_batches(40)):
+    for ids in id_batches(40):
         ids = torch.cat([ids, torch.tensor([5])])
         moved = embeddings[ids]
         belief = believed(model, statistics, moved, labels[ids], ids)
         model.learn(belief)
         statistics.update(moved, labels[ids])
-    assert number == 39
     belief = believed(model, statistics, embeddings, labels, torch.arange(S))
     assert belief.opinion.posterior[5, 2] > 0.9
 
@@ -235,7 +198,7 @@ def test_other_samples_are_judged_without_an_id():
     model, statistics = new_model()
     for number, ids in enumerate(id_batches(40)):
         step(model, statistics, ids, number)
-    embeddings, labels, classes = samples(seed=0)
+    embeddings, _, classes = samples()
     new = embeddings + 0.01
     belief = believed(model, statistics, new, classes, None)
     assert belief.opinion.posterior.argmax(1).eq(classes).float().mean() > 0.8
@@ -290,23 +253,6 @@ def test_resumes_where_it_stopped():
 def test_num_samples_below_one_is_an_error():
     with pytest.raises(ValueError, match="num_samples must be at least 1, got 0"):
         SecondOpinion(K, D, num_samples=0)
-
-
-def new_opinion(**tables):
-    opinion = SecondOpinion(K, D, num_samples=S)
-    opinion.load_state_dict({**opinion.state_dict(), **tables})
-    return opinion
-
-
-@pytest.mark.parametrize(("rate", "most"), [(0.0, 0.0), (0.1, 1.5), (0.3, 3 * 81 / 82), (0.95, 0)])
-def test_its_doubts_count_as_its_noise_rate_is_plausible(rate, most):
-    opinion = new_opinion(rate_sums=torch.tensor([1.0, rate]))
-    t, o = torch.rand(5, K).softmax(1), torch.eye(K)[[0, 1, 2, 0, 1]]
-    labels = torch.tensor([1, 2, 0, 1, 2])  # which it is sure are wrong
-    found = opinion.combined(t, Opinion(o, o), labels)
-    given = t.gather(1, labels[:, None]).logit() - most
-    torch.testing.assert_close(found.gather(1, labels[:, None]), given.sigmoid())
-    torch.testing.assert_close(found.sum(1), torch.ones(5))
 
 
 def test_an_untrained_network_says_nothing_and_is_forgotten():

@@ -56,7 +56,11 @@ IMPOSSIBLE = {
     "far labels": ("noise_model.noise_floor.far_labels", put(-0.1, 1), "lie in [0, inf)"),
     "opinion": ("noise_model.second_opinion.joint", put(-1, (0, 1)), "lie in [0, inf)"),
     "doubts": ("noise_model.second_opinion.doubts", put(1.5, 1), "lie in [0, 1]"),
-    "batches of the opinion": ("noise_model.second_opinion.discriminant.batches", put(0.5), "hold whole"),
+    "batches of the opinion": (
+        "noise_model.second_opinion.discriminant.batches",
+        put(0.5),
+        "hold whole",
+    ),
     "recent": ("noise_model.noise_rate_history.recent", put(-0.1, 1), "lie in [0, inf]"),
     "confusions": ("noise_model.confusion_counts.counts", put(-1, (0, 1)), "lie in [0, inf)"),
     "own confusions": ("noise_model.confusion_counts.counts", put(1, (0, 0)), "be 0 on the diag"),
