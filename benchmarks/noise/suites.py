@@ -106,7 +106,7 @@ SUITES: dict[str, Suite] = {
             (data, loss, f"given:{who}") for data, who in _GIVEN_LABELS for loss in losses
         ],
         losses=("MultiSimilarity", "SupCon"),
-        runs=(*RUNS, "clean_only_margins"),
+        runs=("plain", "prism", "ours", "ours_ids", "clean_only", "clean_only_margins"),
     ),
     "words": Suite(lambda losses: _product(("banking",), losses, _EASY)),
 }
