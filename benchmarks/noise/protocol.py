@@ -38,10 +38,47 @@ class Samples:
         return Samples(self.inputs[rows], self.labels[rows], self.is_noisy[rows])
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What a training has come to.
+
+    Args:
+        net: the network.
+        loss: with what it has learnt, if it learns.
+        samples: what was trained on.
+        data: where these come from.
+        method: how.
+        seen: share of wrong labels in each batch.
+    """
+
+    net: torch.nn.Module
+    loss: torch.nn.Module
+    samples: Samples
+    data: Benchmark
+    method: Method
+    seen: list[float]
+
+
 def train(job: Job, data_dir: Path, longer: int = 1) -> Result:
     """One training run, of so many times the epochs of the protocol."""
-    torch.set_num_threads(1)
     started = time.perf_counter()
+    run = trained(job, data_dir, longer)
+    precision, map_at_r = evaluate(run.net, run.data, run.method)
+    noise_rate, auroc = judge(run)
+    return Result(
+        **asdict(job),
+        precision_at_1=precision,
+        map_at_r=map_at_r,
+        noise_rate=noise_rate,
+        noise_rate_seen=statistics.fmean(run.seen[len(run.seen) // 2 :]),
+        trust_auroc=auroc,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def trained(job: Job, data_dir: Path, longer: int = 1) -> Trained:
+    """A network and its loss after a training."""
+    torch.set_num_threads(1)
     method, data = METHODS[job.run], load(job.data, data_dir)
     inputs, truth = data.train
     labels = noisy_labels(job.noise, job.seed, data)
@@ -53,17 +90,7 @@ def train(job: Job, data_dir: Path, longer: int = 1) -> Result:
     net = data.make_net()
     loss = method.loss(job.loss, what_is_told(samples, data.num_classes))
     seen = fit(net, loss, samples, data, method, num_steps(data, longer))
-    precision, map_at_r = evaluate(net, data, method)
-    noise_rate, auroc = judge(net, loss, samples, method)
-    return Result(
-        **asdict(job),
-        precision_at_1=precision,
-        map_at_r=map_at_r,
-        noise_rate=noise_rate,
-        noise_rate_seen=statistics.fmean(seen[len(seen) // 2 :]),
-        trust_auroc=auroc,
-        seconds=time.perf_counter() - started,
-    )
+    return Trained(net, loss, samples, data, method, seen)
 
 
 def what_is_told(samples: Samples, num_classes: int) -> Told:
@@ -129,22 +156,24 @@ def evaluate(net: torch.nn.Module, data: Benchmark, method: Method) -> tuple[flo
 
 
 @torch.no_grad()
-def judge(
-    net: torch.nn.Module, loss: torch.nn.Module, samples: Samples, method: Method
-) -> tuple[float, float]:
+def judge(run: Trained) -> tuple[float, float]:
     """Estimated noise rate, and AUROC of trust; nan for a loss that has neither."""
-    net.eval()
+    loss, is_noisy = run.loss, run.samples.is_noisy
     if not isinstance(loss, AdaptiveNoiseAwareLoss):
         return float("nan"), float("nan")
-    if not samples.is_noisy.any():
+    if not is_noisy.any():
         return loss.noise_rate, float("nan")
-    rows = torch.arange(len(samples.labels)).split(1024)
-    ids = [{"sample_ids": of} if method.has_ids else {} for of in rows]
-    parts = [samples[of] for of in rows]
-    trust = torch.cat(
-        [
-            loss.trust(net(part.inputs), part.labels, **of)
-            for part, of in zip(parts, ids, strict=True)
-        ]
-    )
-    return loss.noise_rate, float(roc_auc_score(~samples.is_noisy, trust))
+    return loss.noise_rate, float(roc_auc_score(~is_noisy, trust(run)))
+
+
+@torch.no_grad()
+def trust(run: Trained) -> Tensor:
+    """(N,) trust of an AdaptiveNoiseAwareLoss in the labels that it was trained on."""
+    assert isinstance(run.loss, AdaptiveNoiseAwareLoss)
+    run.net.eval()
+    parts = []
+    for rows in torch.arange(len(run.samples.labels)).split(1024):
+        part = run.samples[rows]
+        ids = {"sample_ids": rows} if run.method.has_ids else {}
+        parts.append(run.loss.trust(run.net(part.inputs), part.labels, **ids))
+    return torch.cat(parts)

@@ -15,7 +15,7 @@ Cell = tuple[str, str, str]  # data set, loss, noise
 RUNS = ("plain", "prism", "ours", "clean_only")
 _SENTENCES = ("clinc", "hwu")
 _EASY = ("symmetric:0.2", "symmetric:0.5", "near:0.4", "pair:0.2", NO_NOISE)
-_GIVEN_LABELS = (
+GIVEN_LABELS = (
     ("clinc", "annotator"),
     ("hwu", "annotator"),
     ("trec", "majority"),
@@ -103,7 +103,7 @@ SUITES: dict[str, Suite] = {
     ),
     "real": Suite(
         lambda losses: [
-            (data, loss, f"given:{who}") for data, who in _GIVEN_LABELS for loss in losses
+            (data, loss, f"given:{who}") for data, who in GIVEN_LABELS for loss in losses
         ],
         losses=("MultiSimilarity", "SupCon"),
         runs=("plain", "prism", "ours", "ours_ids", "clean_only", "clean_only_margins"),

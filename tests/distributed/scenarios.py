@@ -25,7 +25,7 @@ SIZE, STEPS = 12, 7
 # one rank has no rows in this step of grown scenarios
 _GROWN_SIZE, _GROWN_STEPS, _EMPTY = 22, 5, 2
 # the samples of so many steps come again and again, until there are second opinions
-_STEPS_WITH_IDS, _ROUND = 24, 4
+_STEPS_WITH_IDS, ROUND = 24, 4
 TIMEOUT = datetime.timedelta(seconds=40)
 _CENTRES = 3 * torch.eye(K, 8, dtype=torch.float64)
 
@@ -100,7 +100,7 @@ class Scenario:
             margins="auto" if self.has_margins else None,
             relabel=None,
             num_views=self.num_views,
-            num_samples=4 * _ROUND * SIZE if self.has_ids else None,
+            num_samples=4 * ROUND * SIZE if self.has_ids else None,
         )
 
     def miner(self) -> HierarchicalSimilarityMiner | None:
@@ -116,10 +116,10 @@ class Scenario:
         """Which samples a rank's rows are."""
         if not self.has_ids:
             return None
-        return (rank * _ROUND + self._number(step)) * SIZE + torch.arange(size)
+        return (rank * ROUND + self._number(step)) * SIZE + torch.arange(size)
 
     def _number(self, step: int) -> int:
-        return step % _ROUND if self.has_ids else step
+        return step % ROUND if self.has_ids else step
 
     def _single_views(self, rank: int, world_size: int, step: int) -> tuple[Tensor, Tensor]:
         if self.is_grown:

@@ -5,25 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.noise import protocol
-from benchmarks.noise.data import Benchmark, load
+from benchmarks.noise.data import load
 from benchmarks.noise.methods import OURS
 from benchmarks.noise.protocol import Samples, batches, num_steps, train, what_is_told
 from benchmarks.noise.results import Job
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """A data set that is trained on in no time, in the place of all others."""
-    generator = torch.Generator().manual_seed(0)
-    y = torch.arange(32).repeat_interleave(16)
-    x = torch.randn(32, 8, generator=generator)[y] + torch.randn(512, 8, generator=generator)
-    data = Benchmark((x, y), (x, y), 7, lambda: torch.nn.Linear(8, 128), lambda batch: batch)
-    monkeypatch.setattr(protocol, "load", lambda *_: data)
-    return data
-
-
-@pytest.mark.parametrize("run", ["plain", "ours"])
+@pytest.mark.parametrize("run", ["plain", "ours", "ours_ids"])
 def test_a_run_is_the_same_when_it_is_made_again(small, run):
     job = Job("small", "SupCon", "symmetric:0.4", 1, run)
     first, second = (replace(train(job, None), seconds=0.0) for _ in range(2))
@@ -31,7 +19,7 @@ def test_a_run_is_the_same_when_it_is_made_again(small, run):
     assert first.job == job
 
 
-@pytest.mark.parametrize("run", ["plain", "prism", "ours_views", "hyperbolic"])
+@pytest.mark.parametrize("run", ["plain", "prism", "ours_ids", "ours_views", "hyperbolic"])
 def test_figures_that_a_method_does_not_have_are_nan(small, run):
     result = train(Job("small", "SupCon", "symmetric:0.4", 1, run), None)
     assert 0 < result.map_at_r < result.precision_at_1 <= 1
