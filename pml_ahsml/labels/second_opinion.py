@@ -43,8 +43,8 @@ _DECAY_OF_RATE, _ENOUGH = 0.95, 0.5
 _MOST_WRONG = 0.6
 
 # Largest log-odds by which it lowers the trust in a label: 20 to 1. What it doubts and the label
-# model is surer of is mostly right. With 6 hard samples of clean data were left out, with 2.5 fewer
-# of the labels that an annotator got wrong.
+# model is surer of is mostly right. With 4 all is the same, with 6 hard samples of clean data are
+# left out.
 _MOST_DOUBT = 3.0
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from benchmarks.noise.rows import rows_of
 from benchmarks.noise.suites import RUNS
 from benchmarks.noise.table import table
@@ -22,6 +24,20 @@ def test_a_row_says_what_each_run_has_and_what_ours_recovers():
         "",
         "prism recovers 0.17 in the mean (median 0.17, worst 0.17 of 1 rows).",
     ]
+
+
+def test_means_stand_by_loss_too():
+    scores = {"plain": 0.5, "ours": 0.7, "clean_only": 0.9}
+    of_one = [result(run, score) for run, score in scores.items()]
+    of_other = [replace(of, loss="Triplet") for of in of_one if of.run != "ours"]
+    of_other.append(replace(result("ours", 0.9), loss="Triplet"))
+    text = table(rows_of([*of_one, *of_other]), ("plain", "ours", "clean_only"))
+    assert "worst 0.50 of 2 rows; SupCon 0.50, Triplet 1.00)." in text
+
+
+def test_of_runs_on_right_labels_no_noise_rate_is_shown():
+    text = table(rows_of([result("clean_only_margins", 0.5)]), ("clean_only_margins",))
+    assert text.splitlines()[0] == "| data | loss | noise | clean_only_margins |"
 
 
 def test_what_was_not_measured_stays_empty():
