@@ -26,14 +26,14 @@ def test_neighbours_are_counted_one_by_one(run):
         )
 
 
-def test_a_classifier_gives_the_probability_of_the_given_label_out_of_sample(run):
-    found = detection.by_classifier(run)
+def test_a_classifier_gives_probabilities_of_samples_that_it_has_not_seen(run):
+    found = detection.out_of_sample(run)
     features = torch.nn.functional.normalize(run.data.train[0], dim=1).numpy()
     labels = run.samples.labels.numpy()
     train, test = next(iter(StratifiedKFold(5).split(features, labels)))
     model = LogisticRegression(max_iter=200).fit(features[train], labels[train])
-    columns = np.searchsorted(model.classes_, labels[test])
-    expected = model.predict_proba(features[test])[np.arange(len(test)), columns]
+    expected = np.zeros((len(test), 32))
+    expected[:, model.classes_] = model.predict_proba(features[test])
     np.testing.assert_allclose(found[test], expected, rtol=1e-6)
 
 
@@ -43,11 +43,13 @@ def test_a_row_has_the_share_of_wrong_labels_and_both_figures_of_each_score(smal
     )
     cells = detection.row(("small", "worst"), None)
     assert cells[:3] == ["small", "worst", "0.30"]
-    for cell in cells[3:]:
+    for cell in cells[3:6]:
         auroc, found = map(float, cell.split(" / "))
         assert 0.5 < auroc < 1
         assert 0.3 < found < 1
-    assert len(cells) == 3 + len(detection.SCORES)
+    given, true = map(float, cells[6].split(" / "))
+    assert 0.1 < given < true < 1
+    assert len(cells) == len(detection.HEAD)
 
 
 def _with_noise(job, noise):
