@@ -77,7 +77,7 @@ def judged(
     if second_opinion is not None:
         opinion = second_opinion.ask(evidence, labels, label_counts)
         if opinion is not None:
-            posterior = second_opinion.combined(posterior, opinion, labels)
+            posterior = posterior.lerp(opinion.posterior, second_opinion.weight)
     trust = posterior.gather(1, columns[:, None]).squeeze(1)
     likelihood = log_p.exp_()
     return LabelPosterior(

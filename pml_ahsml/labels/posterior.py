@@ -91,44 +91,6 @@ def taken_at_their_word(posterior: Tensor, labels: Tensor, rows: Tensor) -> Tens
     return posterior
 
 
-def doubted_more(posterior: Tensor, other: Tensor, labels: Tensor, most: float) -> Tensor:
-    """A posterior with the doubts of another one added to its own.
-
-    logit q'_i = logit q_i + max(−c, min(0, logit o_i)), with q and o the posteriors of the label;
-    the other classes share 1 − q'_i by t_i(k)·o_i(k).
-
-    Both are odds that the label is wrong, so their logarithms add up. c bounds what the other is
-    believed, as it may be wrong itself; what it is sure of is no reason to doubt less.
-
-    Args:
-        posterior: (N, K) t_i(k), rows sum to 1.
-        other: (N, K) o_i(k), rows sum to 1.
-        labels: (N,).
-        most: c ≥ 0, the largest log-odds by which trust is lowered.
-
-    Returns:
-        (N, K), rows sum to 1; near the posterior itself for c = 0.
-
-    Source:
-        A logarithmic opinion pool (Genest & Zidek, Statistical Science, 1986); the bounds are this
-        project's.
-
-    Example:
-        >>> t, o = torch.tensor([[0.9, 0.1]]), torch.tensor([[0.2, 0.8]])
-        >>> doubted_more(t, o, torch.tensor([0]), most=3.0)
-        tensor([[0.6923, 0.3077]])
-    """
-    columns = labels[:, None]
-    tiny = torch.finfo(posterior.dtype).eps
-    trust = posterior.gather(1, columns).logit(tiny)
-    doubt = other.gather(1, columns).logit(tiny).clamp(-most, 0)
-    lowered = (trust + doubt).sigmoid()
-    # (what is left is spread evenly where the two have no class in common)
-    both = ((posterior + tiny) * (other + tiny)).scatter(1, columns, 0.0)
-    both = both / both.sum(1, keepdim=True)
-    return (both * (1 - lowered)).scatter(1, columns, lowered)
-
-
 def prior_slopes(
     posterior: Tensor,
     trust: Tensor,

@@ -12,7 +12,7 @@ from ..state.saved_state import Rule
 from .earlier_opinions import EarlierOpinions
 from .label_posterior import LabelPosterior, Opinion
 from .linear_discriminant import log_transitions
-from .posterior import doubted_more, taken_at_their_word
+from .posterior import taken_at_their_word
 from .running_discriminant import RunningDiscriminant
 from .sample_table import one_row_each
 
@@ -28,11 +28,13 @@ _DECAY_OF_DOUBTS = 0.97
 
 # The discriminant doubts 2 to 10 % of right labels: those of hard samples. A larger share means
 # that labels are wrong. With 0.05 here hard samples were left out of training and never learnt.
-_FALSE_ALARMS = 0.12
+# A sample that does not vote for its own label is doubted the more easily.
+_FALSE_ALARMS, _FALSE_ALARMS_WITH_IDS = 0.1, 0.12
 
 # Where the label model trusts more than this share of what the discriminant doubts, it does not see
 # what is wrong. Of labels made wrong by chance it trusts .1 to .35, of those that rules and weak
-# annotators got wrong .4 to .7.
+# annotators got wrong .4 to .7. The power of 32 makes it next to a switch: with a weight of .25
+# labels that the discriminant doubts are below the threshold of trust already.
 _OVERLOOKED = 0.4
 
 # The noise rate is averaged over some twenty batches, and known after fourteen.
@@ -41,11 +43,6 @@ _DECAY_OF_RATE, _ENOUGH = 0.95, 0.5
 # Where it doubts more labels it is wrong itself: the network is untrained. With 0.75 trainings from
 # scratch (Omniglot, half of the labels wrong) found .73 of them wrong.
 _MOST_WRONG = 0.6
-
-# Largest log-odds by which it lowers the trust in a label: 20 to 1. What it doubts and the label
-# model is surer of is mostly right. With 4 all is the same, with 6 hard samples of clean data are
-# left out.
-_MOST_DOUBT = 3.0
 
 
 class SecondOpinion(ModuleWithTables):
@@ -58,17 +55,18 @@ class SecondOpinion(ModuleWithTables):
       a sample has no vote on its own label, and P_i is the average of softmax_k(s_ik) over its
       visits (``EarlierOpinions``);
     - the noise rate r = mean_i(1 − o_i(y_i)), below which the label model's ε must not fall;
-    - a posterior in place of that of the label model, t: (1 − p)·t + p·((1 − a)·t' + a·o), with t'
-      that of the label model with these doubts added, up to odds of 20 (``doubted_more``).
+    - a weight a: labels are judged by (1 − a)·t + a·o, t the posterior of the label model.
 
-    **p = r⁸/(r⁸ + 0.12⁸)**: the discriminant doubts some right labels as well, so a rate below 0.1
-    means little. Where it doubts more than 0.6 of the labels the network cannot tell classes apart
-    yet: p = 0, and nothing is learnt from its posteriors.
+    g = Σ_i (1 − o_i)·q_i / Σ_i (1 − o_i) is the share of what the discriminant doubts that the
+    label model trusts. While both suspect the same labels, g is small, and the label model knows
+    hard samples better. Where a network learns wrong labels by heart, the label model trusts them,
+    and g is large. The discriminant doubts some right labels as well, so a small r means little:
 
-    **a = g⁸/(g⁸ + 0.4⁸)**, g = Σ_i (1 − o_i)·q_i / Σ_i (1 − o_i): the share of what it doubts that
-    the label model trusts. While both suspect the same labels, g is small, and the label model
-    knows hard samples better. Where a network learns wrong labels by heart, the label model trusts
-    them, and g is large.
+    - a = g²/(g² + (1 − g)²)·r⁴/(r⁴ + 0.1⁴) without ids,
+    - a = g³²/(g³² + 0.4³²)·r⁸/(r⁸ + 0.12⁸) with ids.
+
+    Where it doubts more than 0.6 of the labels the network cannot tell classes apart yet: a = 0,
+    and nothing is learnt from its posteriors.
 
     Args:
         num_classes: K ≥ 2.
@@ -114,15 +112,16 @@ class SecondOpinion(ModuleWithTables):
         return rate if float(self.rate_sums[0]) > _ENOUGH and rate <= _MOST_WRONG else None
 
     @property
-    def plausibility(self) -> float:
-        """P in [0, 1], 0 where the discriminant knows nothing, near 0 where no label is wrong."""
-        return _compared(self._rate, _FALSE_ALARMS) if self._is_plausible else 0.0
-
-    @property
-    def overlooked(self) -> float:
-        """A in [0, 1], near 1 where the label model trusts much of what is doubted here."""
+    def weight(self) -> float:
+        """Weight a in [0, 1]; 0 before anything has been doubted, and while too much is."""
         doubted, trusted = self.doubts.tolist()
-        return _compared(trusted / doubted, _OVERLOOKED) if doubted > 0 else 0.0
+        if doubted == 0 or not self._is_plausible:
+            return 0.0
+        share = trusted / doubted
+        if self.earlier is None:
+            return _compared(share, 1 - share, 2) * _compared(self._rate, _FALSE_ALARMS, 4)
+        overlooked = _compared(share, _OVERLOOKED, 32)
+        return overlooked * _compared(self._rate, _FALSE_ALARMS_WITH_IDS, 8)
 
     @torch.no_grad()
     def ask(self, evidence: ClassDistances, labels: Tensor, label_counts: Tensor) -> Opinion | None:
@@ -155,21 +154,6 @@ class SecondOpinion(ModuleWithTables):
         transitions = log_transitions(self.joint, labels, seen, _STRENGTH)
         posterior = (odds + transitions).softmax(1)
         return Opinion(posterior.to(evidence.distances), likelihood.to(evidence.distances))
-
-    def combined(self, posterior: Tensor, opinion: Opinion, labels: Tensor) -> Tensor:
-        """The posterior of the label model and this opinion in one.
-
-        Args:
-            posterior: (N, K) of the label model.
-            opinion: on the same samples.
-            labels: (N,) as given.
-
-        Returns:
-            (N, K), rows sum to 1.
-        """
-        doubted = doubted_more(posterior, opinion.posterior, labels, _MOST_DOUBT)
-        doubted = doubted.lerp(opinion.posterior, self.overlooked)
-        return posterior.lerp(doubted, self.plausibility)
 
     @torch.no_grad()
     def learn(self, belief: LabelPosterior) -> None:
@@ -225,9 +209,9 @@ class SecondOpinion(ModuleWithTables):
         return (1 - self._rate) ** 4
 
 
-def _compared(x: float, y: float) -> float:
-    """x⁸/(x⁸ + y⁸), above ½ where x is above y."""
-    return x**8 / (x**8 + y**8)
+def _compared(x: float, y: float, power: int) -> float:
+    """x^n/(x^n + y^n), above ½ where x is above y."""
+    return 1 / (1 + (y / x) ** power) if x > 0 else 0.0
 
 
 def _coordinates(points: Tensor) -> Tensor:

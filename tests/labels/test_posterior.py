@@ -153,28 +153,3 @@ def test_labels_that_are_trusted_equally_are_treated_alike():
     assert lp.trusted_labels(trust).all()
     for nothing in (torch.zeros(0), torch.zeros(3), torch.full((3,), 0.3)):
         assert not lp.trusted_labels(nothing).any()
-
-
-def test_doubts_of_another_posterior_are_added_up_to_a_bound():
-    t, o = torch.rand(20, 4).double().softmax(1), (5 * torch.rand(20, 4).double()).softmax(1)
-    labels = torch.arange(20) % 4
-    found = lp.doubted_more(t, o, labels, most=1.5)
-    num_bounded = num_sure = 0
-    for i, y in enumerate(labels.tolist()):
-        logit = float(o[i, y].logit())
-        num_bounded, num_sure = num_bounded + (logit < -1.5), num_sure + (logit > 0)
-        trust = float((t[i, y].logit() + max(-1.5, min(0.0, logit))).sigmoid())
-        both = {k: float(t[i, k] * o[i, k]) for k in range(4) if k != y}
-        for k in range(4):
-            expected = trust if k == y else (1 - trust) * both[k] / sum(both.values())
-            assert float(found[i, k]) == pytest.approx(expected)
-    assert num_bounded > 2
-    assert num_sure > 0
-
-
-def test_certain_posteriors_are_added_up_without_nan():
-    one_hot = torch.eye(3)
-    found = lp.doubted_more(one_hot, one_hot.roll(1, 1), torch.arange(3), most=3.0)
-    torch.testing.assert_close(found.sum(1), torch.ones(3))
-    # the other is believed up to a bound only
-    assert torch.equal(found.argmax(1), torch.arange(3))

@@ -5,7 +5,6 @@ import torch
 
 from pml_ahsml import ClassStatistics
 from pml_ahsml.labels import linear_discriminant as ld
-from pml_ahsml.labels import posterior as lp
 from pml_ahsml.labels.label_noise_model import LabelNoiseModel
 from pml_ahsml.labels.second_opinion import SecondOpinion
 
@@ -124,21 +123,25 @@ def test_noise_rate_is_a_lower_bound_that_holds_the_label_model():
     assert model.second_opinion.noise_rate < 0.02
 
 
-def test_a_label_model_that_suspects_the_same_labels_overlooks_nothing():
+def test_its_weight_is_small_where_the_label_model_suspects_the_same_labels():
     model, _ = taught(120, one_third_random)
-    assert model.second_opinion.overlooked < 0.1
-    assert model.second_opinion.plausibility > 0.5
+    assert model.second_opinion.weight < 0.1
 
 
+@pytest.mark.parametrize("num_samples", [None, 50])
 @pytest.mark.parametrize("doubted", [0.1, 0.2, 0.59, 0.61])
 @pytest.mark.parametrize("g", [0.2, 0.45, 0.9])
-def test_how_far_it_is_believed_grows_with_its_rate_and_with_what_is_overlooked(doubted, g):
-    opinion = SecondOpinion(K, D)
-    assert opinion.overlooked == opinion.plausibility == 0
+def test_its_weight_grows_with_its_rate_and_with_what_is_overlooked(doubted, g, num_samples):
+    opinion = SecondOpinion(K, D, num_samples)
+    assert opinion.weight == 0
     with_tables(opinion, doubted, g)
-    expected = 0 if doubted > 0.6 else doubted**8 / (doubted**8 + 0.12**8)
-    assert opinion.plausibility == pytest.approx(expected, rel=1e-5)
-    assert opinion.overlooked == pytest.approx(g**8 / (g**8 + 0.4**8), rel=1e-5)
+    if doubted > 0.6:
+        expected = 0  # what doubts more labels than can be wrong knows nothing
+    elif num_samples is None:
+        expected = g**2 / (g**2 + (1 - g) ** 2) * doubted**4 / (doubted**4 + 0.1**4)
+    else:
+        expected = g**32 / (g**32 + 0.4**32) * doubted**8 / (doubted**8 + 0.12**8)
+    assert opinion.weight == pytest.approx(expected, rel=1e-4)
 
 
 def with_tables(opinion, doubted, g):
@@ -147,19 +150,16 @@ def with_tables(opinion, doubted, g):
     opinion.load_state_dict({**opinion.state_dict(), "doubts": doubts, "rate_sums": rates})
 
 
-def test_posterior_of_the_model_has_its_doubts_and_its_weight():
+def test_posterior_of_the_model_lies_between_the_two_by_the_weight():
     model, statistics = taught(60, one_third_random)
     embeddings, labels, _ = next(batches(1, one_third_random, seed=5))
     with_tables(model.second_opinion, 0.0, 0.0)
     alone = believed(model, statistics, embeddings, labels)
     assert torch.equal(alone.posterior, alone.posterior_by_distance)
-    with_tables(model.second_opinion, 0.13, 0.45)
+    with_tables(model.second_opinion, 0.2, 0.5)
     mixed = believed(model, statistics, embeddings, labels)
-    p = 0.13**8 / (0.13**8 + 0.12**8)
-    a = 0.45**8 / (0.45**8 + 0.4**8)
-    opinion = mixed.opinion.posterior
-    doubted = lp.doubted_more(alone.posterior, opinion, labels, most=3)
-    expected = (1 - p) * alone.posterior + p * ((1 - a) * doubted + a * opinion)
+    weight = 0.5 * 16 / 17
+    expected = (1 - weight) * alone.posterior + weight * mixed.opinion.posterior
     torch.testing.assert_close(mixed.posterior, expected)
     torch.testing.assert_close(mixed.trust, expected.gather(1, labels[:, None]).squeeze(1))
     # what teaches the parameters stays as it was
