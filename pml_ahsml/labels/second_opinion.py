@@ -32,8 +32,8 @@ _DECAY_OF_DOUBTS = 0.97
 _FALSE_ALARMS, _FALSE_ALARMS_WITH_IDS = 0.1, 0.12
 
 # Where the label model trusts more than this share of what the discriminant doubts, it does not see
-# what is wrong. Of labels made wrong by chance it trusts .1 to .35, of those that rules and weak
-# annotators got wrong .4 to .7. The power of 32 makes it next to a switch: with a weight of .25
+# what is wrong. Where labels are wrong by chance it trusts .1 to .4 of it (one-way noise .42), where
+# rules and weak annotators got them wrong .4 to .7. The power of 32 makes it next to a switch: with a weight of .25
 # labels that the discriminant doubts are below the threshold of trust already.
 _OVERLOOKED = 0.4
 

@@ -85,31 +85,29 @@ def check_sample_ids(sample_ids: Any, labels: Tensor, num_samples: int | None) -
         ValueError, TypeError: for another shape or kind, a value out of range, without
             ``num_samples``, and where rows of one sample differ in their label.
     """
-    ids = check_ids_in_range(sample_ids, num_samples).to(labels.device)
-    if ids.shape != labels.shape:
-        raise ValueError(
-            f"sample_ids must be of shape {tuple(labels.shape)}, got {tuple(ids.shape)}"
-        )
-    disagree = num_labels_that_differ(ids, labels)
-    if disagree:
-        raise ValueError(
-            f"labels must be the same for all rows with the same sample_ids, got {disagree} rows "
-            "that differ"
-        )
-    return ids
+    ids = check_ids_in_range(sample_ids, num_samples)
+    return check_same_labels("sample_ids", ids, labels, "all rows with the same sample_ids")
 
 
-def num_labels_that_differ(ids: Tensor, labels: Tensor) -> int:
-    """In how many rows the label is not that of other rows with the same id.
+def check_same_labels(name: str, values: Any, labels: Tensor, of: str) -> Tensor:
+    """The ids as int64 beside the labels, or an error unless rows of one id have one label.
 
     Args:
-        ids: (N,) integers.
+        name: of the ids, for the message.
+        values: what a user gave.
         labels: (N,).
+        of: what must have the same label, for the message.
 
     Example:
-        >>> num_labels_that_differ(torch.tensor([5, 5, 8]), torch.tensor([1, 1, 0]))
-        0
+        >>> check_same_labels("ids", torch.tensor([5, 8]), torch.tensor([1, 0]), "all rows of an id")
+        tensor([5, 8])
     """
+    ids = check_integers(name, values).to(labels.device)
+    if ids.shape != labels.shape:
+        raise ValueError(f"{name} must be of shape {tuple(labels.shape)}, got {tuple(ids.shape)}")
     different, rows = ids.unique(return_inverse=True)
     label_of = labels.new_zeros(len(different)).scatter_(0, rows, labels)
-    return int((label_of[rows] != labels).sum())
+    disagree = int((label_of[rows] != labels).sum())
+    if disagree:
+        raise ValueError(f"labels must be the same for {of}, got {disagree} rows that differ")
+    return ids

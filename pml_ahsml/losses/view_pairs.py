@@ -6,10 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import check_integers
 from .loss_traits import traits_of
 from .row_selection import IndicesTuple
-from .sample_identity import num_labels_that_differ
+from .sample_identity import check_same_labels
 
 
 @dataclass(frozen=True)
@@ -89,18 +88,8 @@ def check_view_ids(view_ids: Any, labels: Tensor) -> Tensor:
     Returns:
         (N,) beside the labels.
     """
-    view_of = check_integers("view_ids", view_ids).to(labels.device)
-    if view_of.shape != labels.shape:
-        raise ValueError(
-            f"view_ids must be of shape {tuple(labels.shape)}, got {tuple(view_of.shape)}"
-        )
-    disagree = num_labels_that_differ(view_of, labels)
-    if disagree:
-        raise ValueError(
-            "labels must be the same for all views of a sample (rows i and i + N/num_views, or "
-            f"rows with the same view_ids), got {disagree} rows that differ"
-        )
-    return view_of
+    views = "all views of a sample (rows i and i + N/num_views, or rows with the same view_ids)"
+    return check_same_labels("view_ids", view_ids, labels, views)
 
 
 def _indices(positives: Tensor, negatives: Tensor) -> IndicesTuple:
