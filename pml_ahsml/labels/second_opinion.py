@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from ..checks import check_count
 from ..classes.class_distances import ClassDistances, mean_over_views
 from ..hyperbolic.hyperboloid import hyperboloid_unlift
 from ..precision import exact_dtype
@@ -32,9 +31,9 @@ _DECAY_OF_DOUBTS = 0.97
 _FALSE_ALARMS, _FALSE_ALARMS_WITH_IDS = 0.1, 0.12
 
 # Where the label model trusts more than this share of what the discriminant doubts, it does not see
-# what is wrong. Where labels are wrong by chance it trusts .1 to .4 of it (one-way noise .42), where
-# rules and weak annotators got them wrong .4 to .7. The power of 32 makes it next to a switch: with a weight of .25
-# labels that the discriminant doubts are below the threshold of trust already.
+# what is wrong. Where labels are wrong by chance it trusts .1 to .4 of it, in one-way noise .42;
+# where rules and weak annotators got them wrong .4 to .7. The power of 32 makes it next to a
+# switch: with a weight of .25 what is doubted is below the threshold of trust already.
 _OVERLOOKED = 0.4
 
 # The noise rate is averaged over some twenty batches, and known after fourteen.
@@ -89,9 +88,7 @@ class SecondOpinion(ModuleWithTables):
     def __init__(
         self, num_classes: int, embedding_size: int, num_samples: int | None = None
     ) -> None:
-        num_classes = check_count("num_classes", num_classes, minimum=2)
-        if num_samples is not None:
-            num_samples = check_count("num_samples", num_samples, minimum=1)
+        # which checks all three
         discriminant = RunningDiscriminant(num_classes, embedding_size, num_samples)
         super().__init__()
         self.discriminant = discriminant
