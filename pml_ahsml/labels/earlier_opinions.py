@@ -8,8 +8,8 @@ from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
 
 # Share of a new opinion that is as good as the earlier ones. The first, from before the network
-# could learn labels by heart, count most: half of them is left after 34 visits. With 0.1 TREC, where
-# rules gave the labels, lost .026 MAP@R, with 0.05 .009; other rows were the same.
+# could learn labels by heart, count most: half of them is left after 34 visits. With 0.1 TREC lost
+# .026 MAP@R, with 0.05 .009; other rows were the same.
 _SHARE = 0.02
 
 
