@@ -13,6 +13,7 @@ from benchmarks.noise.results import Job
 Cell = tuple[str, str, str]  # data set, loss, noise
 
 RUNS = ("plain", "prism", "ours", "clean_only")
+_RUNS_WITH_IDS = ("plain", "prism", "ours", "ours_ids", "clean_only")
 _SENTENCES = ("clinc", "hwu")
 _EASY = ("symmetric:0.2", "symmetric:0.5", "near:0.4", "pair:0.2", NO_NOISE)
 GIVEN_LABELS = (
@@ -63,7 +64,9 @@ def _full(losses: Sequence[str]) -> list[Cell]:
         *_product(_SENTENCES, losses, _EASY),
         *_product(_SENTENCES, ("MultiSimilarity", "SupCon"), ("symmetric:0.7",)),
         *_product(_SENTENCES, losses, _HARD),
-        *_product(("omniglot",), ("MultiSimilarity",), ("symmetric:0.2", "symmetric:0.5")),
+        *_product(
+            ("omniglot",), ("MultiSimilarity",), ("symmetric:0.2", "symmetric:0.5", "near:0.4")
+        ),
         *_product(
             ("synthetic",), ("MultiSimilarity",), ("symmetric:0.3", "symmetric:0.5", NO_NOISE)
         ),
@@ -82,7 +85,7 @@ SUITES: dict[str, Suite] = {
     "quick": Suite(
         lambda losses: _product(("digits",), losses, ("symmetric:0.4", NO_NOISE)), seeds=(0,)
     ),
-    "full": Suite(_full),
+    "full": Suite(_full, runs=_RUNS_WITH_IDS),
     "ablation": Suite(lambda _: _ABLATION, runs=("plain", *OURS, "clean_only")),
     "losses": Suite(
         lambda losses: _product(("hwu",), losses, ("near:0.4",)),
@@ -106,7 +109,7 @@ SUITES: dict[str, Suite] = {
             (data, loss, f"given:{who}") for data, who in GIVEN_LABELS for loss in losses
         ],
         losses=("MultiSimilarity", "SupCon"),
-        runs=("plain", "prism", "ours", "ours_ids", "clean_only", "clean_only_margins"),
+        runs=(*_RUNS_WITH_IDS, "clean_only_margins"),
     ),
     "words": Suite(lambda losses: _product(("banking",), losses, _EASY)),
 }

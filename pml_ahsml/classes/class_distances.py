@@ -92,6 +92,30 @@ class ClassDistances:
         # add, because a class may be in two columns, one of them with weight 0
         return full.scatter_add_(1, classes, is_single * (posterior - rest))
 
+    def for_columns(self, posterior: Tensor) -> Tensor:
+        """Restrict a distribution over all classes to the columns, the inverse of the above.
+
+        What lies on classes that are not listed goes to the columns that represent several; where
+        there is nothing else, to the label as given.
+
+        Args:
+            posterior: (N, K) probabilities, rows sum to 1.
+
+        Returns:
+            (N, K) or (N, C) probabilities, rows sum to 1.
+        """
+        if self.candidates is None:
+            return posterior
+        classes, weights = self.candidates
+        singles = posterior.gather(1, classes) * (weights == 1)
+        several = weights * (weights > 1)
+        share = several / several.sum(1, keepdim=True).clamp_min(1)
+        rest = (1 - singles.sum(1, keepdim=True)).clamp_min(0)
+        columns = singles + rest * share.to(posterior)
+        total = columns.sum(1, keepdim=True)
+        is_own = torch.arange(columns.shape[1], device=columns.device) == 0
+        return torch.where(total > 0, columns / total, is_own.to(columns))
+
     def select(self, rows: Tensor) -> "ClassDistances":
         """Return the distances of some samples.
 

@@ -15,7 +15,7 @@ class Opinion(NamedTuple):
 
     Args:
         posterior: (N, K) over the true class.
-        likelihood: (N, K) the same without the labels as given, rows sum to 1.
+        likelihood: (N, K) by where the samples lie now, without the labels as given; rows sum to 1.
     """
 
     posterior: Tensor

@@ -141,6 +141,30 @@ def within_scatter(samples: Tensor, labels: Tensor, sums: Tensor, masses: Tensor
     return (residuals * weights[:, None]).T @ residuals
 
 
+def log_even_transitions(noise_rate: float, labels: Tensor, seen: Tensor) -> Tensor:
+    """Log-probability that each class is labelled as the sample is, all confused alike.
+
+    T_ky = (1 − ε)·[k = y] + ε/C, with C the number of classes seen.
+
+    Args:
+        noise_rate: ε in [0, 1].
+        labels: (N,) y_i.
+        seen: (K,) bool.
+
+    Returns:
+        (N, K) log T_{k,y_i}.
+
+    Example:
+        >>> log_even_transitions(0.2, torch.tensor([0]), torch.ones(2).bool()).exp()
+        tensor([[0.9000, 0.1000]])
+    """
+    rate = max(noise_rate, _LOWEST)
+    even = rate / seen.sum().clamp_min(1).float()
+    own = even + 1 - rate
+    rows = even.log().expand(len(labels), len(seen))
+    return rows.scatter(1, labels[:, None], own.log().expand(len(labels), 1))
+
+
 def log_transitions(joint: Tensor, labels: Tensor, seen: Tensor, strength: float) -> Tensor:
     """Log-probability that each class is labelled as the sample is, from how often it has been.
 

@@ -10,13 +10,17 @@ from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
 from .earlier_opinions import EarlierOpinions
 from .label_posterior import LabelPosterior, Opinion
-from .linear_discriminant import log_transitions
+from .linear_discriminant import log_even_transitions, log_transitions
 from .posterior import taken_at_their_word
 from .running_discriminant import RunningDiscriminant
 from .sample_table import one_row_each
+from .witnesses.confusion_counts import MOST_CLASSES
 
 # Confusions are those of some fifty batches.
 _DECAY = 0.98
+
+# As many wrong labels as the label model starts with, where confusions are not counted.
+_FIRST_RATE = 0.2
 
 # Pseudo-counts of the prior of each class's confusions.
 _STRENGTH = 2.0
@@ -40,7 +44,7 @@ _OVERLOOKED = 0.4
 _DECAY_OF_RATE, _ENOUGH = 0.95, 0.5
 
 # Where it doubts more labels it is wrong itself: the network is untrained. With 0.75 trainings from
-# scratch (Omniglot, half of the labels wrong) found .73 of them wrong.
+# scratch (Omniglot, half of the labels wrong) found .73 of them wrong, before steadiness was asked.
 _MOST_WRONG = 0.6
 
 
@@ -52,7 +56,8 @@ class SecondOpinion(ModuleWithTables):
     - a posterior o_i(k) ∝ P_ik·T_{k,y_i}, with its own confusions T (``log_transitions``) and
       P_ik ∝ (N_k + 1)·exp(s_ik), s the log-densities of a ``RunningDiscriminant``. With sample ids
       a sample has no vote on its own label, and P_i is the average of softmax_k(s_ik) over its
-      visits (``EarlierOpinions``);
+      visits (``EarlierOpinions``). With more than 1,000 classes all confusions are alike:
+      T_ky = (1 − r)·[k = y] + r/K;
     - the noise rate r = mean_i(1 − o_i(y_i)), below which the label model's ε must not fall;
     - a weight a: labels are judged by (1 − a)·t + a·o, t the posterior of the label model.
 
@@ -65,7 +70,8 @@ class SecondOpinion(ModuleWithTables):
     - a = g³²/(g³² + 0.4³²)·r⁸/(r⁸ + 0.12⁸) with ids.
 
     Where it doubts more than 0.6 of the labels the network cannot tell classes apart yet: a = 0,
-    and nothing is learnt from its posteriors.
+    r is unknown, and nothing is learnt from its posteriors. With ids a = 0 and r is unknown as well
+    until it repeats at least half of its doubts at the next visit.
 
     Args:
         num_classes: K ≥ 2.
@@ -93,8 +99,9 @@ class SecondOpinion(ModuleWithTables):
         super().__init__()
         self.discriminant = discriminant
         self.earlier = None if num_samples is None else EarlierOpinions(num_samples, num_classes)
-        # expected number of samples of class k labelled y
-        joint = torch.zeros((num_classes, num_classes), dtype=torch.float32)
+        # expected number of samples of class k labelled y; nothing where classes are too many
+        counted = num_classes if num_classes <= MOST_CLASSES else 0
+        joint = torch.zeros((counted, counted), dtype=torch.float32)
         self.register_table("joint", joint, Rule(lowest=0))
         # smoothed shares of labels doubted here, and of these trusted by the label model
         shares = Rule(lowest=0, highest=1)
@@ -105,14 +112,13 @@ class SecondOpinion(ModuleWithTables):
     @property
     def noise_rate(self) -> float | None:
         """Smoothed share of labels doubted; None before it is known, and where it means nothing."""
-        rate = self._rate
-        return rate if float(self.rate_sums[0]) > _ENOUGH and rate <= _MOST_WRONG else None
+        return self._rate if float(self.rate_sums[0]) > _ENOUGH and self._speaks else None
 
     @property
     def weight(self) -> float:
         """Weight a in [0, 1]; 0 before anything has been doubted, and while too much is."""
         doubted, trusted = self.doubts.tolist()
-        if doubted == 0 or not self._is_plausible:
+        if doubted == 0 or not self._speaks:
             return 0.0
         share = trusted / doubted
         if self.earlier is None:
@@ -130,9 +136,9 @@ class SecondOpinion(ModuleWithTables):
             label_counts: (K,) N_k.
 
         Returns:
-            The opinion; None in the first batches, and where samples are compared with candidates.
+            The opinion; None in the first batches.
         """
-        if evidence.candidates is not None or not self.discriminant.is_ready:
+        if not self.discriminant.is_ready:
             return None
         ids = evidence.sample_ids
         densities = self.discriminant.log_densities(_coordinates(evidence.points), labels, ids)
@@ -141,15 +147,13 @@ class SecondOpinion(ModuleWithTables):
         likelihood = densities.softmax(1)
         if self.earlier is None:
             odds = densities + label_counts.log1p()
-        else:
-            if ids is not None:
-                is_alone = self.discriminant.others(labels, ids).masses == 0
-                likelihood = taken_at_their_word(likelihood, labels, is_alone)
-                likelihood = self.earlier.averaged(ids, likelihood, self._quality)
+        elif ids is None:
             odds = likelihood.log()
-        seen = self.discriminant.masses > 0
-        transitions = log_transitions(self.joint, labels, seen, _STRENGTH)
-        posterior = (odds + transitions).softmax(1)
+        else:
+            is_alone = self.discriminant.others(labels, ids).masses == 0
+            likelihood = taken_at_their_word(likelihood, labels, is_alone)
+            odds = self.earlier.averaged(ids, likelihood).log()
+        posterior = evidence.for_columns((odds + self._log_transitions(labels)).softmax(1))
         return Opinion(posterior.to(evidence.distances), likelihood.to(evidence.distances))
 
     @torch.no_grad()
@@ -167,8 +171,8 @@ class SecondOpinion(ModuleWithTables):
         known = self.discriminant.others(labels, ids).masses > 0
         if belief.opinion is not None and known.any():
             self._learn_confusions(belief.select(known))
-            if self.earlier is not None and ids is not None and self._is_plausible:
-                self.earlier.learn(ids, belief.opinion.likelihood, self._quality)
+            if self.earlier is not None and ids is not None:
+                self.earlier.learn(ids, belief.opinion.likelihood, labels)
         points = _coordinates(belief.evidence.points)
         self.discriminant.learn(points, labels, belief.trust > 0.5, ids)
         self.count_change()
@@ -177,18 +181,28 @@ class SecondOpinion(ModuleWithTables):
         assert belief.opinion is not None
         opinion, labels = belief.opinion.posterior, belief.labels
         opinion = opinion.to(exact_dtype(opinion))
-        trust = belief.posterior_by_distance.gather(1, labels[:, None]).squeeze(1)
-        doubt = 1 - opinion.gather(1, labels[:, None]).squeeze(1)
+        columns = belief.evidence.own_columns(labels)[:, None]
+        trust = belief.posterior_by_distance.gather(1, columns).squeeze(1)
+        doubt = 1 - opinion.gather(1, columns).squeeze(1)
         share = doubt.mean()
         shares = torch.stack([share, (doubt * trust).mean()])
         self.doubts.lerp_(shares.to(self.doubts), 1 - _DECAY_OF_DOUBTS)
         rate = torch.stack([torch.ones_like(share), share])
         self.rate_sums.lerp_(rate.to(self.rate_sums), 1 - _DECAY_OF_RATE)
+        if not len(self.joint):
+            return
         if self._is_plausible:
+            columns_of = belief.evidence.for_all_classes(opinion).T
             latest = torch.zeros_like(self.joint, dtype=opinion.dtype)
-            self.joint.mul_(_DECAY).add_(latest.index_add_(1, labels, opinion.T))
+            self.joint.mul_(_DECAY).add_(latest.index_add_(1, labels, columns_of))
         else:
             self.joint.zero_()
+
+    def _log_transitions(self, labels: Tensor) -> Tensor:
+        seen = self.discriminant.masses > 0
+        if len(self.joint):
+            return log_transitions(self.joint, labels, seen, _STRENGTH)
+        return log_even_transitions(self._rate or _FIRST_RATE, labels, seen)
 
     @property
     def _rate(self) -> float:
@@ -201,9 +215,8 @@ class SecondOpinion(ModuleWithTables):
         return self._rate <= _MOST_WRONG
 
     @property
-    def _quality(self) -> float:
-        """How good an opinion of the present is: of two the one that doubts fewer labels."""
-        return (1 - self._rate) ** 4
+    def _speaks(self) -> bool:
+        return self._is_plausible and (self.earlier is None or self.earlier.are_steady)
 
 
 def _compared(x: float, y: float, power: int) -> float:

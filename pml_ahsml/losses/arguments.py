@@ -189,13 +189,9 @@ def new_noise_model(
 ) -> LabelNoiseModel:
     """The label model with the parts that its number of classes allows."""
     neighbours = choose_neighbours(num_classes, embedding_size, neighbour_memory_size)
-    # it counts confusions, too
-    is_counted = num_classes <= MOST_CLASSES
-    if num_samples is not None and not is_counted:
-        raise ValueError(
-            f"num_samples must be None with more than {MOST_CLASSES} classes, got {num_samples}"
-        )
-    opinion = SecondOpinion(num_classes, embedding_size, num_samples) if is_counted else None
+    # among more classes it has not been measured without ids
+    is_asked = num_samples is not None or num_classes <= MOST_CLASSES
+    opinion = SecondOpinion(num_classes, embedding_size, num_samples) if is_asked else None
     return LabelNoiseModel(
         num_classes,
         warmup=warmup,

@@ -63,8 +63,8 @@ def test_ranks_come_to_what_one_process_comes_to(scenario, ranks):
     if scenario.data == "even":
         assert any(not rows.all() for rows in late)
     if scenario.has_ids:
-        qualities = expected["state"]["noise_model.second_opinion.earlier.qualities"]
-        assert int((qualities > 0).sum()) == len(ranks) * ROUND * SIZE
+        posteriors = expected["state"]["noise_model.second_opinion.earlier.posteriors"]
+        assert int((posteriors.sum(1) > 0).sum()) == len(ranks) * ROUND * SIZE
     for result in results if scenario.is_grown else []:
         at_work = result["at_work"]
         assert at_work["votes"] > 0

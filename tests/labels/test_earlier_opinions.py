@@ -3,59 +3,103 @@ import torch
 
 from pml_ahsml.labels.earlier_opinions import EarlierOpinions
 
-S, K = 5, 3
+S, K = 60, 4
 
 
-def opinions(count: int, seed: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(count, K, generator=generator, dtype=torch.float64).softmax(1)
+def opinions(count: int, generator: torch.Generator) -> torch.Tensor:
+    return (3 * torch.rand(count, K, generator=generator, dtype=torch.float64)).softmax(1)
 
 
-def test_averages_are_those_of_a_loop_over_the_visits():
-    earlier, averages, qualities = EarlierOpinions(S, K), {}, {}
+class Naive:
+    """The same by loops over the visits."""
+
+    def __init__(self):
+        self.averages, self.again, self.alike = {}, 0.0, 0.0
+
+    def averaged(self, i, latest):
+        if i not in self.averages:
+            return latest
+        share = 1 if self.again > 0.2 and self.alike / self.again < 0.5 else 0.02
+        return (1 - share) * self.averages[i] + share * latest
+
+    def learn(self, ids, latest, labels):
+        again = alike = 0
+        new = {i: self.averaged(i, latest[row]) for row, i in enumerate(ids)}
+        for row, i in enumerate(ids):
+            if i in self.averages:
+                then, now = int(self.averages[i].argmax()), int(latest[row].argmax())
+                if labels[row] not in (then, now):
+                    again, alike = again + 1, alike + (then == now)
+        self.again = 0.97 * self.again + again / len(ids)
+        self.alike = 0.97 * self.alike + alike / len(ids)
+        self.averages.update(new)
+
+
+def test_averages_and_steadiness_are_those_of_a_loop_over_the_visits():
+    earlier, naive = EarlierOpinions(S, K), Naive()
     generator = torch.Generator().manual_seed(0)
-    for visit in range(40):
-        ids = torch.randperm(S, generator=generator)[:3]
-        latest, quality = opinions(3, visit), 0.1 + 0.8 * (visit > 20)
-        found = earlier.averaged(ids, latest, quality)
+    labels, shares = torch.arange(S) % K, set()
+    steady = opinions(S, generator)
+    for visit in range(60):
+        ids = torch.randperm(S, generator=generator)[:12]
+        latest = opinions(12, generator) if visit < 25 else steady[ids]
+        found = earlier.averaged(ids, latest)
         for row, i in enumerate(ids.tolist()):
-            share = min(1, 0.02 * quality / qualities[i]) if i in averages else 1
-            before = averages.get(i, torch.zeros(K).double())
-            averages[i] = (1 - share) * before + share * latest[row]
-            qualities[i] = (1 - share) * qualities.get(i, 0) + share * quality
-            torch.testing.assert_close(found[row], averages[i], rtol=0, atol=2e-3)
-        earlier.learn(ids, found, quality)
-    assert earlier.qualities.tolist() == pytest.approx([qualities[i] for i in range(S)], rel=1e-4)
-    # (0.9 is not so much better than 0.1 that one opinion outweighs all before)
-    assert 0.1 < earlier.qualities.min() < 0.9
+            torch.testing.assert_close(
+                found[row], naive.averaged(i, latest[row]), rtol=0, atol=2e-3
+            )
+        earlier.learn(ids, latest, labels[ids])
+        naive.learn(ids.tolist(), latest, labels[ids].tolist())
+        assert earlier.doubts.tolist() == pytest.approx([naive.again, naive.alike], rel=1e-4)
+        shares.add(earlier.are_steady)
+    assert shares == {True, False}
 
 
-def test_a_much_better_opinion_replaces_the_earlier_ones():
-    earlier, sample = EarlierOpinions(S, K), torch.tensor([2])
-    earlier.learn(sample, torch.tensor([[1.0, 0.0, 0.0]]), 0.001)
-    better = torch.tensor([[0.0, 1.0, 0.0]])
-    assert torch.equal(earlier.averaged(sample, better, 0.5), better)
-    earlier.learn(sample, better, 0.5)
-    assert float(earlier.qualities[2]) == 0.5
-    worse = torch.tensor([[0.0, 0.0, 1.0]])
-    assert float(earlier.averaged(sample, worse, 0.001)[0, 2]) < 1e-4
+def doubted_twice(then: int, now: int) -> EarlierOpinions:
+    """Of twenty samples labelled 0, each with two opinions."""
+    earlier, ids, labels = EarlierOpinions(20, K), torch.arange(20), torch.zeros(20).long()
+    for name in (then, now):
+        earlier.learn(ids, torch.eye(K)[name].expand(20, K), labels)
+    return earlier
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "steadiness"), [(1, 1, 1.0), (1, 2, 0.0), (1, 0, None), (0, 1, None)]
+)
+def test_steadiness_is_of_doubts_that_are_repeated(then, now, steadiness):
+    earlier = doubted_twice(then, now)
+    assert earlier.steadiness == steadiness
+    assert earlier.are_steady == (steadiness == 1)
+
+
+def test_one_visit_says_nothing_of_steadiness():
+    earlier = EarlierOpinions(20, K)
+    earlier.learn(torch.arange(20), torch.eye(K)[1].expand(20, K), torch.zeros(20).long())
+    assert earlier.steadiness is None
+
+
+def test_opinions_that_are_not_steady_are_replaced():
+    earlier, ids, latest = doubted_twice(1, 2), torch.arange(20), torch.eye(K)[3].expand(20, K)
+    assert torch.equal(earlier.averaged(ids, latest), latest)
+    steady = doubted_twice(1, 1).averaged(ids, latest)
+    torch.testing.assert_close(steady[0], torch.tensor([0, 0.98, 0, 0.02]), rtol=0, atol=1e-6)
 
 
 def test_asking_changes_nothing():
-    earlier = EarlierOpinions(S, K)
+    earlier = doubted_twice(1, 2)
     before = {name: table.clone() for name, table in earlier.state_dict().items()}
-    earlier.averaged(torch.arange(S), opinions(S, 0), 0.5)
+    earlier.averaged(torch.arange(20), opinions(20, torch.Generator().manual_seed(0)))
     for name, table in earlier.state_dict().items():
         assert torch.equal(table, before[name])
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("posteriors", torch.full((S, K), 1.5)), ("qualities", torch.full((S,), -0.5))],
+    [("posteriors", torch.full((S, K), 1.5)), ("doubts", torch.tensor([-0.5, 0.1]))],
 )
 def test_a_state_that_cannot_be_is_refused(name, value):
     earlier = EarlierOpinions(S, K)
-    with pytest.raises(ValueError, match=f"{name} must lie in"):
+    with pytest.raises(ValueError, match=f"{name} must"):
         earlier.load_state_dict({**earlier.state_dict(), name: value})
 
 

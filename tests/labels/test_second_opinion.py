@@ -147,7 +147,9 @@ def test_its_weight_grows_with_its_rate_and_with_what_is_overlooked(doubted, g, 
 def with_tables(opinion, doubted, g):
     """With this noise rate and share of doubted labels that the label model trusts."""
     doubts, rates = torch.tensor([doubted, g * doubted]), torch.tensor([1.0, doubted])
-    opinion.load_state_dict({**opinion.state_dict(), "doubts": doubts, "rate_sums": rates})
+    steady = {} if opinion.earlier is None else {"earlier.doubts": torch.ones(2)}
+    tables = {"doubts": doubts, "rate_sums": rates, **steady}
+    opinion.load_state_dict({**opinion.state_dict(), **tables})
 
 
 def test_posterior_of_the_model_lies_between_the_two_by_the_weight():

@@ -64,7 +64,7 @@ class Naive:
 
     def __init__(self):
         self.seen = {}  # by id: (where, label, weight)
-        self.averages, self.qualities = {}, {}
+        self.averages, self.doubts = {}, [0.0, 0.0]
         self.rate = [0.0, 0.0]
         self.batches = 0
         self.whiten = None
@@ -83,15 +83,16 @@ class Naive:
         gap = float((self.whiten.double().T @ (x - total / mass)).square().sum())
         return -gap / (2 * wider) - D / 2 * math.log(wider)
 
+    def present(self, x, i):
+        return torch.tensor([self.log_density(x, k, i) for k in range(K)]).softmax(0).double()
+
     def likelihood(self, x, i):
-        odds = torch.tensor([self.log_density(x, k, i) for k in range(K)]).softmax(0).double()
-        return self.averages[i].lerp(odds, self.share(i)) if i in self.averages else odds
+        present = self.present(x, i)
+        return self.averages[i].lerp(present, self.share()) if i in self.averages else present
 
-    def quality(self):
-        return (1 - (self.rate[1] / self.rate[0] if self.rate[0] else 0)) ** 4
-
-    def share(self, i):
-        return min(1, 0.02 * self.quality() / self.qualities[i]) if i in self.qualities else 1.0
+    def share(self):
+        again, alike = self.doubts
+        return 1.0 if again > 0.2 and alike < again / 2 else 0.02
 
     def posterior(self, x, i, y):
         if self.batches < 15:
@@ -130,9 +131,14 @@ class Naive:
             self.joint = 0.98 * self.joint + latest
             share = sum(doubts) / len(doubts)
             self.rate = [0.95 * self.rate[0] + 0.05, 0.95 * self.rate[1] + 0.05 * share]
-            for i in last:
-                before, share = self.qualities.get(i, 0.0), self.share(i)
-                self.qualities[i] = before + share * (self.quality() - before)
+            again, alike = 0, 0
+            for i, row in last.items():
+                then = int(self.averages[i].argmax()) if i in self.averages else labels[row]
+                now = int(self.present(points[row], i).argmax())
+                again += int(labels[row]) not in (then, now)
+                alike += int(labels[row]) != then and then == now
+            self.doubts[0] = 0.97 * self.doubts[0] + again / len(last)
+            self.doubts[1] = 0.97 * self.doubts[1] + alike / len(last)
         if any(known.values()):
             self.batches += 1
             if self.batches >= 15 and self.batches % 5 == 0:
@@ -168,7 +174,7 @@ def test_first_opinions_count_most():
     for number, ids in enumerate(id_batches(20)):
         step(model, statistics, ids, number)
     earlier = model.second_opinion.earlier
-    sample = (earlier.qualities > 0).nonzero()[0]
+    sample = (earlier.posteriors.sum(1) > 0).nonzero()[0]
     before = earlier.posteriors[sample].float()
     embeddings, labels, _ = samples()
     # it lies where another class is now
@@ -250,38 +256,71 @@ def test_resumes_where_it_stopped():
         assert torch.equal(table, copy.state_dict()[name])
 
 
+def test_samples_that_are_compared_with_candidates_are_judged_the_same():
+    classes, size, num_samples = 150, 8, 600
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(num_samples) % classes
+    embeddings = torch.randn(classes, size, generator=generator)[labels]
+    labels[:60] = labels[:60].roll(1)
+    embeddings += 0.2 * torch.randn(num_samples, size, generator=generator)
+    limits = {"max_exact_classes": 0, "max_compared_classes": 0}
+    ways = [
+        (
+            LabelNoiseModel(classes, second_opinion=SecondOpinion(classes, size, num_samples)),
+            ClassStatistics(classes, size, **options),
+        )
+        for options in ({}, limits)
+    ]
+    for ids in torch.randperm(num_samples, generator=generator).repeat(8).split(100):
+        beliefs = []
+        for model, statistics in ways:
+            beliefs.append(believed(model, statistics, embeddings[ids], labels[ids], ids))
+            model.learn(beliefs[-1])
+            statistics.update(embeddings[ids], labels[ids])
+    exact, close = beliefs
+    assert close.opinion.posterior.shape == (100, 129)
+    expected = exact.opinion.posterior.gather(1, labels[ids][:, None])
+    torch.testing.assert_close(close.opinion.posterior[:, :1], expected, rtol=0, atol=1e-4)
+    assert 0.03 < ways[1][0].second_opinion.noise_rate < 0.2
+
+
 def test_num_samples_below_one_is_an_error():
     with pytest.raises(ValueError, match="num_samples must be at least 1, got 0"):
         SecondOpinion(K, D, num_samples=0)
 
 
-def test_an_untrained_network_says_nothing_and_is_forgotten():
-    """Where it doubts nearly all labels, the discriminant is wrong and not the labels."""
+def test_an_untrained_network_says_nothing():
+    """Where it names another class at each visit, the discriminant is wrong and not the labels."""
     generator = torch.Generator().manual_seed(0)
-    classes, size = 200, 128
-    num_samples = 2 * classes
-    model = LabelNoiseModel(
-        classes, second_opinion=SecondOpinion(classes, size, num_samples=num_samples)
+    classes, size, num_samples = 40, 16, 400
+    opinion = SecondOpinion(classes, size, num_samples)
+    model, statistics = (
+        LabelNoiseModel(classes, second_opinion=opinion),
+        ClassStatistics(classes, size),
     )
-    statistics = ClassStatistics(classes, size)
     labels = torch.arange(num_samples) % classes
 
-    def epoch(embeddings):
-        order = torch.randperm(num_samples, generator=generator)
-        for ids in order.split(80):
-            belief = believed(model, statistics, embeddings[ids], labels[ids], ids)
-            model.learn(belief)
-            statistics.update(embeddings[ids], labels[ids])
+    def epochs(count, embeddings):
+        for _ in range(count):
+            order = torch.randperm(num_samples, generator=generator)
+            for ids in order.split(80):
+                now = embeddings()[ids]
+                model.learn(believed(model, statistics, now, labels[ids], ids))
+                statistics.update(now, labels[ids])
 
-    for _ in range(8):
-        epoch(torch.randn(num_samples, size, generator=generator))
-    opinion = model.second_opinion
+    def noise():
+        return torch.randn(num_samples, size, generator=generator)
+
+    epochs(10, noise)
+    assert opinion.earlier.steadiness < 0.2
+    # it doubts fewer labels than could be wrong, as those who are confused with any are not doubted
+    assert opinion.rate_sums[1] > 0.1
     assert opinion.noise_rate is None
-    assert opinion.joint.sum() == 0
-    assert opinion.earlier.qualities.max() == 0
-    # trained, it speaks
-    trained = torch.randn(classes, size, generator=generator)[labels]
-    for _ in range(16):
-        epoch(trained + 0.1 * torch.randn(num_samples, size, generator=generator))
-    assert opinion.noise_rate < 0.1
-    assert opinion.earlier.qualities.min() > 0.3
+    assert opinion.weight == 0
+    # trained, it speaks: a tenth of the labels are wrong
+    classes_now = torch.where(torch.arange(num_samples) < 40, (labels + 1) % classes, labels)
+    centres = 3 * torch.eye(classes, size) + 3 * torch.eye(classes, size).roll(16, 0)
+    centres = centres + torch.randn(classes, size, generator=generator)
+    epochs(20, lambda: centres[classes_now] + 0.1 * noise())
+    assert opinion.earlier.are_steady
+    assert 0.05 < opinion.noise_rate < 0.2

@@ -236,6 +236,24 @@ def test_rows_that_are_merely_enqueued_are_not_stored():
     assert not seen[B:].any()
 
 
-def test_too_many_classes_for_ids_are_an_error():
-    with pytest.raises(ValueError, match="num_samples must be None with more than 1000 classes"):
-        AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), 1001, D, num_samples=S)
+def test_ids_find_wrong_labels_among_more_classes_than_are_counted():
+    classes, size, num_samples = 1200, 24, 6000
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.randn(classes, size, generator=generator)
+    truth = torch.arange(num_samples) % classes
+    is_wrong = torch.arange(num_samples) % 7 == 0
+    labels = torch.where(is_wrong, (truth + 1) % classes, truth)
+    embeddings = centres[truth] + 0.2 * torch.randn(num_samples, size, generator=generator)
+    options = {"num_samples": num_samples, "warmup": 5}
+    wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), classes, size, **options)
+    for _ in range(3):
+        for ids in torch.randperm(num_samples, generator=generator).split(300):
+            wrapper.update(embeddings[ids], labels[ids], ids)
+    opinion, ids = wrapper.noise_model.second_opinion, torch.arange(700)
+    assert len(opinion.joint) == 0
+    assert 0.1 < opinion.noise_rate < 0.2
+    # less than half of a table of all classes for each sample, or of all pairs
+    assert sum(table.nbytes for table in opinion.state_dict().values()) < num_samples * classes
+    trust = wrapper.trust(embeddings[ids], labels[ids], ids)
+    assert trust[is_wrong[ids]].mean() < 0.1
+    assert trust[~is_wrong[ids]].mean() > 0.9
