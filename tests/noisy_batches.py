@@ -7,6 +7,7 @@ import torch
 from pytorch_metric_learning import losses
 
 from pml_ahsml import AdaptiveNoiseAwareLoss, PoincareDistance, inject_label_noise
+from tests.states import with_state
 
 K, D, B = 8, 16, 64
 CENTRES = 2 * torch.randn(K, D, generator=torch.Generator().manual_seed(7))
@@ -40,8 +41,7 @@ def warmed(loss, **options) -> AdaptiveNoiseAwareLoss:
     """
     wrapper = AdaptiveNoiseAwareLoss(loss, K, D, **{"margins": None, "relabel": None, **options})
     statistics, noise_model = warm_state(wrapper.class_statistics.keeps_norm)
-    own = wrapper.class_statistics.state_dict()  # with a curvature, if there is one
-    wrapper.class_statistics.load_state_dict({**own, **statistics})
+    with_state(wrapper.class_statistics, statistics)  # a curvature stays as it is
     wrapper.noise_model.load_state_dict(noise_model)
     return wrapper
 
