@@ -13,6 +13,7 @@ from pml_ahsml.hyperbolic import hyperboloid
 from pml_ahsml.labels.witnesses.neighbour_memory import NeighbourMemory
 from tests import reference
 from tests.neighbourhoods import all_neighbours
+from tests.states import with_parameters, with_state
 
 K = 12
 
@@ -120,11 +121,11 @@ def test_one_step_is_adam_on_the_marginal_likelihood():
         assert moved == pytest.approx(-0.05 * math.copysign(1, slope), rel=1e-2)
 
 
-def asked(n: int):
+def asked(n: int, **options):
     """ClassDistances of n samples, and a model whose neighbour memory is filled."""
     divergence, samples, generator = world()
     memory = NeighbourMemory(K, 3, size=256)
-    model = LabelNoiseModel(K, neighbours=memory)
+    model = LabelNoiseModel(K, neighbours=memory, **options)
 
     def some(count: int):
         truth, distances = samples(count)
@@ -260,21 +261,21 @@ def test_finds_which_class_is_labelled_as_which():
 
 def counted(neighbours: bool):
     """A model that has counted, goes on counting and judges otherwise for it, and a batch."""
-    model, divergence, labels, evidence, _ = asked(64)
+    model, divergence, labels, evidence, _ = asked(64, warmup=0)
     if not neighbours:
-        model = LabelNoiseModel(K)
-    model.warmup = 0
-    log_weight = math.log(model.vote_weight) if neighbours else 0.0
-    model.log_parameters.fill_(0)  # ε = ½, τ = σ = 1, with which much is in doubt
-    if neighbours:
-        model.log_parameters[model.parameter_names.index("vote_weight")] = log_weight
-    model.noise_rate_history.recent.fill_(0.5)
-    assert model.has_settled
-    counts = model.confusion_counts
+        model = LabelNoiseModel(K, warmup=0)
+    # with which much is in doubt
+    with_parameters(model, noise_rate=0.5, temperature=1.0, spread=1.0)
     # each class is labelled as a next one, however far that lies
-    counts.counts += 8 * torch.eye(K).roll(1, 1) + torch.rand(K, K).fill_diagonal_(0)
-    counts.strength.fill_(5.0)
-    counts.batches += 1  # its strength is estimated at every tenth, not now
+    counts = 8 * torch.eye(K).roll(1, 1) + torch.rand(K, K).fill_diagonal_(0)
+    entries = {
+        "noise_rate_history.recent": 0.5,
+        "confusion_counts.counts": counts,
+        "confusion_counts.strength": 5.0,
+        "confusion_counts.batches": 1,  # its strength is estimated at every tenth, not now
+    }
+    with_state(model, entries)
+    assert model.has_settled
     labels = torch.where(torch.arange(64) % 3 == 0, (labels + 1) % K, labels)
     return model, divergence, labels, replace(evidence, label_distances=divergence[labels])
 
@@ -282,8 +283,7 @@ def counted(neighbours: bool):
 @pytest.mark.parametrize("neighbours", [False, True])
 def test_what_has_been_counted_changes_what_is_judged_and_not_what_is_learnt(neighbours):
     model, _, labels, evidence = counted(neighbours)
-    without = copy.deepcopy(model)
-    without.confusion_counts.strength.fill_(math.inf)
+    without = with_state(copy.deepcopy(model), {"confusion_counts.strength": math.inf})
     posteriors = [m.posterior(evidence, labels) for m in (model, without)]
     assert (posteriors[0] - posteriors[1]).abs().max() > 0.1
     start = model.log_parameters.clone()
@@ -327,7 +327,7 @@ def test_goes_without_counts_where_any_class_is_labelled_as_any():
     truth, distances = samples(50)
     evidence = evidence_of(distances, divergence, truth)
     posterior = model.posterior(evidence, truth)
-    model.confusion_counts.strength.fill_(math.inf)
+    with_state(model, {"confusion_counts.strength": math.inf})
     assert (posterior - model.posterior(evidence, truth)).abs().max() < 0.1
 
 
@@ -351,7 +351,7 @@ def test_the_noise_rate_is_that_of_the_labels_that_are_not_trusted_where_more_th
     for _ in range(40):
         truth, distances = samples(128)
         labels = mislabel(truth, 0.4, "symmetric", divergence, generator)
-        model.log_parameters[0] = -3.0  # ε = .05
+        with_parameters(model, noise_rate=0.05)
         model.update(evidence_of(distances, divergence, labels), labels)
     assert float(model.log_parameters[0].sigmoid()) < 0.06
     assert model.noise_rate == pytest.approx(0.4, abs=0.03)
@@ -405,7 +405,7 @@ def test_the_noise_rate_is_held_from_35_batches_after_it_has_settled():
     for batch in range(1, 111):
         _, distances = samples(128)
         labels = torch.randint(K, (128,), generator=generator)
-        model.log_parameters[0] = -3.0  # a likelihood that knows nothing
+        with_parameters(model, noise_rate=0.05)  # a likelihood that knows nothing
         model.update(evidence_of(distances, divergence, labels), labels)
         held = float(model.log_parameters[0].sigmoid())
         # settled after 50 batches; .98 to the power of 35 is less than ½; all labels are random
@@ -427,11 +427,14 @@ def test_parameters_stay_in_their_ranges():
 
 
 @pytest.mark.parametrize(
-    ("where", "ends"), [(20.0, (0.9, 2.0, 50.0, 3.0)), (-20.0, (0.007, 0.01, 0.05, 0.003))]
+    ("way", "ends"), [(1, (0.9, 2.0, 50.0, 3.0)), (-1, (0.007, 0.01, 0.05, 0.003))]
 )
-def test_parameters_that_are_outside_of_their_ranges_come_back_to_the_nearest_end(where, ends):
+def test_parameters_that_would_leave_their_ranges_stay_at_the_end(way, ends):
     model, _, labels, evidence, _ = asked(64)
-    model.log_parameters.fill_(where)
+    names = ("noise_rate", "temperature", "spread", "vote_weight")
+    with_parameters(model, **dict(zip(names, ends, strict=True)))
+    # Adam goes on outwards, whatever the slope is now
+    with_state(model, adam_mean=-1000.0 * way, adam_square=1000.0**2)
     model.update(evidence, labels)
     found = (
         float(model.log_parameters[0].sigmoid()),

@@ -3,6 +3,7 @@ import torch
 
 from pml_ahsml.labels import linear_discriminant as ld
 from pml_ahsml.labels.running_discriminant import RunningDiscriminant
+from tests.states import with_state
 
 S, K, D, B = 40, 3, 4, 16
 CENTRES = 2 * torch.eye(K, D)
@@ -45,10 +46,10 @@ def test_a_sample_does_not_vote_for_its_own_label():
     before = discriminant.log_densities(points, labels, ids)
     # whatever was known of the first is moved away, in the table and in the sums
     rows, away = table.rows(ids[:1]), torch.full((D,), 7.0)
-    changed = {name: value.clone() for name, value in discriminant.state_dict().items()}
-    changed["sums"][rows.labels[0]] += rows.weights[0] * (away - rows.embeddings[0])
-    changed["samples.embeddings"][ids[0]] = away
-    discriminant.load_state_dict(changed)
+    sums, embeddings = discriminant.sums.clone(), table.embeddings.clone()
+    sums[rows.labels[0]] += rows.weights[0] * (away - rows.embeddings[0])
+    embeddings[ids[0]] = away
+    with_state(discriminant, {"sums": sums, "samples.embeddings": embeddings})
     after = discriminant.log_densities(points, labels, ids)
     torch.testing.assert_close(after[0], before[0])
     # for another one of its class it does

@@ -7,6 +7,7 @@ from pml_ahsml import ClassStatistics
 from pml_ahsml.labels import linear_discriminant as ld
 from pml_ahsml.labels.label_noise_model import LabelNoiseModel
 from pml_ahsml.labels.second_opinion import SecondOpinion
+from tests.states import with_state
 
 K, D, B = 4, 6, 64
 
@@ -147,9 +148,8 @@ def test_its_weight_grows_with_its_rate_and_with_what_is_overlooked(doubted, g, 
 def with_tables(opinion, doubted, g):
     """With this noise rate and share of doubted labels that the label model trusts."""
     doubts, rates = torch.tensor([doubted, g * doubted]), torch.tensor([1.0, doubted])
-    steady = {} if opinion.earlier is None else {"earlier.doubts": torch.ones(2)}
-    tables = {"doubts": doubts, "rate_sums": rates, **steady}
-    opinion.load_state_dict({**opinion.state_dict(), **tables})
+    steady = {} if opinion.earlier is None else {"earlier.doubts": 1.0}
+    with_state(opinion, steady, doubts=doubts, rate_sums=rates)
 
 
 def test_posterior_of_the_model_lies_between_the_two_by_the_weight():
