@@ -27,6 +27,7 @@ from tests.noisy_batches import (
     value_and_gradient,
     warmed,
 )
+from tests.states import with_parameters, with_state
 
 PLAIN = [
     losses.ContrastiveLoss(),
@@ -655,7 +656,9 @@ def test_relabelling_waits_for_a_settled_noise_rate_and_for_pairs_of_its_own():
     embeddings, labels, is_noisy = batch(100)
     rows = ~is_noisy
     unsettled = warmed(loss, **RELABELLED)
-    unsettled.noise_model.noise_rate_history.recent[-1] += 0.2
+    recent = unsettled.noise_model.noise_rate_history.recent
+    moving = torch.cat([recent[:-1], recent[-1:] + 0.2])
+    with_state(unsettled, {"noise_model.noise_rate_history.recent": moving})
     assert torch.equal(unsettled(embeddings, labels), loss(embeddings[rows], labels[rows]))
     mined = miners.MultiSimilarityMiner(epsilon=1)(embeddings, labels)
     plain, relabelling = warmed(loss), warmed(loss, **RELABELLED)
@@ -811,9 +814,9 @@ def test_remembered_samples_are_judged_again():
     first, first_labels, first_noisy = batch(100)
     wrapper(first, first_labels)
     # what is remembered of two classes has become that of each other, as if the network had moved
-    memory = wrapper.replay_memory
-    swapped = torch.where(memory.labels == 0, 1, torch.where(memory.labels == 1, 0, memory.labels))
-    memory.labels.copy_(swapped)
+    past = wrapper.replay_memory.labels_by_age
+    swapped = torch.where(past == 0, 1, torch.where(past == 1, 0, past))
+    with_state(wrapper.replay_memory, labels=swapped)
     embeddings, labels, is_noisy = batch(101)
     right = ~is_noisy
     missing = missing_of(labels, is_noisy)
@@ -930,11 +933,11 @@ def test_with_very_many_classes_a_batch_is_compared_with_candidates():
 
 def test_a_model_that_cannot_tell_leaves_the_likeliest_rows_to_learn_from():
     embeddings, labels, is_noisy = batch(100)
+    embeddings = embeddings + 1.2 * torch.randn(B, D)  # which lie between classes
     wrapper = warmed(losses.MultiSimilarityLoss())
-    # ε = .96, τ = 2, and neighbours next to unheard
-    logarithms = {"noise_rate": 3.3, "temperature": 0.7, "spread": 0.0, "vote_weight": -6.0}
-    model = wrapper.noise_model
-    model.log_parameters[:] = torch.tensor([logarithms[name] for name in model.parameter_names])
+    # nine labels of ten are expected to be wrong, and neighbours are next to unheard
+    values = {"noise_rate": 0.9, "temperature": 2.0, "spread": 1.0, "vote_weight": 0.003}
+    with_parameters(wrapper.noise_model, **values)
     trust = wrapper.trust(embeddings, labels)
     assert trust[trust > 0.5].sum() < trust.sum() / 2
     _, gradient = value_and_gradient(wrapper, embeddings, labels)
@@ -950,7 +953,7 @@ def test_neighbours_are_asked_with_up_to_a_tenth_as_many_classes(num_classes, as
     values = []
     for size in (0, 1024):
         wrapper = AdaptiveNoiseAwareLoss(
-            losses.ContrastiveLoss(), num_classes, D, neighbour_memory_size=size
+            losses.ContrastiveLoss(), num_classes, D, warmup=20, neighbour_memory_size=size
         )
         generator = torch.Generator().manual_seed(0)
         centres = torch.randn(num_classes, D, generator=generator)
@@ -958,7 +961,6 @@ def test_neighbours_are_asked_with_up_to_a_tenth_as_many_classes(num_classes, as
             labels = torch.randint(num_classes, (B,), generator=generator)
             embeddings = centres[labels] + 0.5 * torch.randn(B, D, generator=generator)
             wrapper(embeddings, labels)
-        wrapper.noise_model.warmup = 0
         values.append(wrapper.posterior(embeddings, labels.roll(1)))
     assert torch.equal(*values) != asks
     assert (wrapper.noise_model.neighbours is not None) == asks

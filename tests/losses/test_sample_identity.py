@@ -9,6 +9,7 @@ from pytorch_metric_learning import losses
 
 from pml_ahsml import AdaptiveNoiseAwareLoss
 from tests.noisy_batches import B, D, K, batch, state_of, value_and_gradient
+from tests.states import with_state
 
 S = 4 * B
 
@@ -119,11 +120,11 @@ def test_trust_may_be_asked_for_with_and_without_ids():
     right = int(known.argmax())
     torch.testing.assert_close(known[right], new[right], rtol=0, atol=1e-2)
     # it was taken for one of another class before, and the second opinion decides
-    state = {name: value.clone() for name, value in wrapper.state_dict().items()}
-    state["noise_model.second_opinion.doubts"] = torch.tensor([0.25, 0.2])
-    earlier = state["noise_model.second_opinion.earlier.posteriors"]
-    earlier[ids[right]] = torch.eye(K)[(labels[right] + 1) % K].half()
-    wrapper.load_state_dict(state)
+    opinion = wrapper.noise_model.second_opinion
+    posteriors = opinion.earlier.posteriors.clone()
+    posteriors[ids[right]] = torch.eye(K)[(labels[right] + 1) % K].half()
+    entries = {"doubts": torch.tensor([0.25, 0.2]), "earlier.posteriors": posteriors}
+    with_state(opinion, entries)
     before = state_of(wrapper)
     known, new = wrapper.trust(embeddings, labels, ids), wrapper.trust(embeddings, labels)
     assert known[right] < new[right] - 0.1
