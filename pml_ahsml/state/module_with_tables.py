@@ -135,12 +135,17 @@ class ModuleWithTables(torch.nn.Module):
         changes: Tensor = getattr(self._tables, _CHANGES)
         if changes.is_meta:
             return
-        is_written = float(changes) != self._num_changes
+        # averages of equal numbers may be equal, and inf − inf beside them nan
+        is_written = changes._version != self._version_of_changes
         origin = self._origin
-        if origin is not None:
+        if origin is None and not is_written:
+            # in the hot path: values are not read from the device
+            return
+        if origin is None:
+            is_written = float(changes) != self._num_changes
+        else:
+            is_written |= float(changes) != self._num_changes
             is_written |= float(self._buffers[_PROBE]) != self._num_changes  # type: ignore[arg-type]
-            # averages of equal numbers may be equal, and inf − inf beside them nan
-            is_written |= changes._version != self._version_of_changes
         if not is_written:
             return
         if origin is None or origin.module is None:
