@@ -1,0 +1,115 @@
+"""What a step would ask of a GPU, counted without one."""
+
+from collections import Counter
+from types import TracebackType
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+# Operations whose result has a size, or a value on the host, that only the device knows.
+_WAITS = {
+    "_local_scalar_dense",
+    "_unique2",
+    "bincount",
+    "equal",
+    "masked_select",
+    "nonzero",
+    "repeat_interleave",
+    "unique_consecutive",
+    "unique_dim",
+}
+_INDEXING = {"_index_put_impl_", "index", "index_put", "index_put_"}
+
+# Operations that only look at a tensor in another way.
+_VIEWS = {
+    "_unsafe_view",
+    "alias",
+    "as_strided",
+    "detach",
+    "detach_",
+    "diagonal",
+    "expand",
+    "lift_fresh",
+    "permute",
+    "select",
+    "slice",
+    "split",
+    "squeeze",
+    "t",
+    "transpose",
+    "unbind",
+    "unsqueeze",
+    "view",
+}
+
+
+class DeviceWork:
+    """Counts the operations in a block, and those that the host has to wait for.
+
+    Example:
+        >>> with DeviceWork() as work:
+        ...     total = float(torch.ones(3).sum())
+        >>> work.num_waits
+        1
+    """
+
+    def __init__(self) -> None:
+        self.operations: Counter[str] = Counter()
+        self.waits: Counter[str] = Counter()
+        self._modes = (_Functions(self), _Operations(self))
+
+    @property
+    def num_operations(self) -> int:
+        """How many kernels would be started, views left out."""
+        return self.operations.total()
+
+    @property
+    def num_waits(self) -> int:
+        """How often the host would wait for the device."""
+        return self.waits.total()
+
+    def __enter__(self) -> "DeviceWork":
+        for mode in self._modes:
+            mode.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for mode in reversed(self._modes):
+            mode.__exit__(kind, error, traceback)
+
+
+class _Functions(TorchFunctionMode):
+    """Sees what reads values without an operation: on the CPU ``tolist`` and ``numpy``."""
+
+    def __init__(self, work: DeviceWork) -> None:
+        super().__init__()
+        self.work = work
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        name = getattr(func, "__name__", "")
+        if name in ("tolist", "numpy") and isinstance(args[0], torch.Tensor):
+            self.work.waits[name] += 1
+        return func(*args, **(kwargs or {}))
+
+
+class _Operations(TorchDispatchMode):
+    def __init__(self, work: DeviceWork) -> None:
+        super().__init__()
+        self.work = work
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        if name not in _VIEWS:
+            self.work.operations[name] += 1
+        by_mask = name in _INDEXING and any(
+            index is not None and index.dtype in (torch.bool, torch.uint8) for index in args[1]
+        )
+        if by_mask or name in _WAITS:
+            self.work.waits[name] += 1
+        return func(*args, **(kwargs or {}))
