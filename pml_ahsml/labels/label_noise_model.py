@@ -196,20 +196,24 @@ class LabelNoiseModel(ModuleWithTables):
 
     @torch.no_grad()
     def believe(
-        self, evidence: ClassDistances, labels: Tensor, beside: LabelPosterior | None = None
+        self,
+        evidence: ClassDistances,
+        labels: Tensor,
+        normaliser_from: LabelPosterior | None = None,
     ) -> LabelPosterior:
         """What the model makes of a batch, as it stands.
 
         Args:
             evidence: where the samples and their labels lie among the classes.
             labels: (N,) labels as given.
-            beside: what it made of other samples, if nothing has been learnt since: saves time.
+            normaliser_from: posterior of other samples, if nothing has been learnt since; its
+                normaliser is reused to save time.
 
         Returns:
             The posterior, and what :meth:`learn` needs beside it.
         """
         labels = check_integers("labels", labels)
-        normaliser = None if beside is None else beside.normaliser_of_all_classes
+        normaliser = None if normaliser_from is None else normaliser_from.normaliser_of_all_classes
         counts, witnesses = self.label_counts, self._named_witnesses()
         values, opinion = self._values(), self.second_opinion
         return judged(evidence, labels, counts, witnesses, values, normaliser, opinion)

@@ -36,7 +36,7 @@ class LabelJudge:
         embeddings: Tensor,
         labels: Tensor,
         ids: Mapping[str, Tensor | None] | None = None,
-        beside: LabelPosterior | None = None,
+        normaliser_from: LabelPosterior | None = None,
     ) -> LabelPosterior:
         """What the label model makes of samples.
 
@@ -46,13 +46,14 @@ class LabelJudge:
             ids: by name, as in ``Batch.ids``: "view_ids", (N,) views of one sample share theirs, or
                 None where each row is a sample; "sample_ids", (N,) rows of the training set, or
                 None. None for neither.
-            beside: what was made of other samples by the same state, which saves time.
+            normaliser_from: posterior of other samples by the same state; its normaliser is reused
+                to save time.
         """
         statistics = self.statistics.on(embeddings.device)
         ids = ids or {}
         evidence = statistics.evidence(embeddings, labels, ids.get("view_ids"))
         evidence = replace(evidence, sample_ids=ids.get("sample_ids"))
-        return self.model.on(embeddings.device).believe(evidence, labels, beside)
+        return self.model.on(embeddings.device).believe(evidence, labels, normaliser_from)
 
     def trust(self, belief: LabelPosterior) -> Tensor:
         """(N,) probability that a label is right; 1 where the model is not asked yet."""

@@ -33,7 +33,7 @@ def plan_with_past(
     """
     refs = None
     if batch.ref_emb is not None and batch.ref_labels is not None:
-        refs = judge.judge(judge.believe(batch.ref_emb, batch.ref_labels, beside=belief))
+        refs = judge.judge(judge.believe(batch.ref_emb, batch.ref_labels, normaliser_from=belief))
     plan = plan_batch(loss, batch, judgement, refs)
     if memory is None or not plan.takes_past:
         return plan
@@ -50,7 +50,7 @@ def _stand_ins(
         return None
     embeddings, labels = memory.on(given.device).stand_ins(given, seen[plan.keep])
     if len(labels):
-        trust = judge.trust(judge.believe(embeddings, labels, beside=belief))
+        trust = judge.trust(judge.believe(embeddings, labels, normaliser_from=belief))
         trusted = judge.doubtful.may_stand_in(trust)
         embeddings, labels = embeddings[trusted], labels[trusted]
     return (embeddings.to(plan.batch.embeddings), labels) if len(labels) else None
