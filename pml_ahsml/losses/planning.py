@@ -1,4 +1,4 @@
-"""The plan for a batch, with past samples in it that stand in for rows that are left out."""
+"""Plan a batch, with past samples in place of rows that are left out."""
 
 from dataclasses import replace
 
@@ -21,15 +21,15 @@ def plan_with_past(
     judge: LabelJudge,
     memory: ReplayMemory | None,
 ) -> BatchPlan:
-    """What the wrapped loss is going to see.
+    """Decide what the wrapped loss sees, past samples included.
 
     Args:
         loss: the wrapped loss.
-        batch: as given.
-        belief: what the label model makes of it.
-        judgement: which of its labels are believed.
+        batch: the batch as given.
+        belief: the label model's posterior for it.
+        judgement: decisions about its rows.
         judge: judges references and past samples.
-        memory: of samples that were trusted, or None.
+        memory: past samples that were trusted, or None.
     """
     refs = None
     if batch.ref_emb is not None and batch.ref_labels is not None:
@@ -44,7 +44,7 @@ def plan_with_past(
 def _stand_ins(
     plan: BatchPlan, belief: LabelPosterior, judge: LabelJudge, memory: ReplayMemory
 ) -> tuple[Tensor, Tensor] | None:
-    """(V, D) embeddings and (V,) classes; None where nothing is missing or none is trusted."""
+    """(V, D) embeddings and (V,) classes; None if no row is missing or no sample is trusted."""
     given, seen = belief.labels, plan.batch.labels
     if bool((plan.keep & (seen == given)).all()):
         return None
