@@ -8,12 +8,12 @@ from torch import Tensor
 from ..hyperbolic import hyperboloid
 from ..hyperbolic.products import product
 
-# Centroids that are widened to float64 at once: a block of them fits into a cache.
+# Centroids converted to float64 at once: a block of them fits into a cache.
 _BLOCK = 1 << 10
 
 
 class Centroids(NamedTuple):
-    """Where classes lie at one time.
+    """A snapshot of the class centroids.
 
     Args:
         means: (K, D + 1) mean of the points of each class on the hyperboloid; zeros for classes
@@ -35,12 +35,12 @@ class Centroids(NamedTuple):
         return hyperboloid.hyperboloid_distance(points, others, self.curvature)
 
     def unseen(self) -> Tensor:
-        """(K,) what is added to distances: inf for classes never seen; masks are slower."""
+        """(K,) added to distances: inf for classes never seen, else 0; masks are slower."""
         return torch.where(self.seen, 0.0, torch.inf)
 
     def distances(self, points: Tensor) -> Tensor:
         """(N, K) distances of points to all centroids, inf for classes never seen."""
-        # in blocks, so that the wide copy of a million centroids is never there at once
+        # in blocks, so that a million centroids are never in float64 at once
         lengths = [
             self.lengths(points, hyperboloid.hyperboloid_normalise(block))
             for block in self.means.split(_BLOCK)
@@ -53,7 +53,7 @@ class Centroids(NamedTuple):
         divergence = self.lengths(centroids, centroids)
         divergence.masked_fill_(classes[:, None] == classes, 0)
         unseen = torch.where(self.seen[classes], 0.0, torch.nan)
-        # in place, as two numbers make a tensor of the default dtype
+        # in place: torch.where on two numbers returns the default dtype
         return divergence.add_(unseen).add_(unseen[:, None])
 
     def tangent(self, classes: Tensor | None) -> Tensor:
@@ -66,8 +66,8 @@ class Centroids(NamedTuple):
     def mean_similarity(self, classes: Tensor) -> tuple[Tensor, Tensor]:
         """(C,) ⟨m_a, m_a⟩ and (C, C) ⟨m_a, m_b⟩ of classes (C,), nan on the diagonal.
 
-        Near the origin all are −1 but for what the distances are squared, which float32 has no
-        digits of where √c·‖u‖ is below some 1e-3.
+        Near the origin all are −1 up to the squared distances, which float32 cannot resolve if
+        √c·‖u‖ is below about 1e-3.
         """
         means = self.means[classes]
         similarity = product(means[:, 1:], means[:, 1:].T) - product(means[:, :1], means[:, :1].T)

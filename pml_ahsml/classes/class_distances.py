@@ -26,7 +26,7 @@ class ClassDistances:
         seen: (K,) bool: the classes that have a centroid.
         candidates: the classes of the columns; None if the columns are all classes.
         view_ids: (N,) sample that each row is a view of; None if each row is a sample.
-        sample_ids: (N,) the sample's row in the training set; None where that is not known.
+        sample_ids: (N,) the sample's row in the training set; None if unknown.
     """
 
     points: Tensor
@@ -93,10 +93,10 @@ class ClassDistances:
         return full.scatter_add_(1, classes, is_single * (posterior - rest))
 
     def for_columns(self, posterior: Tensor) -> Tensor:
-        """Restrict a distribution over all classes to the columns, the inverse of the above.
+        """Restrict a distribution over all classes to the columns.
 
-        What lies on classes that are not listed goes to the columns that represent several; where
-        there is nothing else, to the label as given.
+        The inverse of :meth:`for_all_classes`. The probability of classes not listed goes to the
+        columns that represent several classes; if nothing else is left, to the given label.
 
         Args:
             posterior: (N, K) probabilities, rows sum to 1.

@@ -1,4 +1,4 @@
-"""Distances from some classes to the others, measured when they are visited."""
+"""Distances from the classes of a batch to other classes."""
 
 import torch
 from torch import Tensor
@@ -7,17 +7,17 @@ from ..hyperbolic import hyperboloid
 from .centroids import Centroids
 from .nearest_classes import candidate_classes
 
-# With more classes than fit: the nearest of each class, and evenly spaced others for the rest.
+# With too many classes: the nearest of each class, and evenly spaced others for the rest.
 _NEAREST, _SAMPLED = 16, 16
 
 
 def list_length(num_classes: int) -> int:
-    """How many others are on the list of a class."""
+    """Number of other classes on the list of a class."""
     return min(_NEAREST, num_classes - 1) + _SAMPLED
 
 
 def distances_to_all(classes: Tensor, here: Centroids) -> Tensor:
-    """(C, K) distances of classes to all, inf to themselves and to classes never seen.
+    """(C, K) distances of some classes to all; inf to themselves and to classes never seen.
 
     Args:
         classes: (C,) classes that have a centroid.
@@ -29,7 +29,7 @@ def distances_to_all(classes: Tensor, here: Centroids) -> Tensor:
 
 
 def distances_to_listed(classes: Tensor, here: Centroids) -> tuple[Tensor, Tensor]:
-    """(C, M) distances of classes to those on their lists, and how many each of these stands for.
+    """(C, M) distances of classes to those on their lists, and how many classes each represents.
 
     Args:
         classes: (C,) classes that have a centroid.

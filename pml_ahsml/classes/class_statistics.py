@@ -22,7 +22,7 @@ from .measured_distances import by_all_classes, by_candidates
 from .neighbourhoods import Neighbourhoods
 from .visits import Visits, checked_weights
 
-# How fast the gain follows: a network freed of wrong labels moves within some twenty batches.
+# Smoothing of the gain: a network freed of wrong labels moves within about twenty batches.
 _GAIN_SMOOTHING = 0.9
 
 
@@ -33,24 +33,25 @@ class ClassStatistics(ModuleWithTables):
     Normalised, it is the Einstein midpoint of the class, its centroid μ_k; unnormalised, the inner
     products of the means are the mean Minkowski similarities within and between classes.
 
-    A PoincareDistance is used as it is, norm included. For any other distance embeddings are
-    normalised and placed at one radius; with ``centred=True`` in their directions from the running
-    mean of all, which follows a network that moves them together. See docs/method.md.
+    A PoincareDistance is used as it is, norm included. For any other distance, embeddings are
+    normalised and placed at one radius. With ``centred=True``, their directions are taken from the
+    running mean of all embeddings, which follows a network that moves them together. See
+    docs/method.md.
 
     Args:
         num_classes: K ≥ 2.
         embedding_size: D ≥ 1.
         distance: the distance of the loss whose embeddings are summarised.
-        momentum: in [0, 1], the largest share of the old mean kept at an update. With 0.7 some six
-            visits are averaged: enough to outvote wrong labels, too few for one to stay for long.
+        momentum: in [0, 1], the largest share of the old mean kept at an update. 0.7 averages about
+            six visits: enough to outvote wrong labels, too few for one to stay for long.
         max_exact_classes: with more, a class keeps distances to its nearest 16 and 16 others only.
         max_compared_classes: with more, a sample is compared with its nearest 64 and with 64 evenly
-            spaced others that stand for the rest.
-        centred: whether directions are taken from the running mean of all embeddings. Never with a
-            PoincareDistance, in which the origin means something.
+            spaced others that represent the rest.
+        centred: whether directions are taken from the running mean of all embeddings. Not possible
+            with a PoincareDistance, whose origin has a meaning.
 
     Raises:
-        ValueError: for an option outside its range, and ``centred=True`` with a PoincareDistance.
+        ValueError: if an option is out of range, or for ``centred=True`` with a PoincareDistance.
 
     Example:
         >>> statistics = ClassStatistics(num_classes=2, embedding_size=2)
@@ -101,12 +102,12 @@ class ClassStatistics(ModuleWithTables):
         self.register_table("means", _zeros(num_classes, embedding_size + 1), Rule())
         self.register_table("visits", _zeros(num_classes), Rule(lowest=0, is_whole=True))
         self.centred = centred
-        # zeros before the first batch, then a mean of directions; the rest is rounding
+        # zeros before the first batch, then a mean of directions; 0.001 allows for rounding
         self.register_table("centre", _zeros(embedding_size), Rule(-1.001, 1.001))
-        # mean squared distance of a visit from the running mean of its class, and what of it
-        # comes from the visit's being a sample; both smoothed alike from 0 on
+        # mean squared distance of a visit from the running mean of its class, and its part due to
+        # sampling; both smoothed alike, starting at 0
         self.register_table("gain_statistics", _zeros(2), Rule(lowest=0))
-        # distances of each class to others: to all, or to those on its list
+        # distances of each class to all others, or to those on its list
         lengths = Rule(lowest=0, may_be_inf=True)
         if self.is_exact:
             nothing = _zeros(num_classes, num_classes).fill_(torch.inf)
@@ -155,10 +156,10 @@ class ClassStatistics(ModuleWithTables):
             embeddings: (N, D).
             labels: (N,) integers in [0, num_classes).
             weights: (N,) in [0, 1], how much each sample counts; 1 by default. A class whose
-                weights are all 0 is left as it is.
+                weights are all 0 does not change.
 
         Raises:
-            ValueError: for shapes, values or labels out of range; nothing is changed then.
+            ValueError: if a shape, value or label is wrong; nothing changes then.
         """
         checks.check_embeddings("embeddings", embeddings, self.embedding_size)
         labels = checks.check_labels("labels", labels, len(embeddings), self.num_classes)
@@ -170,7 +171,7 @@ class ClassStatistics(ModuleWithTables):
 
     @torch.no_grad()
     def learn(self, points: Tensor, groups: cm.Groups, weights: Tensor) -> None:
-        """The same as :meth:`update`, for samples that have been checked and judged.
+        """Move the class means as :meth:`update` does, for samples already checked and judged.
 
         Args:
             points: (N, D + 1) points of the hyperboloid, as in ``ClassDistances``.
@@ -203,13 +204,13 @@ class ClassStatistics(ModuleWithTables):
     def evidence(
         self, embeddings: Tensor, labels: Tensor, view_ids: Tensor | None = None
     ) -> ClassDistances:
-        """What the label model judges a batch by.
+        """Compute the distances by which the label model judges a batch.
 
         Args:
             embeddings: (N, D).
             labels: (N,) integers in [0, num_classes), as given.
-            view_ids: (N,) integers, views of one sample share theirs and are judged as one, by the
-                mean of their distances; None where each row is a sample.
+            view_ids: (N,) integers, one id for all views of a sample, which are judged together by
+                their mean distances; None if each row is a sample.
 
         Returns:
             Distances of the samples and of their labels' centroids to all classes, or to candidates
@@ -243,7 +244,7 @@ class ClassStatistics(ModuleWithTables):
         """Geodesic distance between class centroids.
 
         Args:
-            classes: (C,) the classes wanted, all K by default.
+            classes: (C,) classes; all K by default.
 
         Returns:
             (C, C) geodesic lengths, symmetric with a zero diagonal; nan for classes never seen.
@@ -255,7 +256,7 @@ class ClassStatistics(ModuleWithTables):
         """Class centroids (Einstein midpoints) as tangent vectors at the origin.
 
         Args:
-            classes: (C,) the classes wanted, all K by default.
+            classes: (C,) classes; all K by default.
 
         Returns:
             (C, D); the origin for classes never seen.
@@ -266,7 +267,7 @@ class ClassStatistics(ModuleWithTables):
         """Mean Minkowski similarity ⟨m_a, m_b⟩ within and between classes, in float32.
 
         Args:
-            classes: (C,) the classes wanted.
+            classes: (C,) classes.
 
         Returns:
             within: (C,) ⟨m_a, m_a⟩ over all pairs, a sample with itself included.
@@ -275,7 +276,7 @@ class ClassStatistics(ModuleWithTables):
         return self._centroids().mean_similarity(self._checked_classes(classes))
 
     def _checked_classes(self, classes: Tensor | None) -> Tensor:
-        """(C,) in [0, K), as indices beside the tables; all for None."""
+        """(C,) classes in [0, K), as indices on the device of the tables; all for None."""
         if classes is None:
             return torch.arange(self.num_classes, device=self.means.device)
         integers = checks.check_integers("classes", classes).to(self.means.device)
@@ -292,5 +293,5 @@ class ClassStatistics(ModuleWithTables):
 
 
 def _zeros(*shape: int) -> Tensor:
-    """Float32 whatever torch's default dtype, in which a network may compute."""
+    """Zeros in float32, whatever torch's default dtype."""
     return torch.zeros(shape, dtype=torch.float32)

@@ -5,13 +5,13 @@ from torch import Tensor
 
 from ..precision import exact_dtype
 
-# Of the way from the centre to the mean of a batch: some five batches are averaged, few enough to
-# follow a network that moves all embeddings.
+# Share of the way from the centre to the mean of a batch. It averages about five batches, few
+# enough to follow a network that moves all embeddings.
 _CENTRE_STEP = 0.2
 
 
 def directions(embeddings: Tensor, centre: Tensor | None) -> Tensor:
-    """û, or (û − c)/‖û − c‖ with a centre.
+    """Directions of embeddings: û, or (û − c)/‖û − c‖ with a centre.
 
     Args:
         embeddings: (N, D).
@@ -25,7 +25,7 @@ def directions(embeddings: Tensor, centre: Tensor | None) -> Tensor:
 
 
 def next_centre(embeddings: Tensor, centre: Tensor) -> Tensor:
-    """(D,) c + (ū − c)/5; the mean ū of the batch where c is zeros.
+    """(D,) updated centre c + (ū − c)/5, or the mean ū of the batch if c is zeros.
 
     Args:
         embeddings: (N, D), N ≥ 1.
@@ -36,5 +36,5 @@ def next_centre(embeddings: Tensor, centre: Tensor) -> Tensor:
 
 
 def _mean(directions: Tensor) -> Tensor:
-    """(D,) the mean of the rows, summed in float64: the order of the rows then does not show."""
+    """(D,) mean of the rows, summed in float64, so that the order of the rows does not matter."""
     return directions.mean(0, dtype=exact_dtype(directions)).to(directions)

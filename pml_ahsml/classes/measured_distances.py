@@ -1,4 +1,4 @@
-"""Three ways to measure where a batch lies among the classes, by how many classes there are."""
+"""Three ways to measure distances of a batch to the classes, by the number of classes."""
 
 import torch
 from torch import Tensor
@@ -8,24 +8,24 @@ from .class_distances import ClassDistances, mean_over_views
 from .nearest_classes import candidate_classes
 from .neighbourhoods import Neighbourhoods
 
-# With very many classes: the nearest of each sample, whose class need not be among the very
-# nearest, and evenly spaced others for the rest.
+# With very many classes: the nearest of each sample, many because its class need not be among the
+# very nearest, and evenly spaced others for the rest.
 _NEAREST, _SAMPLED = 64, 64
 
 
 def by_all_classes(
     points: Tensor, labels: Tensor, centroids: Centroids, neighbourhoods: Neighbourhoods
 ) -> ClassDistances:
-    """Samples are compared with all classes.
+    """Compare samples with all classes.
 
-    Distances from the labels' centroids are those that each class keeps to all others, or are
-    measured with those of the samples where it keeps those of its list only.
+    The distances of the labels' centroids are those that each class keeps to all others. If it
+    keeps only those of its list, they are measured together with the samples' distances.
 
     Args:
         points: (N, D + 1) points of the hyperboloid.
-        labels: (N,) as given.
-        centroids: of all classes.
-        neighbourhoods: each class with all others, or with those on its list.
+        labels: (N,) labels as given.
+        centroids: centroids of all classes.
+        neighbourhoods: of each class with all others, or with those on its list.
     """
     if neighbourhoods.weights is not None:
         return _measured_together(points, labels, centroids, neighbourhoods)
@@ -54,14 +54,14 @@ def by_candidates(
     centroids: Centroids,
     neighbourhoods: Neighbourhoods,
 ) -> ClassDistances:
-    """Samples are compared with candidates only, which stand for all classes.
+    """Compare samples only with candidate classes, which represent all classes.
 
     Args:
         points: (N, D + 1) points of the hyperboloid.
-        labels: (N,) as given.
-        view_ids: (N,) views of one sample share theirs, and their candidates; None without views.
-        centroids: of all classes.
-        neighbourhoods: each class with those on its list.
+        labels: (N,) labels as given.
+        view_ids: (N,) one id for all views of a sample, which share candidates; None without views.
+        centroids: centroids of all classes.
+        neighbourhoods: of each class with those on its list.
     """
     seeking = points if view_ids is None else mean_over_views(points, view_ids)
     candidates = candidate_classes(

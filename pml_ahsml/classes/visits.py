@@ -1,4 +1,4 @@
-"""What a batch says of the classes in it."""
+"""Statistics of the classes in one batch."""
 
 from typing import NamedTuple
 
@@ -8,18 +8,18 @@ from torch import Tensor
 from ..checks import check_tensor
 from .class_means import Groups, variance_of_means, weighted_means
 
-# Weight of a visit above which at least one of its samples counts in full, or nearly so.
+# Weight of a visit above which at least one of its samples counts in full, or nearly.
 _TRUSTED = 0.5
 
 
 class Visits(NamedTuple):
-    """The classes of a batch of which a sample counts.
+    """The classes of a batch that have samples with weight, and their means.
 
     Args:
         classes: (C,).
         means: (C, D + 1) weighted means of their points.
         totals: (C,) sums of the weights.
-        variances: (C,) of the means, by ``variance_of_means``; nan where nothing is known.
+        variances: (C,) variances of the means, from ``variance_of_means``; nan if unknown.
     """
 
     classes: Tensor
@@ -29,7 +29,7 @@ class Visits(NamedTuple):
 
     @classmethod
     def of(cls, points: Tensor, groups: Groups, weights: Tensor) -> "Visits":
-        """The visits of a batch.
+        """Summarise the classes of a batch.
 
         Args:
             points: (N, D + 1) points of the hyperboloid.
@@ -43,14 +43,14 @@ class Visits(NamedTuple):
         return visits if counts.all() else cls(*(column[counts] for column in visits))
 
     def gain_sample(self, old: Tensor, numbers: Tensor) -> Tensor | None:
-        """Mean ‖x̄_k − m_k‖², and what of it is due to x̄_k being made of a few samples.
+        """Mean ‖x̄_k − m_k‖², and its part due to x̄_k being a mean of few samples.
 
         Args:
             old: (C, D + 1) running means of the classes.
-            numbers: (C,) how many visits of the class there have been with this one.
+            numbers: (C,) number of visits of each class, this one included.
 
         Returns:
-            (2,), or None where no visit says anything.
+            (2,), or None if no visit is informative.
         """
         # skip classes with fewer than three visits or too little trusted weight
         known = (numbers > 2) & (self.totals > _TRUSTED) & self.variances.isfinite()
@@ -60,21 +60,21 @@ class Visits(NamedTuple):
         return torch.stack([distances, self.variances])[:, known].mean(1)
 
     def moved(self, old: Tensor, numbers: Tensor, gain: float) -> Tensor:
-        """The running means after these visits; ``old`` is written into.
+        """Return the running means after these visits; ``old`` is overwritten.
 
         Args:
-            old: (C, D + 1) before them.
-            numbers: (C,) as of :meth:`gain_sample`.
-            gain: g, the least share of a visit.
+            old: (C, D + 1) running means before them.
+            numbers: (C,) as in :meth:`gain_sample`.
+            gain: g, the smallest share of a visit.
         """
         step = numbers.to(old).reciprocal_().clamp_min_(gain)
-        # a first visit has nothing to hold on to, however little its samples are trusted
+        # a first visit sets the mean, however little its samples are trusted
         step = step.mul_(self.totals.clamp_max(1)).masked_fill_(numbers == 1, 1)
         return old.lerp_(self.means, step[:, None])
 
 
 def checked_weights(weights: Tensor | None, labels: Tensor, device: torch.device) -> Tensor:
-    """(N,) weights, ones for None, or an error unless they lie in [0, 1]."""
+    """Return the (N,) weights, ones for None; raise unless they lie in [0, 1]."""
     if weights is None:
         return torch.ones(len(labels), device=device)
     check_tensor("weights", weights)
@@ -82,7 +82,7 @@ def checked_weights(weights: Tensor | None, labels: Tensor, device: torch.device
         raise ValueError(
             f"weights must be of shape {tuple(labels.shape)}, got {tuple(weights.shape)}"
         )
-    # for nan, too
+    # also rejects nan
     if len(weights) and not (weights.min() >= 0 and weights.max() <= 1):
         raise ValueError(
             f"weights must lie in [0, 1], got values from {float(weights.min())} to "

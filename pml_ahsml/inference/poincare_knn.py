@@ -23,11 +23,11 @@ except ModuleNotFoundError:  # an extra of the package
 # Candidates found at once, over all queries.
 _CANDIDATES = 1 << 20
 
-# An index is built anew for references that are farther out than its own by more than this: their
+# An index is rebuilt if references are farther out than its own by more than this factor: their
 # coordinates would not fit into float32.
 _MOST_GROWTH = 2.0**30
 
-# From farther out than so many times the references, points in the ball are in the same order.
+# Seen from beyond this many times the references, points in the ball keep the same order.
 _FAR_OUT = 2.0**10
 
 
@@ -36,31 +36,31 @@ class PoincareKNN:
 
     On the hyperboloid the nearest points have the largest inner products
     (``hyperbolic/nearest_candidates``): ``faiss.IndexFlatIP`` finds ``k + rerank`` candidates in
-    float32, and their distances in float64 decide. Where rounding might hide a nearer neighbour,
-    the query is searched again in float64. Without faiss the answers are the same.
+    float32, and their distances in float64 decide. If rounding might hide a nearer neighbour, the
+    query is searched again in float64. The results are the same without faiss.
 
-    Goes where PML takes a ``knn_func``: AccuracyCalculator (and so every tester) and
-    InferenceModel. Both normalise embeddings by default, which throws away the norm that this
-    distance lives on; ``pml_ahsml.inference`` has ready ones that do not. A search among
-    embeddings that all have norm 1 warns.
+    It fits wherever PML takes a ``knn_func``: AccuracyCalculator (and so every tester) and
+    InferenceModel. Both normalise embeddings by default, which discards the norm that this distance
+    depends on; ``pml_ahsml.inference`` has ready-made ones that do not. A search among embeddings
+    that all have norm 1 warns.
 
     Args:
         distance: the PoincareDistance of training; a default one if left out. Its curvature is
             read at every search.
-        rerank: candidates beyond k that float64 looks at, at least 0. With 16 the second search is
-            hardly ever needed; more save it in tight clusters. With 0 there is none: float32
-            decides which are the neighbours, and float64 only their order.
+        rerank: candidates beyond k that are ranked in float64, at least 0. With 16 the second
+            search is rarely needed; more avoid it in tight clusters. With 0 there is none: float32
+            selects the neighbours, and float64 only orders them.
         index_init_fn: makes an empty faiss index from the number of dimensions, D + 1;
-            ``faiss.IndexFlatIP`` if left out. One of your own finds what it finds, which float64
-            then puts in order. Take L2 for HNSW and IVF, whose recall with inner products is poor
-            where norms differ (docs/geometry.md). One that needs training is trained on the
-            references that are there at the first search.
-        reset_before: forget the references at the start of a call, as AccuracyCalculator wants.
-            InferenceModel adds references first and searches later: give it False.
+            ``faiss.IndexFlatIP`` if left out. What a custom index finds is only reordered in
+            float64. Use L2 for HNSW and IVF, whose recall with inner products is poor if norms
+            differ (docs/geometry.md). An index that needs training is trained on the references
+            present at the first search.
+        reset_before: forget the references at the start of a call, as AccuracyCalculator needs.
+            InferenceModel adds references first and searches later: use False.
         reset_after: forget the references at the end of a call; False for InferenceModel.
 
     Raises:
-        TypeError: for a distance that is no PoincareDistance.
+        TypeError: if distance is not a PoincareDistance.
         ValueError: for a negative rerank, or an ``index_init_fn`` without faiss.
 
     Source:
@@ -113,24 +113,24 @@ class PoincareKNN:
         reference: Tensor | None = None,
         ref_includes_query: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """Search.
+        """Find the k nearest references of each query.
 
         Args:
             query: (N, D) embeddings.
-            k: neighbours wanted for each query, at least 0. AccuracyCalculator wants 0 where it
-                counts "max_bin_count" and no class has two samples.
-            reference: (M, D) embeddings, added to those that are there.
+            k: neighbours per query, at least 0. AccuracyCalculator asks for 0 if it counts
+                "max_bin_count" and no class has two samples.
+            reference: (M, D) embeddings, added to those already there.
             ref_includes_query: whether row i of the references is query i, which is then left
                 out of its own neighbours.
 
         Returns:
-            distances: (N, k) geodesic lengths, ascending; of candidates at one distance the first
-                row first.
+            distances: (N, k) geodesic lengths, ascending; candidates at equal distance are in the
+                order of their rows.
             indices: (N, k) rows of the references.
 
         Raises:
-            ValueError: without references, with fewer than k of them, for embeddings of another
-                shape or with nan or inf, or where an approximate index finds fewer than k.
+            ValueError: without references or with fewer than k, for embeddings of another shape or
+                with nan or inf, or if an approximate index finds fewer than k.
         """
         dtype = torch.as_tensor(query).dtype
         there = None if self.reset_before else self.references
@@ -149,7 +149,7 @@ class PoincareKNN:
         return distances.to(query.device, dtype), indices.to(query.device)
 
     def train(self, embeddings: Tensor) -> None:
-        """Start anew with these references, (M, D)."""
+        """Replace all references by these, (M, D)."""
         rows = check_rows("embeddings", embeddings, None)
         self.reset()
         self.add(rows)
@@ -161,7 +161,7 @@ class PoincareKNN:
         self.references = rows.cpu() if old is None else torch.cat([old, rows.cpu()])
 
     def save(self, filename: str | os.PathLike[str]) -> None:
-        """Write the references to a file, and with them an index of the user's choice.
+        """Write the references, and a custom index if there is one, to a file.
 
         Raises:
             ValueError: without references.
@@ -176,13 +176,13 @@ class PoincareKNN:
         knn_file.write(filename, self.references, built)
 
     def load(self, filename: str | os.PathLike[str]) -> None:
-        """Read what :meth:`save` wrote, checked before anything changes here.
+        """Read what :meth:`save` wrote, and check it before anything changes.
 
-        An index of other curvature or clipping, or of an older format, is built anew.
+        An index of other curvature or clipping, or of an older format, is rebuilt.
 
         Raises:
-            ValueError: for a file of another kind, or a damaged one; all stays as it was then.
-            OSError: where there is no such file, or none that can be read.
+            ValueError: if the file is of another kind or damaged; nothing changes then.
+            OSError: if the file does not exist or cannot be read.
         """
         references, built = knn_file.read(filename)
         self.reset()
@@ -229,7 +229,7 @@ class PoincareKNN:
         start, end = self.index.ntotal, len(self._rows)
         if start < end:
             rows, polar = self._rows[start:], self._polar.take(slice(start, end))
-            if self.index.metric_type == faiss.METRIC_L2:  # near points are near in the ball, too
+            if self.index.metric_type == faiss.METRIC_L2:  # near points are also near in the ball
                 new = nc.ball_points(rows, polar, self._scale)
             else:
                 new = nc.reference_columns(rows, polar, self._scale, torch.float32)
@@ -238,7 +238,7 @@ class PoincareKNN:
             self.index.add(new.numpy())
 
     def _nearest(self, query: Tensor, k: int, leave_out: bool) -> tuple[Tensor, Tensor]:
-        """(N, k) distances in float64, and rows; row i is left out for query i, or none."""
+        """(N, k) distances in float64, and rows; query i skips row i with ``leave_out``."""
         assert self._geometry is not None
         assert self._polar is not None
         query = self.distance.maybe_normalize(query)
@@ -248,11 +248,11 @@ class PoincareKNN:
         if k == 0:
             return distances, indices
         wanted = min(k + leave_out + self.rerank, len(self._rows))
-        # an index of the user's, and float32 alone, find what they find
+        # a custom index, or float32 alone, may miss neighbours
         is_exact = self.index_init_fn is None and self.rerank > 0 and wanted < len(self._rows)
         largest, root = self._polar.radius.max(), self._geometry[0] ** 0.5
         rows = torch.arange(len(query), device="cpu")
-        # in float32, and what that leaves in doubt in float64
+        # first in float32, then in float64 for the queries left in doubt
         for dtype in (torch.float32, torch.float64):
             find = self._finder(wanted, dtype)
             in_doubt = [rows[:0]]
@@ -276,7 +276,7 @@ class PoincareKNN:
     def _finder(
         self, wanted: int, dtype: torch.dtype
     ) -> Callable[[Tensor, Polar], tuple[Tensor, Tensor]]:
-        """Finds (N, wanted) products and rows of candidates; the index, if any, is of float32."""
+        """Make a search for (N, wanted) products and rows of candidates; float64 uses no index."""
         assert self._polar is not None
         if self.index is None or dtype == torch.float64:
             columns = nc.reference_columns(self._rows, self._polar, self._scale, dtype)

@@ -1,4 +1,4 @@
-"""Which labels are wrong."""
+"""Estimates which labels are wrong."""
 
 from .label_noise_model import LabelNoiseModel
 from .label_posterior import LabelPosterior

@@ -1,4 +1,4 @@
-"""How many samples carry each label."""
+"""Check of the number of samples per label."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from ..checks import to_tensor
 
 
 def check_class_counts(class_counts: Tensor, num_classes: int) -> Tensor:
-    """The counts in float32, or an error unless they are (num_classes,) numbers ≥ 0, not all 0."""
+    """Return the counts in float32; raise unless they are (num_classes,) and ≥ 0, not all 0."""
     given = to_tensor("class_counts", class_counts)
     if given.dtype == torch.bool or given.is_complex():
         raise TypeError(f"class_counts must be of a real dtype, got {given.dtype}")

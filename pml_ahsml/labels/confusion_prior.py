@@ -1,10 +1,10 @@
-"""How classes get confused: the closer two classes are, the likelier one is labelled as the other.
+"""Confusion prior: the closer two classes are, the likelier one is labelled as the other.
 
 T_ky = 1 − ε for y = k, and ε·exp(−d(μ_k, μ_y)/σ)/Z_k for y ≠ k, Z_k = Σ_{y≠k} exp(−d(μ_k, μ_y)/σ).
 
 A batch needs T only in the columns of its labels, but the normaliser Z_k runs over all pairs of
-classes. For many classes it is estimated from some of them: the nearest of each class, one by one,
-and a sample of the rest, each standing for several.
+classes. With many classes it is estimated from the nearest of each class, one by one, and a sample
+of the rest, in which each class represents several.
 """
 
 import math
@@ -17,10 +17,10 @@ from ..classes.neighbourhoods import Neighbourhoods
 
 
 class Normaliser(NamedTuple):
-    """What :func:`log_normaliser` finds of each class.
+    """Normaliser and mean confusion distance of each class, see :func:`log_normaliser`.
 
     Args:
-        log_z: (…) log Z_k, inf for a class with nothing to be confused with, so that T_ky = 0.
+        log_z: (…) log Z_k, inf for a class that cannot be confused with any, so that T_ky = 0.
         mean_distance: (…) E_k, geodesic length, 0 for such a class.
     """
 
@@ -29,12 +29,12 @@ class Normaliser(NamedTuple):
 
 
 def log_normaliser(neighbourhoods: Neighbourhoods, spread: float | Tensor) -> Normaliser:
-    """Log Z_k, and the mean distance of a class to those it is confused with.
+    """Compute log Z_k and the mean distance of a class to those it is confused with.
 
     Z_k = Σ_j w_kj·exp(−d_kj/σ) and E_k = Σ_j w_kj·exp(−d_kj/σ)·d_kj / Z_k.
 
     Args:
-        neighbourhoods: (…, M) of some classes.
+        neighbourhoods: (…, M) neighbourhoods of some classes.
         spread: σ > 0, in units of the distance.
 
     Returns:
@@ -64,7 +64,7 @@ def log_prior(
     noise_rate: float,
     spread: float,
 ) -> Tensor:
-    """Log-probability that a sample of class k came to be labelled y_i: log T_{k,y_i}.
+    """Log-probability that a sample of class k is labelled y_i: log T_{k,y_i}.
 
     Args:
         label_distances: (N, K) geodesic distances between the centroid of each label and those of
@@ -78,7 +78,7 @@ def log_prior(
         (N, K) log-probabilities, −inf where k or y_i is unseen and they differ.
 
     Source:
-        This project; the class-wise divergence it stands on is AHSML's.
+        This project; the class-wise divergence it uses is AHSML's.
 
     Example:
         >>> d = torch.tensor([[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 0.0]])
@@ -91,7 +91,7 @@ def log_prior(
 
 
 def confusion_shares(divergence: Tensor, spread: float) -> Tensor:
-    """What share of the wrong labels of a class falls to each other one: S_ky = T_ky/ε for y ≠ k.
+    """Share of the wrong labels of class k that go to class y: S_ky = T_ky/ε for y ≠ k.
 
     Args:
         divergence: (K, K) geodesic distances between class centroids, inf on the diagonal and for
@@ -99,8 +99,8 @@ def confusion_shares(divergence: Tensor, spread: float) -> Tensor:
         spread: σ > 0, in units of the distance.
 
     Returns:
-        (K, K), 0 on the diagonal; rows sum to 1, or to 0 for a class with nothing to be confused
-        with.
+        (K, K), 0 on the diagonal; rows sum to 1, or to 0 for a class that cannot be confused with
+        any.
 
     Source:
         This project.

@@ -1,4 +1,4 @@
-"""What was thought of each sample before."""
+"""Earlier opinions of each sample, averaged over its visits."""
 
 import torch
 from torch import Tensor
@@ -8,19 +8,19 @@ from ..precision import exact_dtype
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
 
-# Weight of a new opinion. The first, from before the network could learn labels by heart, count
-# most: half of them is left after 34 visits. With 0.1 TREC lost .026 MAP@R, with 0.05 .009; other
-# rows were the same.
+# Weight of a new opinion. The first ones, from before the network could memorise labels, count
+# most: half of their weight is left after 34 visits. With 0.1 TREC lost .026 MAP@R, with 0.05 .009;
+# other rows were the same.
 _SHARE = 0.02
 
-# Of the doubts that two visits in a row have, at least so many name the same class. On pre-trained
-# features .6 to .9 do; where a network starts from scratch .05 do, and half once it is trained.
+# Least share of the doubts repeated at two visits in a row that must name the same class. It is .6
+# to .9 on pre-trained features. From scratch it is .05, and ½ once the network is trained.
 _STEADY = 0.5
 
-# So many classes are kept of each sample, those it most likely belongs to.
+# Number of classes kept per sample: the likeliest ones.
 _KEPT = 16
 
-# Doubts are counted over some thirty batches, and enough once they sum to 20 % of a batch.
+# Doubts are counted over about thirty batches, and suffice once they sum to 20 % of a batch.
 _DECAY, _ENOUGH = 0.97, 0.2
 
 
@@ -29,20 +29,20 @@ class EarlierOpinions(ModuleWithTables):
 
     P̄ ← P̄ + s·(P − P̄), with s = 1 at the first visit and 0.02 later.
 
-    A classifier that knows the classes names the same class for a sample at the next visit. One
-    that does not, as the network has not learnt them yet, names any. Where the label says so, too,
-    it may have been learnt by heart. So the steadiness c is the share of samples with the same
-    argmax of P and P̄, of those whose label is neither. While c < ½ the earlier opinions are worth
-    nothing, and s = 1.
+    A classifier that knows the classes names the same class for a sample at its next visit. If the
+    network has not learnt the classes yet, it names any class. If that class is the label, the
+    label may have been memorised. The steadiness c is therefore the share of samples with the same
+    argmax of P and P̄, among those whose label is neither. While c < ½ earlier opinions are
+    worthless, and s = 1.
 
-    Of each P̄ the 16 likeliest classes are kept: 96 bytes a sample.
+    Only the 16 likeliest classes of each P̄ are kept: 96 bytes per sample.
 
     Args:
         num_samples: S ≥ 1.
         num_classes: K ≥ 2.
 
     Raises:
-        ValueError: for an option outside its range.
+        ValueError: if an option is out of range.
 
     Example:
         >>> earlier = EarlierOpinions(num_samples=1, num_classes=2)
@@ -61,18 +61,18 @@ class EarlierOpinions(ModuleWithTables):
         num_classes = check_count("num_classes", num_classes, minimum=2)
         super().__init__()
         self.num_classes = num_classes
-        # of the likeliest classes; 0 before the first visit
+        # probabilities of the likeliest classes; 0 before the first visit
         kept = torch.zeros((num_samples, min(_KEPT, num_classes)), dtype=torch.float16)
         self.register_table("posteriors", kept, Rule(lowest=0, highest=1))
         rule = Rule(lowest=0, highest=num_classes - 1, is_whole=True)
         self.register_table("classes", kept.int(), rule)
-        # sums of the shares of a batch that are doubted again, and that are so for the same class
+        # decayed sums of the shares of a batch that are doubted again, and for the same class
         sums = torch.zeros((2,), dtype=torch.float32)
         self.register_table("doubts", sums, Rule(lowest=0))
 
     @property
     def steadiness(self) -> float | None:
-        """Share c of doubts that are repeated, in [0, 1]; None before it is known."""
+        """Share c of doubts that name the same class again, in [0, 1]; None while unknown."""
         again, alike = self.doubts.tolist()
         return alike / again if again > _ENOUGH else None
 
@@ -83,11 +83,11 @@ class EarlierOpinions(ModuleWithTables):
         return steadiness is not None and steadiness >= _STEADY
 
     def averaged(self, sample_ids: Tensor, posteriors: Tensor) -> Tensor:
-        """The new opinions averaged with the earlier ones.
+        """Average new opinions with the earlier ones.
 
         Args:
             sample_ids: (N,) integers in [0, S).
-            posteriors: (N, K) the new opinions, rows sum to 1.
+            posteriors: (N, K) new opinions, rows sum to 1.
 
         Returns:
             (N, K), rows sum to 1.
@@ -99,12 +99,12 @@ class EarlierOpinions(ModuleWithTables):
 
     @torch.no_grad()
     def learn(self, sample_ids: Tensor, posteriors: Tensor, labels: Tensor) -> None:
-        """Keep new opinions.
+        """Store new opinions.
 
         Args:
             sample_ids: (N,) integers in [0, S), each once.
-            posteriors: (N, K), as given to :meth:`averaged`.
-            labels: (N,) as given.
+            posteriors: (N, K) new opinions, as for :meth:`averaged`.
+            labels: (N,) labels as given.
         """
         before = self._before(sample_ids)
         averages = self.averaged(sample_ids, posteriors)
@@ -119,7 +119,7 @@ class EarlierOpinions(ModuleWithTables):
         self.count_change()
 
     def _before(self, sample_ids: Tensor) -> Tensor:
-        """(N, K) what is kept of some samples; 0 for other classes."""
+        """(N, K) stored averages of some samples; 0 for classes that are not kept."""
         kept = self.posteriors[sample_ids].float()
         classes = self.classes[sample_ids].long()
         return kept.new_zeros(len(kept), self.num_classes).scatter_add_(1, classes, kept)

@@ -1,4 +1,4 @@
-"""How wrong are the labels? The learnt part of the label model."""
+"""The label model: how often labels are wrong, and which."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -30,36 +30,37 @@ from .witnesses import (
 
 
 class LabelNoiseModel(ModuleWithTables):
-    """Learns how often labels are wrong and how classes get confused, from the labels as given.
+    """Learns how often labels are wrong and how classes get confused, from the given labels.
 
-    By Bayes' rule t_i(k) ∝ p_i(k)·T_{k,y_i}, with
+    By Bayes' rule the posterior over the true class is t_i(k) ∝ p_i(k)·T_{k,y_i}, with
 
-    - p_i(k) ∝ (N_k + 1)·exp(Σ_w evidence of witness w for class k). N_k counts the samples labelled
-      k, in the batches seen or by ``class_counts``;
+    - p_i(k) ∝ (N_k + 1)·exp(Σ_w evidence of witness w for class k). N_k is the number of samples
+      labelled k, in the batches seen or from ``class_counts``;
     - T_ky = 1 − ε for y = k, and ε·softmax_{y≠k}( −d(μ_k, μ_y)/σ ) otherwise.
 
-    One Adam step a batch on logit ε, log σ and the logarithms of the witnesses' parameters raises
-    the marginal likelihood mean_i log Σ_k p_i(k)·T_{k,y_i}. The network gets no gradient. Once ε
-    has settled it is kept above a ``NoiseFloor``, and confusions are counted. See docs/method.md.
+    Each batch takes one Adam step on logit ε, log σ and the logarithms of the witnesses' parameters
+    to raise the marginal likelihood mean_i log Σ_k p_i(k)·T_{k,y_i}. The network gets no gradient.
+    Once ε has settled, a ``NoiseFloor`` bounds it and confusions are counted. See docs/method.md.
 
     Args:
         num_classes: K ≥ 2.
-        warmup: batches before the model is believed, or None for never; ``noise_rate`` is nan until
-            then. After 25 a network has not yet learnt wrong labels by heart.
-        class_counts: (K,) samples of each class in the training set, as labelled. Helps where
-            classes differ in size and the sampler draws them alike.
-        lr: step size of Adam. 0.05 reaches any noise rate within some 75 batches.
+        warmup: batches before the model is used, or None for never; ``noise_rate`` is nan until
+            then. After 25 batches a network has not yet memorised wrong labels.
+        class_counts: (K,) training samples per label. Helps if classes differ in size and the
+            sampler draws them equally often.
+        lr: step size of Adam. 0.05 reaches any noise rate within about 75 batches.
         neighbours: a ``NeighbourMemory`` for the same classes, or None for no votes.
         max_counted_classes: with more, confusions are not counted: the table would be mostly empty.
         second_opinion: a ``SecondOpinion`` for the same classes, or None for none.
-        noise_rate: the least ε, in [0, 0.9], for those who know it; None for 0.
-        witnesses: by name, in place of ``default_witnesses(…)``, which the two before are for.
+        noise_rate: lower bound on ε, in [0, 0.9], if known; None for 0.
+        witnesses: witnesses by name. By default those of ``default_witnesses(…)``, which takes
+            ``neighbours`` and ``max_counted_classes``.
 
     Attributes:
         confusion_counts: the ``ConfusionCounts``, None with too many classes.
 
     Raises:
-        TypeError, ValueError: for an option of another kind or outside its range.
+        TypeError, ValueError: if an option has the wrong type or is out of range.
 
     Example:
         >>> from pml_ahsml import ClassStatistics
@@ -111,7 +112,7 @@ class LabelNoiseModel(ModuleWithTables):
         self.warmup = warmup
         self.lr = lr
         self.counts_labels = class_counts is None
-        # parts of the module by their names, so that they are saved and moved with it
+        # as submodules, so that they are saved and moved with the model
         for name, witness in {"neighbours": None, "confusion_counts": None, **chosen}.items():
             self.add_module(name, witness)
         self._witnesses = tuple(name for name, witness in chosen.items() if witness is not None)
@@ -120,9 +121,9 @@ class LabelNoiseModel(ModuleWithTables):
         self.least_noise_rate = least
         counts = torch.zeros(num_classes, dtype=torch.float32)
         if class_counts is not None:
-            # to where the other tables are
+            # to the device of the other tables
             counts = check_class_counts(class_counts, num_classes).to(counts)
-        # numbers and no tensors, which would have to be on the device that the tables are on
+        # numbers, because tensors would have to be on the device of the tables
         self._range = tuple(ends)
         parameters = torch.tensor(start, dtype=torch.float32)
         self.register_table("log_parameters", parameters, Rule())
@@ -150,7 +151,7 @@ class LabelNoiseModel(ModuleWithTables):
 
     @property
     def confusions(self) -> Tensor:
-        """(K, K) estimated samples of class k labelled y of some fifty batches, once settled."""
+        """(K, K) estimated samples of class k labelled y over about fifty batches, once settled."""
         if self.confusion_counts is None:
             raise ValueError(
                 "max_counted_classes must be at least num_classes for confusions to be counted, "
@@ -165,14 +166,14 @@ class LabelNoiseModel(ModuleWithTables):
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
-        """Names of what is learnt, "noise_rate" (ε), "spread" (σ) and those of the witnesses."""
+        """Names of the parameters, "noise_rate" (ε), "spread" (σ) and those of the witnesses."""
         return tuple(of.name for of in self._parameters_learnt)
 
     def parameter(self, name: str) -> float:
-        """The present value of a parameter.
+        """Return the current value of a parameter.
 
         Args:
-            name: one of ``parameter_names``; "noise_rate" is ε as it stands, not smoothed.
+            name: one of ``parameter_names``; "noise_rate" is the current ε, not smoothed.
         """
         values = self._values()
         if name not in values:
@@ -181,44 +182,48 @@ class LabelNoiseModel(ModuleWithTables):
 
     @property
     def temperature(self) -> float:
-        """τ, how far from its centroid a sample of a class may lie, a geodesic length."""
+        """τ, a geodesic length, how far a sample may lie from its class centroid."""
         return self.parameter("temperature")
 
     @property
     def spread(self) -> float:
-        """σ, a geodesic length, small if neighbours are confused, large if anything is."""
+        """σ, a geodesic length, small if only close classes are confused, large if any are."""
         return self.parameter("spread")
 
     @property
     def vote_weight(self) -> float:
-        """β, what a neighbour's vote adds to log p; 0 where no neighbours are asked."""
+        """β, what a neighbour's vote adds to log p; 0 if no neighbours vote."""
         return self.parameter("vote_weight") if self.neighbours is not None else 0.0
 
     @torch.no_grad()
     def believe(
-        self, evidence: ClassDistances, labels: Tensor, beside: LabelPosterior | None = None
+        self,
+        evidence: ClassDistances,
+        labels: Tensor,
+        normaliser_from: LabelPosterior | None = None,
     ) -> LabelPosterior:
-        """What the model makes of a batch, as it stands.
+        """Compute the posterior of a batch by the current state.
 
         Args:
-            evidence: where the samples and their labels lie among the classes.
+            evidence: distances of the samples and of their labels to the classes.
             labels: (N,) labels as given.
-            beside: what it made of other samples, if nothing has been learnt since: saves time.
+            normaliser_from: posterior of other samples, if nothing has been learnt since; its
+                normaliser is reused to save time.
 
         Returns:
-            The posterior, and what :meth:`learn` needs beside it.
+            The posterior, and what else :meth:`learn` needs.
         """
         labels = check_integers("labels", labels)
-        normaliser = None if beside is None else beside.normaliser_of_all_classes
+        normaliser = None if normaliser_from is None else normaliser_from.normaliser_of_all_classes
         counts, witnesses = self.label_counts, self._named_witnesses()
         values, opinion = self._values(), self.second_opinion
         return judged(evidence, labels, counts, witnesses, values, normaliser, opinion)
 
     def posterior(self, evidence: ClassDistances, labels: Tensor) -> Tensor:
-        """Posterior over the true class of each sample, by the arguments of :meth:`believe`.
+        """Posterior over the true class of each sample; takes the arguments of :meth:`believe`.
 
         Returns:
-            (N, K), rows sum to 1; one-hot at the label where that class is still unseen.
+            (N, K), rows sum to 1; one-hot at the label if its class is still unseen.
         """
         belief = self.believe(evidence, labels)
         labels = belief.labels
@@ -226,7 +231,7 @@ class LabelNoiseModel(ModuleWithTables):
         return lp.taken_at_their_word(posterior, labels, ~evidence.seen[labels])
 
     def update(self, evidence: ClassDistances, labels: Tensor) -> None:
-        """Learn from one batch, by the arguments of :meth:`believe`."""
+        """Learn from one batch; takes the arguments of :meth:`believe`."""
         self.learn(self.believe(evidence, labels))
 
     @torch.no_grad()
@@ -282,13 +287,13 @@ class LabelNoiseModel(ModuleWithTables):
         self.log_parameters.clamp_(*map(self.log_parameters.new_tensor, self._range))
 
     def _apply_noise_floor(self, belief: LabelPosterior) -> None:
-        """Keep ε at what is known, at least, and at the share of random labels once settled."""
+        """Keep ε above its lower bounds; once it has settled, the noise floor is one of them."""
         bounds = [self.least_noise_rate]
         if self.second_opinion is not None:
             bounds.append(self.second_opinion.noise_rate or 0.0)
         if self.noise_floor.has_begun or (self.is_warm and self.has_settled):
             self.noise_floor.learn(belief)
             bounds.append(self.noise_floor.value or 0.0)
-        # the range of ε holds as ever
+        # ε stays within its range
         bound = min(max(ps.NOISE_RATE.lowest, *bounds), ps.NOISE_RATE.highest)
         self.log_parameters[0].clamp_min_(ps.unconstrained("noise_rate", bound))

@@ -1,4 +1,4 @@
-"""What the label model makes of a batch."""
+"""The label model's posterior for a batch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,11 +11,11 @@ from .confusion_prior import Normaliser
 
 
 class Opinion(NamedTuple):
-    """What a SecondOpinion says of a batch.
+    """A SecondOpinion's posterior for a batch.
 
     Args:
         posterior: (N, K) over the true class.
-        likelihood: (N, K) by where the samples lie now, without the labels as given; rows sum to 1.
+        likelihood: (N, K) by the current embeddings alone, without the labels; rows sum to 1.
     """
 
     posterior: Tensor
@@ -24,19 +24,19 @@ class Opinion(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelPosterior:
-    """What a LabelNoiseModel makes of a batch.
+    """A LabelNoiseModel's posterior for a batch, with what the model needs to learn from it.
 
     Args:
-        evidence: what it goes by.
+        evidence: distances of the samples to the classes.
         labels: (N,) labels as given.
         likelihood: (N, K) p_i(k), by the columns of the evidence.
-        posterior_by_distance: (N, K) t_i(k) without what has been counted: what is learnt from.
-        posterior: (N, K) t_i(k) by what has been counted and by the second opinion, too: what
-            labels are judged by. Rows of labels whose class is unseen mean nothing, in either.
-        trust: (N,) q_i, the posterior of the label as given.
+        posterior_by_distance: (N, K) t_i(k) without counted confusions; the model learns from it.
+        posterior: (N, K) t_i(k) with counted confusions and the second opinion; labels are judged
+            by it. In both posteriors, rows whose label is of an unseen class are meaningless.
+        trust: (N,) q_i, the posterior of the given label.
         normaliser: (K,), or (N, C) for candidates, log Z_k and E_k of the confusion prior.
-        opinion: of the ``SecondOpinion``; None where there is none.
-        answers: what each witness found out about the samples, by its name.
+        opinion: that of the ``SecondOpinion``, or None.
+        answers: answer of each witness about the samples, by its name.
     """
 
     evidence: ClassDistances
@@ -51,11 +51,11 @@ class LabelPosterior:
 
     @property
     def normaliser_of_all_classes(self) -> Normaliser | None:
-        """The normaliser, unless it is one of candidates, which other samples do not share."""
+        """The normaliser; None if it is one of candidates, which other samples do not share."""
         return self.normaliser if self.evidence.candidates is None else None
 
     def select(self, rows: Tensor) -> "LabelPosterior":
-        """The belief about some samples, a (N,) bool mask."""
+        """Return the posterior of some samples, a (N,) bool mask."""
         normaliser = self.normaliser_of_all_classes
         return replace(
             self,

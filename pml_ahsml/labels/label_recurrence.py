@@ -1,4 +1,4 @@
-"""Notices labels that are positions in a batch and no classes."""
+"""Detects labels that are positions in a batch instead of classes."""
 
 import warnings
 
@@ -10,23 +10,23 @@ from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
 from .label_posterior import LabelPosterior
 
-# Batches that are looked at: each says it with an error of some .1.
+# Number of batches examined; each gives an estimate with an error of about .1.
 _BATCHES = 50
 
-# Samples of a label are alike in a batch, yet past samples of it say next to nothing. With 70 % of
-# the labels wrong at random half the variance is never explained by labels, and with right labels
-# own centroids are the nearest.
+# Samples of one label are alike within a batch, yet its past samples say next to nothing. With 70 %
+# of the labels wrong at random, labels never explain half of the variance. With right labels,
+# samples are nearest to the centroids of their own labels.
 _ALIKE, _UNRELATED = 0.5, 0.4
 
 
 class LabelRecurrence(ModuleWithTables):
-    """Warns once where labels are positions in a batch, as ``arange(B).repeat(2)`` for two views.
+    """Warns once if labels are positions in a batch, like ``arange(B).repeat(2)`` for two views.
 
-    Such labels fit the samples of their batch, and the next batch gives them to others: to a model
-    of classes most of them are wrong. Over the first 50 batches after the warm-up two means are
-    taken, the share W of the variance of a batch that lies within its labels, and the share F of
-    the classes whose centroid is nearer to a sample than that of its label. W < .5 with F > .4 is
-    what no wrong labels look like.
+    Such labels fit the samples of their batch, but the next batch gives them to other samples: for
+    a model of classes, most of them are wrong. Two quantities are averaged over the first 50
+    batches after the warm-up: the share W of the variance of a batch that lies within its labels,
+    and the share F of the classes whose centroid is nearer to a sample than that of its label.
+    Wrong labels do not lead to W < .5 with F > .4.
 
     Source:
         This project.
@@ -46,21 +46,21 @@ class LabelRecurrence(ModuleWithTables):
 
     @property
     def is_decided(self) -> bool:
-        """Whether enough batches have been looked at."""
+        """Whether enough batches have been examined."""
         return float(self.sums[0]) >= _BATCHES
 
     @property
     def seems_positional(self) -> bool:
-        """Whether labels agree within batches and not from batch to batch."""
+        """Whether labels agree within batches but not from batch to batch."""
         batches, within, nearer = map(float, self.sums)
         return batches > 0 and within < _ALIKE * batches and nearer > _UNRELATED * batches
 
     @torch.no_grad()
     def learn(self, belief: LabelPosterior) -> None:
-        """Look at one batch, and warn after the last.
+        """Examine one batch, and warn after the last.
 
         Args:
-            belief: of a batch that the model was warm for.
+            belief: posterior of a batch after the warm-up.
         """
         if self.is_decided:
             return
@@ -79,9 +79,9 @@ class LabelRecurrence(ModuleWithTables):
         self.count_change()
         if self.is_decided and self.seems_positional:
             warnings.warn(
-                "labels seem to be positions in a batch: samples of a label are alike in a batch "
-                "and have nothing in common from batch to batch, so most labels are taken for "
-                "wrong. Give the views of unlabelled samples to "
+                "labels seem to be positions in a batch: samples of a label are alike within a "
+                "batch and have nothing in common across batches, so most labels seem wrong. "
+                "Give the views of unlabelled samples to "
                 "pytorch_metric_learning.losses.SelfSupervisedLoss without this wrapper, or give "
                 "each sample the label of its class",
                 stacklevel=2,
@@ -92,14 +92,14 @@ def within_share(points: Tensor, groups: Groups) -> float:
     """Share of the variance of a batch that lies within its labels.
 
     W = [Σ_g Σ_{i∈g} ‖x_i − x̄_g‖² / Σ_g (n_g − 1)] / [Σ_i ‖x_i − x̄‖² / (N − 1)]: 0 if the samples of
-    a label coincide, some 1 if labels have nothing to do with where samples lie.
+    a label coincide, about 1 if labels are unrelated to where samples lie.
 
     Args:
         points: (N, D).
         groups: the rows by label.
 
     Returns:
-        W ≥ 0; nan where no label has two rows, or all rows coincide.
+        W ≥ 0; nan if no label has two rows, or all rows coincide.
 
     Source:
         This project; the intraclass correlation of the analysis of variance.
@@ -122,13 +122,13 @@ def within_share(points: Tensor, groups: Groups) -> float:
 def nearer_share(distances: Tensor, weights: Tensor, labels: Tensor) -> Tensor:
     """Share of the other classes whose centroid is nearer than that of the sample's label.
 
-    F_i = Σ_k w_ik·[d_ik < d_{i,y_i}] / (Σ_k w_ik − 1): some 0 for right labels, ½ in the mean for
-    labels that past samples of the same label say nothing about.
+    F_i = Σ_k w_ik·[d_ik < d_{i,y_i}] / (Σ_k w_ik − 1): about 0 for right labels, ½ on average if
+    past samples of a label say nothing about new ones.
 
     Args:
         distances: (N, K) geodesic distances to the class centroids, inf for classes never seen.
-        weights: (K,) or (N, K) number of classes that a column stands for, 0 for one never seen;
-            two at least in each row.
+        weights: (K,) or (N, K) number of classes that a column represents, 0 for one never seen;
+            at least two in each row.
         labels: (N,) columns of the labels, of classes that have been seen.
 
     Returns:

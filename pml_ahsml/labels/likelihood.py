@@ -1,4 +1,4 @@
-"""What all witnesses say together, and the slopes of the likelihood of the labels."""
+"""The evidence of all witnesses combined, and the slopes of the likelihood of the labels."""
 
 import math
 from collections.abc import Mapping
@@ -23,11 +23,11 @@ def log_likelihood(
     """(N, K) log p_i(k) ∝ log(N_k + 1) + Σ_w evidence of witness w for class k.
 
     Args:
-        evidence: where the samples lie.
+        evidence: distances of the samples to the classes.
         label_counts: (K,) N_k.
-        witnesses: by name.
-        answers: what each found out about the samples.
-        values: of the parameters, by name.
+        witnesses: witnesses by name.
+        answers: answer of each witness about the samples.
+        values: values of the parameters by name.
     """
     log_odds = evidence.by_column(label_counts).log1p()
     if evidence.candidates is not None:
@@ -49,16 +49,16 @@ def judged(
     normaliser: cp.Normaliser | None,
     second_opinion: SecondOpinion | None,
 ) -> LabelPosterior:
-    """What all witnesses and the labels say together, by Bayes' rule.
+    """Combine all witnesses and the given labels by Bayes' rule.
 
     Args:
-        evidence: where the samples lie.
-        labels: (N,) as given.
+        evidence: distances of the samples to the classes.
+        labels: (N,) labels as given.
         label_counts: (K,) N_k.
-        witnesses: by name.
-        values: of the parameters, by name.
-        normaliser: of the confusion prior, where it is known already.
-        second_opinion: that is weighed against what the witnesses say.
+        witnesses: witnesses by name.
+        values: values of the parameters by name.
+        normaliser: normaliser of the confusion prior, if already known.
+        second_opinion: averaged with the witnesses' posterior by its weight; None for none.
     """
     noise_rate, spread = values["noise_rate"], values["spread"]
     columns = evidence.own_columns(labels)
@@ -88,19 +88,21 @@ def judged(
 def slopes(
     belief: LabelPosterior, witnesses: Mapping[str, Witness], values: Mapping[str, float]
 ) -> dict[str, float]:
-    """Slope of the log marginal likelihood by each parameter, without what does not teach.
+    """Slopes of the log marginal likelihood by each parameter.
+
+    Counted confusions and the second opinion do not enter.
 
     Args:
-        belief: what the model makes of a batch.
-        witnesses: by name.
-        values: of the parameters, by name.
+        belief: the model's posterior for a batch.
+        witnesses: witnesses by name.
+        values: values of the parameters by name.
     """
     evidence, posterior = belief.evidence, belief.posterior_by_distance
     columns = evidence.own_columns(belief.labels)
     by_noise_rate, by_spread = lp.prior_slopes(
         posterior,
         posterior.gather(1, columns[:, None]).squeeze(1),
-        evidence.label_distances.nan_to_num(posinf=0),  # of classes that are unseen
+        evidence.label_distances.nan_to_num(posinf=0),  # inf for unseen classes
         belief.normaliser.mean_distance,
         columns,
         values["noise_rate"],

@@ -1,28 +1,28 @@
 """A linear discriminant: classes are Gaussians that share one covariance.
 
-It learns the class means and one covariance, and nothing else. So it cannot learn single labels by
-heart, as a network does. It disagrees with wrong labels even where these lie close together.
+It learns only the class means and one covariance, so it cannot memorise single labels as a network
+does. It disagrees with wrong labels even where these lie close together.
 """
 
 import torch
 from torch import Tensor
 
-# Weight of a round covariance beside the measured one. Measured with 0.1 to 1 on pre-trained
-# features, the wrong labels are found equally well.
+# Weight of an isotropic covariance added to the measured one. On pre-trained features, values from
+# 0.1 to 1 find wrong labels equally well.
 _RIDGE = 0.3
 
-# Smallest mean variance of a coordinate. Below it samples lie in one place, as far as float32 sees.
+# Smallest mean variance of a coordinate. Below it, samples coincide in float32.
 _SMALLEST_VARIANCE = 1e-12
 
-# As many wrong labels as the label model starts with.
+# Initial noise rate, as in the label model.
 _FIRST_NOISE_RATE = 0.2
 
-# Smallest noise rate: with 0 a label that no count speaks for would be impossible.
+# Smallest noise rate. With 0, a label without counts would be impossible.
 _LOWEST = 1e-4
 
 
 def whitening(scatter: Tensor) -> Tensor:
-    """The map after which the covariance of every class is the identity.
+    """Compute the map that turns the covariance of every class into the identity.
 
     W with W·Wᵀ = (S + ρ·(tr S/D)·I)⁻¹ and ρ = 0.3.
 
@@ -49,11 +49,11 @@ def whitening(scatter: Tensor) -> Tensor:
 
 
 def log_densities(samples: Tensor, sums: Tensor, masses: Tensor, whiten: Tensor) -> Tensor:
-    """How likely a sample of each class lies where the sample does, up to a constant of the sample.
+    """Log-density of each class at each sample, up to a constant per sample.
 
     s_ik = −‖Wᵀ(x_i − m_k)‖² / (2·(1 + 1/n_k)) − (D/2)·log(1 + 1/n_k), m_k = Σx/n_k.
 
-    A mean of n_k samples is uncertain itself, which widens the density by 1 + 1/n_k.
+    A mean of n_k samples is itself uncertain, which widens the density by 1 + 1/n_k.
 
     Args:
         samples: (N, D) x_i.
@@ -78,18 +78,18 @@ def log_densities(samples: Tensor, sums: Tensor, masses: Tensor, whiten: Tensor)
 
 
 def own_log_densities(samples: Tensor, sums: Tensor, masses: Tensor, whiten: Tensor) -> Tensor:
-    """The same as :func:`log_densities`, of one class for each sample.
+    """Log-density of one class per sample, as in :func:`log_densities`.
 
-    With sums that the sample itself is not in, it does not vote for its own label.
+    If the sums leave out the sample itself, it does not vote for its own label.
 
     Args:
         samples: (N, D) x_i.
-        sums: (N, D) weighted sums of the samples of the class of each.
+        sums: (N, D) weighted sums of the samples of each sample's class.
         masses: (N,) their weights, ≥ 0.
         whiten: (D, D) W, see :func:`whitening`.
 
     Returns:
-        (N,), −inf where there is no sample in the sum.
+        (N,), −inf for an empty sum.
 
     Source:
         The predictive density of a Gaussian of known covariance.
@@ -105,30 +105,30 @@ def own_log_densities(samples: Tensor, sums: Tensor, masses: Tensor, whiten: Ten
 
 
 def _log_density(gaps: Tensor, masses: Tensor, size: int) -> Tensor:
-    """Of squared whitened distances from means of so many samples, which it writes into."""
+    """Log-densities from squared whitened distances to means, which are overwritten."""
     wider = 1 + 1 / masses.clamp_min(0.5)
     densities = gaps.div_(-2 * wider).sub_(0.5 * size * wider.log())
     return densities.masked_fill(masses == 0, -torch.inf)
 
 
 def within_scatter(samples: Tensor, labels: Tensor, sums: Tensor, masses: Tensor) -> Tensor:
-    """Covariance of samples around the means of their classes, every class in it alike.
+    """Covariance of samples around the means of their classes, with equal weight per class.
 
     Σ_i w_i·r_i·r_iᵀ, with r_i = x_i − s_i/m_i and w_i = 1/(n_i·C)·m_i/(m_i + 1): n_i is the number
-    of samples labelled y_i, C that of classes. A residual from a mean of m other samples is larger
-    than one from the true mean by (m + 1)/m.
+    of samples labelled y_i, C that of classes. A squared residual from a mean of m other samples is
+    larger than one from the true mean by (m + 1)/m.
 
     Args:
         samples: (N, D); N ≥ 1.
         labels: (N,) y_i.
-        sums: (N, D) s_i of other samples with the same label.
-        masses: (N,) m_i > 0, how many they are.
+        sums: (N, D) s_i, sums of other samples with the same label.
+        masses: (N,) m_i > 0, the number of those samples.
 
     Returns:
         (D, D).
 
     Source:
-        The pooled covariance of Fisher's discriminant, with classes weighted alike.
+        The pooled covariance of Fisher's discriminant, with classes weighted equally.
 
     Example:
         >>> within_scatter(torch.ones(1, 1), torch.tensor([0]), torch.zeros(1, 1), torch.ones(1))
@@ -142,7 +142,7 @@ def within_scatter(samples: Tensor, labels: Tensor, sums: Tensor, masses: Tensor
 
 
 def log_even_transitions(noise_rate: float, labels: Tensor, seen: Tensor) -> Tensor:
-    """Log-probability that each class is labelled as the sample is, all confused alike.
+    """Log-probability that each class gets the sample's label, if all confusions are alike.
 
     T_ky = (1 − ε)·[k = y] + ε/C, with C the number of classes seen.
 
@@ -166,10 +166,10 @@ def log_even_transitions(noise_rate: float, labels: Tensor, seen: Tensor) -> Ten
 
 
 def log_transitions(joint: Tensor, labels: Tensor, seen: Tensor, strength: float) -> Tensor:
-    """Log-probability that each class is labelled as the sample is, from how often it has been.
+    """Log-probability that each class gets the sample's label, from counted confusions.
 
     T_ky = (J_ky + α·((1 − ε)·[k = y] + ε/C)) / (Σ_y J_ky + α), with ε the share of J off its
-    diagonal and C the number of classes seen. Where nothing has been counted, ε = 0.2.
+    diagonal and C the number of classes seen. Before anything has been counted, ε = 0.2.
 
     Args:
         joint: (K, K) J_ky ≥ 0, expected number of samples of class k labelled y.

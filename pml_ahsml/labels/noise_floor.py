@@ -1,10 +1,9 @@
-"""How many labels have nothing to do with where their sample lies?
+"""A lower bound on the noise rate, from labels that are unrelated to where their sample lies.
 
-A sample of a class that no label names lies anywhere, and its label is any. A likelihood of the
-label given the place learns nothing from it, and the more such samples have drawn the centroids
-of their labels to themselves, the less it suspects them. What gives them away is that among the
-classes that lie far from a sample right labels are hardly ever found, and random ones as often as
-elsewhere.
+An out-of-distribution sample, of a class that no label names, may lie anywhere and have any label.
+It does not change the likelihood of the labels. The more such samples have pulled the centroids of
+their labels towards them, the less the likelihood suspects them. But right labels hardly ever name
+a class far from the sample, while random labels name far classes as often as others.
 """
 
 import torch
@@ -14,41 +13,40 @@ from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
 from .label_posterior import LabelPosterior
 
-# Over some fifty batches chance averages out.
+# Averaging over about fifty batches evens out chance.
 SMOOTHING = 0.98
 
-# Weight of the smoothed shares from which they are believed: after 35 batches.
+# Weight of the smoothed shares from which they are used: after 35 batches.
 _ENOUGH = 0.5
 
-# Where the model itself expects more labels than this, per random one, to be far from their sample,
-# it does not tell classes apart yet, and that a label is far means nothing.
+# If the model itself expects more far labels than this, relative to random labels, it does not tell
+# classes apart yet, and a far label means nothing.
 _BLURRED = 0.5
 
 
 def far_label_shares(
     distances: Tensor, weights: Tensor, labels: Tensor, likelihood: Tensor
 ) -> Tensor:
-    """How often a label is that of a far class, and how often a right one should be.
+    """Compute how often labels name a far class, and how often right labels would.
 
-    A class is far from a sample if it is farther than the classes are in the mean:
-    F_ik = [d_ik > Σ_j w_ij·d_ij / Σ_j w_ij]. Of random labels, that is of any class but the
-    nearest, U_i = Σ_k w_ik·F_ik / (Σ_k w_ik − 1) are far. In units of that,
+    A class is far from a sample if it is farther than the average class:
+    F_ik = [d_ik > Σ_j w_ij·d_ij / Σ_j w_ij]. Of random labels, which name any class but the
+    nearest, a share U_i = Σ_k w_ik·F_ik / (Σ_k w_ik − 1) is far. In units of U_i,
 
-    - S = mean_i F_{i,y_i} / U_i for the labels as they are, 1 if all of them are random;
-    - P = mean_i Σ_k p_i(k)·F_ik / U_i for right ones, over the two likeliest classes k: of two
-      classes that overlap one may be far, but a sample that might be of many classes is of none;
-    - B, the same over all classes: some 1 where p does not tell classes apart.
+    - S = mean_i F_{i,y_i} / U_i for the given labels, 1 if all of them are random;
+    - P = mean_i Σ_k p_i(k)·F_ik / U_i for right labels, over the two likeliest classes k: of two
+      overlapping classes one may be far, but a sample that might be of many classes is of none;
+    - B, the same over all classes: about 1 if p does not tell classes apart.
 
     Args:
         distances: (N, K) geodesic distances to the class centroids, inf for classes never seen.
-        weights: (K,) or (N, K) number of classes that a column stands for, 0 for one never seen;
-            two at least in each row.
+        weights: (K,) or (N, K) number of classes that a column represents, 0 for one never seen;
+            at least two in each row.
         labels: (N,) columns of the labels y as given, of classes that have been seen.
         likelihood: (N, K) p_i(k), rows sum to 1.
 
     Returns:
-        (3,) S, P and B, ≥ 0, in float64. Samples from which all classes are equally far count
-        as 0.
+        (3,) S, P and B, ≥ 0, in float64. Samples at equal distance from all classes count as 0.
 
     Source:
         This project.
@@ -61,9 +59,9 @@ def far_label_shares(
     tiny = torch.finfo(distances.dtype).tiny
     count = weights.sum(-1)
     mean = torch.linalg.vecdot(distances.nan_to_num(posinf=0), weights) / count
-    # of classes never seen, too, which weigh nothing, are no label and have no likelihood
+    # also true for classes never seen, which have no weight, no labels and no likelihood
     far = (distances > mean[:, None]).to(distances)
-    # 0 where nothing is far, and so is what it divides
+    # 0 if nothing is far; the numerators are then 0 as well
     at_random = (torch.linalg.vecdot(far, weights) / (count - 1)).clamp_min(tiny)
     likeliest, columns = likelihood.topk(2)
     is_far = far.gather(1, torch.cat([labels[:, None], columns], 1))
@@ -75,10 +73,10 @@ def far_label_shares(
 
 
 def share_at_random(found: float, of_right: float, blur: float) -> float:
-    """What share of labels is random, by how many are those of far classes.
+    """Estimate the share of random labels from the share of labels that name a far class.
 
-    π = (S − P)/(1 − P), as S = π + (1 − π)·P. Labels that are wrong but near, as those of
-    neighbouring classes are, count as right, so it is a lower bound of the noise rate.
+    π = (S − P)/(1 − P), because S = π + (1 − π)·P. Wrong labels of neighbouring classes count as
+    right, so π is a lower bound on the noise rate.
 
     Args:
         found: S, see :func:`far_label_shares`.
@@ -86,11 +84,11 @@ def share_at_random(found: float, of_right: float, blur: float) -> float:
         blur: B.
 
     Returns:
-        π ≥ 0; 0 where B ≥ ½, where classes are not told apart.
+        π ≥ 0; 0 if B ≥ ½, because p then does not tell classes apart.
 
     Source:
         This project; after Storey's estimate (Journal of the Royal Statistical Society B, 2002) of
-        how many of many hypotheses are true, which looks at the large p-values.
+        the share of true hypotheses among many, which looks at the large p-values.
 
     Example:
         >>> share_at_random(0.3, 0.0, 0.1)
@@ -102,7 +100,7 @@ def share_at_random(found: float, of_right: float, blur: float) -> float:
 
 
 class NoiseFloor(ModuleWithTables):
-    """The least noise rate that the labels of far classes allow, over some fifty batches.
+    """A lower bound on the noise rate, from labels of far classes over about fifty batches.
 
     Example:
         >>> NoiseFloor().value is None  # nothing has been seen
@@ -118,7 +116,7 @@ class NoiseFloor(ModuleWithTables):
 
     @property
     def has_begun(self) -> bool:
-        """Whether a batch has been looked at."""
+        """Whether a batch has been seen."""
         return float(self.far_labels[0]) > 0
 
     @property
@@ -129,10 +127,10 @@ class NoiseFloor(ModuleWithTables):
 
     @torch.no_grad()
     def learn(self, belief: LabelPosterior) -> None:
-        """Look at one batch.
+        """Update from one batch.
 
         Args:
-            belief: about samples whose label has been seen before.
+            belief: posterior of samples whose labels have been seen before.
         """
         evidence = belief.evidence
         shares = far_label_shares(

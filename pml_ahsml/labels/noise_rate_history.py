@@ -9,8 +9,8 @@ from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
 from .noise_floor import SMOOTHING
 
-# A noise rate that has moved by less than this over so many batches has settled. It jitters by .03;
-# on its way from the start to where it belongs it moves by .1 in some twenty batches.
+# The noise rate has settled if it moved by less than this over this many batches. It jitters by
+# .03. While it converges, it moves by .1 in about twenty batches.
 _SETTLED, _WINDOW = 0.1, 50
 
 
@@ -33,7 +33,7 @@ class NoiseRateHistory(ModuleWithTables):
         # sum of the smoothing weights, of the weighted ε, and of the weighted shares not trusted
         sums = torch.zeros(3, dtype=torch.float32)
         self.register_table("sums", sums, Rule(lowest=0, highest=1))
-        # ε after each of the last batches, newest first; inf for batches that have not been
+        # ε after each of the last batches, newest first; inf for batches not seen yet
         rates = Rule(lowest=0, may_be_inf=True)
         self.register_table("recent", sums.new_full((_WINDOW,), torch.inf), rates)
 
@@ -47,21 +47,21 @@ class NoiseRateHistory(ModuleWithTables):
     def value(self) -> float:
         """Smoothed share of wrong labels; nan before :meth:`smooth` has been called.
 
-        The larger of ε, too small where neighbours are confused, and of the share of labels that
-        are not trusted, too small where samples belong to no class.
+        The larger of ε and the share of distrusted labels. ε is too small if close classes are
+        confused; the share is too small if samples are out-of-distribution.
         """
         weight, *sums = self.sums.tolist()
         return max(sums) / weight if weight > 0 else math.nan
 
     @torch.no_grad()
     def add(self, noise_rate: Tensor) -> None:
-        """Note ε after a batch."""
+        """Record ε after a batch."""
         self.recent = torch.cat([noise_rate[None], self.recent[:-1]])
         self.count_change()
 
     @torch.no_grad()
     def smooth(self, noise_rate: Tensor, distrusted: Tensor) -> None:
-        """Take a batch into the smoothed value.
+        """Add a batch to the smoothed value.
 
         Args:
             noise_rate: ε.

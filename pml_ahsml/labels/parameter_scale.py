@@ -9,23 +9,23 @@ from torch.optim.adam import adam
 from .witnesses.witness import Parameter
 
 # Start and range of ε, a share, and of σ, a geodesic length. The ranges are wide enough for every
-# data set tried and keep the softmaxes away from overflow while the network is young.
+# data set tried, and keep the softmaxes from overflow early in training.
 NOISE_RATE = Parameter("noise_rate", 0.2, 0.007, 0.9)
 SPREAD = Parameter("spread", 1.0, 0.05, 50.0)
 
 
 def unconstrained(name: str, value: float) -> float:
-    """The logit of the noise rate, which is a share; the logarithm of any other parameter."""
+    """Return the logit of the noise rate, a share, or the logarithm of any other parameter."""
     return math.log(value / (1 - value)) if name == "noise_rate" else math.log(value)
 
 
 def constrained(name: str, value: float) -> float:
-    """The value of a parameter on its own scale: the inverse of :func:`unconstrained`."""
+    """Return a parameter on its own scale: the inverse of :func:`unconstrained`."""
     return 1 / (1 + math.exp(-value)) if name == "noise_rate" else math.exp(value)
 
 
 def start_and_range(parameters: Sequence[Parameter]) -> tuple[list[float], ...]:
-    """Start, lowest and highest values of parameters of different names, unconstrained."""
+    """Return the start, lowest and highest values of the parameters, unconstrained."""
     names = [of.name for of in parameters]
     if len(set(names)) < len(names):
         raise ValueError(
@@ -38,11 +38,11 @@ def start_and_range(parameters: Sequence[Parameter]) -> tuple[list[float], ...]:
 
 
 def check_in_range(key: str, values: Tensor, lowest: list[float], highest: list[float]) -> None:
-    """Raise unless saved values, of the entry ``key``, lie in their ranges."""
+    """Raise unless the saved values of the entry ``key`` lie in their ranges."""
     if values.is_meta:
         return
     for value, low, high in zip(values.tolist(), lowest, highest, strict=True):
-        # the rest is rounding
+        # 1e-5 allows for rounding
         if not low - 1e-5 <= value <= high + 1e-5:
             raise ValueError(f"{key} must lie in [{low:.4g}, {high:.4g}], got {value:g}")
 
@@ -55,14 +55,14 @@ def adam_step(
     steps: Tensor,
     lr: float,
 ) -> None:
-    """Move parameters up their slopes, in place.
+    """Take one Adam step up the slopes, in place.
 
     Args:
         parameters: (P,).
         slopes: P numbers.
         mean: (P,) Adam's mean of the gradient; changed in place.
-        square: (P,) likewise of its square.
-        steps: how many steps there have been; left as it is.
+        square: (P,) Adam's mean of the squared gradient; changed in place.
+        steps: number of steps so far; not changed.
         lr: step size.
     """
     adam(
@@ -71,7 +71,7 @@ def adam_step(
         [mean],
         [square],
         [],
-        [steps.clone()],  # adam counts by itself; batches without a step count too
+        [steps.clone()],  # adam increments it; batches without a step count as well
         foreach=False,
         amsgrad=False,
         beta1=0.9,

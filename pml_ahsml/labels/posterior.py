@@ -1,8 +1,8 @@
-"""A small generative model of a noisy label: which class is it, given where it lies and its label.
+"""The posterior over the true class of a sample, from a small generative model of its label.
 
-The true class k of a sample is judged by the distance to the class centroids; the label y is what
-became of k on the way to the data set: usually y = k, with probability ε another class, and the
-closer two classes are the likelier they are to be confused.
+The true class k of a sample is judged by the distances to the class centroids. The label y is
+usually k. With probability ε it is another class: the closer two classes are, the likelier they are
+confused.
 """
 
 import torch
@@ -32,14 +32,14 @@ def label_posterior(log_likelihood: Tensor, log_prior: Tensor) -> Tensor:
 
 
 def trusted_labels(trust: Tensor) -> Tensor:
-    """Which labels to go by: those that are likelier right than wrong, if these hold most of them.
+    """Select the trusted labels: those likelier right than wrong, and more if these are too few.
 
-    q_i > ½. Where Σ_{q_i ≤ ½} q_i > Σ_{q_i > ½} q_i, also the ⌊Σ_i q_i⌋ largest q_i.
+    q_i > ½. If Σ_{q_i ≤ ½} q_i > Σ_{q_i > ½} q_i, also the ⌊Σ_i q_i⌋ largest q_i.
 
-    A sum of trusts is the number of right labels to be expected among them. While features are poor
-    and most labels wrong, nearly all may lie below ½, and with them most of the right ones; the
-    largest are right far more often than others, and as many as are expected to be right are
-    taken. Without them nothing is left to learn from, and the features get worse.
+    Σ_i q_i is the expected number of right labels. While features are poor and most labels are
+    wrong, nearly all q_i may lie below ½, those of most right labels included. The largest q_i are
+    right far more often than others, so as many are taken as are expected to be right. Without
+    them nothing is left to learn from, and the features get worse.
 
     Args:
         trust: (N,) q_i in [0, 1].
@@ -62,12 +62,12 @@ def trusted_labels(trust: Tensor) -> Tensor:
     above, total = torch.stack(sums).tolist()
     if total <= 2 * above or total < 1:
         return likely
-    # by value, so that equals (views of one sample) are treated alike
+    # by value, so that ties (views of one sample) are treated alike
     return likely | (trust >= trust.topk(int(total)).values[-1])
 
 
 def taken_at_their_word(posterior: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
-    """A posterior in which the labels of some samples are believed.
+    """Make the posterior of some samples one-hot at their given label.
 
     Args:
         posterior: (N, K).
@@ -102,9 +102,9 @@ def prior_slopes(
 ) -> tuple[float, float]:
     """Slopes of the log marginal likelihood of the labels, mean_i log Σ_k p_i(k)·T_{k,y_i}.
 
-    Each is what the posterior says less what the model said before it saw the label:
+    Each is an expectation under the posterior minus that before the label was seen:
 
-    - by logit ε: mean_i(1 − q_i) − ε, the share of labels believed wrong less the noise rate;
+    - by logit ε: mean_i(1 − q_i) − ε, the share of labels believed wrong minus the noise rate;
     - by log σ: mean_i Σ_{k≠y_i} t_i(k)·(d(μ_k, μ_y) − E_k) / σ, distances of confused classes.
 
     Args:
@@ -118,7 +118,7 @@ def prior_slopes(
         spread: σ > 0.
 
     Returns:
-        Two slopes; upwards is likelier.
+        Two slopes; up is likelier.
 
     Source:
         This project.
@@ -131,10 +131,10 @@ def prior_slopes(
     """
     # summed in float64, so that the order of the rows (the rank that gathered) does not matter
     wide = torch.float64
-    # 0 at k = y instead of a difference: what is left may be tiny, and Adam goes by its sign
+    # 0 at k = y instead of a difference: the rest may be tiny, and Adam follows its sign
     confused = posterior.scatter(1, labels[:, None], 0.0)
     wider = (label_distances - mean_distance).mul_(confused).sum(dtype=wide)
-    # numbers from here on: tensors of one element cost as much as large ones
+    # plain numbers from here on: tensors of one element cost as much as large ones
     trusted, further = (torch.stack([trust.sum(dtype=wide), wider]) / len(labels)).tolist()
     return 1 - trusted - noise_rate, further / spread
 

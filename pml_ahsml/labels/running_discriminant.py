@@ -12,30 +12,30 @@ from ..state.saved_state import Rule
 from .linear_discriminant import log_densities, own_log_densities, whitening, within_scatter
 from .sample_table import SampleRows, SampleTable
 
-# Sums of a class forget 3 % at each batch that holds it, as the network moves its samples. With 1 %
-# the results are the same.
+# Sums of a class decay by 3 % at each batch that contains it, because the network moves its
+# samples. With 1 % the results are the same.
 _DECAY_OF_SUMS = 0.97
 
-# The covariance is that of some fifty batches.
+# The covariance is averaged over about fifty batches.
 _DECAY = 0.98
 
-# Before so many batches the covariance is not known; it is inverted at every fifth.
+# The covariance is known after this many batches, and inverted at every fifth.
 _FIRST, _EVERY = 15, 5
 
-# Weight of a distrusted sample in the sums of its class: a power of 2, with which adding it and
-# taking it out again leaves nothing.
+# Weight of a distrusted sample in the sums of its class: a power of 2, so that adding it and taking
+# it out again cancel exactly.
 _DISTRUSTED_WEIGHT = 0.125
 
-# Where samples are known by their ids, the covariance is taken from so many at most.
+# With sample ids, the covariance is computed from at most this many samples.
 _MOST_OF_A_SCATTER = 4096
 
 
 class Others(NamedTuple):
-    """The samples of a class without the one that is judged.
+    """Sums over the samples of a class without the one that is judged.
 
     Args:
-        sums: (N, D) their weighted sums.
-        masses: (N,) their weights.
+        sums: (N, D) weighted sums of the samples.
+        masses: (N,) sums of their weights.
     """
 
     sums: Tensor
@@ -43,18 +43,18 @@ class Others(NamedTuple):
 
 
 class RunningDiscriminant(ModuleWithTables):
-    """Class means and one covariance, of samples as the network places them now.
+    """Class means and one covariance of the current embeddings.
 
-    Without ids the sums of a class forget what is old bit by bit. With ``num_samples`` they are
-    those of a ``SampleTable``, so that a sample is in them once and can be left out.
+    Without sample ids, the sums of a class decay over time. With ``num_samples``, they are sums
+    over a ``SampleTable``, so that a sample is in them once and can be left out.
 
     Args:
         num_classes: K ≥ 2.
         embedding_size: D ≥ 1.
-        num_samples: S of the training set, or None where samples have no ids.
+        num_samples: training set size S, or None if samples have no ids.
 
     Raises:
-        ValueError: for an option outside its range.
+        ValueError: if an option is out of range.
 
     Example:
         >>> discriminant = RunningDiscriminant(num_classes=2, embedding_size=1)
@@ -100,10 +100,10 @@ class RunningDiscriminant(ModuleWithTables):
         return float(self.batches) >= _FIRST
 
     def others(self, labels: Tensor, sample_ids: Tensor | None = None) -> Others:
-        """The other samples with the label of each sample, as far as it is known by an id.
+        """Sums over the other samples with each sample's label; needs ids to leave it out.
 
         Args:
-            labels: (N,) as given.
+            labels: (N,) labels as given.
             sample_ids: (N,) or None.
         """
         rows = self._rows(sample_ids)
@@ -114,12 +114,12 @@ class RunningDiscriminant(ModuleWithTables):
     def log_densities(
         self, points: Tensor, labels: Tensor, sample_ids: Tensor | None = None
     ) -> Tensor:
-        """Log-density of each class where the samples lie, up to a constant of the sample.
+        """Log-density of each class at each sample, up to a constant per sample.
 
         Args:
             points: (N, D).
-            labels: (N,) as given.
-            sample_ids: (N,) of samples that are left out of their own class; None for none.
+            labels: (N,) labels as given.
+            sample_ids: (N,) ids of samples to leave out of their own class; None for none.
 
         Returns:
             (N, K), −inf for a class without another sample.
@@ -135,12 +135,12 @@ class RunningDiscriminant(ModuleWithTables):
     def learn(
         self, points: Tensor, labels: Tensor, trusted: Tensor, sample_ids: Tensor | None = None
     ) -> None:
-        """Learn where the samples of a batch lie.
+        """Update the class means and the covariance from a batch.
 
         Args:
             points: (N, D).
-            labels: (N,) as given.
-            trusted: (N,) bool; others weigh less in their class, where samples have ids.
+            labels: (N,) labels as given.
+            trusted: (N,) bool; with ids, other samples weigh less in their class.
             sample_ids: (N,) each once; None without ids.
         """
         others = self.others(labels, sample_ids)
@@ -189,10 +189,10 @@ class RunningDiscriminant(ModuleWithTables):
         trusted: Tensor,
         sample_ids: Tensor,
     ) -> None:
-        """Put where samples lie now in the place of where they lay, in the sums and the table."""
+        """Replace the old embeddings of samples by the new ones, in the sums and the table."""
         assert self.samples is not None
         weights = torch.where(trusted, 1.0, _DISTRUSTED_WEIGHT).to(then.weights)
-        # as it is kept, so that the sums are those of the table
+        # rounded as in the table, so that the sums match it
         now = SampleRows(points.half().float(), labels, weights)
         wide = exact_dtype(points)
         places = torch.cat([_labels_then(then, labels), labels])
@@ -219,5 +219,5 @@ def _scatter(points: Tensor, labels: Tensor, others: Others) -> Tensor:
 
 
 def _labels_then(rows: SampleRows, labels: Tensor) -> Tensor:
-    """(N,) the class in whose sum each sample is; of a new sample the one it will be in."""
+    """(N,) the class whose sum contains each sample; for a new sample, the one that will."""
     return torch.where(rows.labels < 0, labels, rows.labels)

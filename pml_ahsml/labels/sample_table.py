@@ -1,4 +1,4 @@
-"""A row for each sample of the training set."""
+"""A table with a row for each sample of the training set."""
 
 from typing import NamedTuple
 
@@ -11,10 +11,10 @@ from ..state.saved_state import Rule
 
 
 class SampleRows(NamedTuple):
-    """What is kept of some samples.
+    """Rows of the table for some samples.
 
     Args:
-        embeddings: (N, D) where a sample lay when it was last seen; 0 before.
+        embeddings: (N, D) embedding of a sample when it was last seen; 0 before.
         labels: (N,) its label then; −1 before.
         weights: (N,) its weight in the sums of its class; 0 before.
     """
@@ -27,7 +27,7 @@ class SampleRows(NamedTuple):
 class SampleTable(ModuleWithTables):
     """Remembers each sample of the training set by its id.
 
-    Takes 2·D + 12 bytes a sample: half precision is enough for where it lay.
+    Takes 2·D + 12 bytes per sample: half precision is enough for the embeddings.
 
     Args:
         num_samples: S ≥ 1.
@@ -35,7 +35,7 @@ class SampleTable(ModuleWithTables):
         embedding_size: D ≥ 1.
 
     Raises:
-        ValueError: for an option outside its range.
+        ValueError: if an option is out of range.
 
     Example:
         >>> table = SampleTable(num_samples=5, num_classes=2, embedding_size=1)
@@ -60,7 +60,7 @@ class SampleTable(ModuleWithTables):
         self.register_table("weights", weights, Rule(lowest=0, highest=1))
 
     def rows(self, sample_ids: Tensor) -> SampleRows:
-        """What is kept of some samples, in float32.
+        """Return the rows of some samples, in float32.
 
         Args:
             sample_ids: (N,) integers in [0, S).
@@ -75,8 +75,8 @@ class SampleTable(ModuleWithTables):
         """(M,) ids of evenly spaced samples that have been seen.
 
         Args:
-            most: M is at most this.
-            number: others with another number.
+            most: upper limit of M.
+            number: another number gives other samples.
         """
         step = -(-len(self.labels) // most)
         ids = torch.arange(number % step, len(self.labels), step, device=self.labels.device)
@@ -84,11 +84,11 @@ class SampleTable(ModuleWithTables):
 
     @torch.no_grad()
     def store(self, sample_ids: Tensor, rows: SampleRows) -> None:
-        """Keep what is now known of some samples.
+        """Store new rows of some samples.
 
         Args:
             sample_ids: (N,) integers in [0, S), each once.
-            rows: of these samples.
+            rows: the rows of these samples.
         """
         for name, values in rows._asdict().items():
             table = getattr(self, name)
@@ -97,7 +97,7 @@ class SampleTable(ModuleWithTables):
 
 
 def one_row_each(sample_ids: Tensor) -> Tensor:
-    """The last row of each sample, in the order of the ids.
+    """Return the last row of each sample, in the order of the ids.
 
     Args:
         sample_ids: (N,) integers.

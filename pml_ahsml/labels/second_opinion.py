@@ -1,4 +1,4 @@
-"""A second opinion on every label, by a classifier that cannot learn labels by heart."""
+"""A second opinion on every label, by a classifier that cannot memorise labels."""
 
 import torch
 from torch import Tensor
@@ -16,70 +16,71 @@ from .running_discriminant import RunningDiscriminant
 from .sample_table import one_row_each
 from .witnesses.confusion_counts import MOST_CLASSES
 
-# Confusions are those of some fifty batches.
+# Confusions are counted over about fifty batches.
 _DECAY = 0.98
 
-# As many wrong labels as the label model starts with, where confusions are not counted.
+# Initial noise rate, as in the label model, where confusions are not counted.
 _FIRST_RATE = 0.2
 
 # Pseudo-counts of the prior of each class's confusions.
 _STRENGTH = 2.0
 
-# Doubts are averaged over some thirty batches. An average over all of them left out more of the
-# right labels.
+# Doubts are averaged over about thirty batches. Averaging over all batches left out more right
+# labels.
 _DECAY_OF_DOUBTS = 0.97
 
 # The discriminant doubts 2 to 10 % of right labels: those of hard samples. A larger share means
-# that labels are wrong. With 0.05 here hard samples were left out of training and never learnt.
-# A sample that does not vote for its own label is doubted the more easily.
+# that labels are wrong. With 0.05 here, hard samples were left out of training and never learnt.
+# A sample that does not vote for its own label is doubted more easily.
 _FALSE_ALARMS, _FALSE_ALARMS_WITH_IDS = 0.1, 0.12
 
-# Where the label model trusts more than this share of what the discriminant doubts, it does not see
-# what is wrong. Where labels are wrong by chance it trusts .1 to .4 of it, in one-way noise .42;
-# where rules and weak annotators got them wrong .4 to .7. The power of 32 makes it next to a
-# switch: with a weight of .25 what is doubted is below the threshold of trust already.
+# If the label model trusts more than this share of the labels that the discriminant doubts, it
+# overlooks wrong labels. It trusts .1 to .4 of them with random noise, .42 with one-way noise, and
+# .4 to .7 with wrong labels from rules and weak annotators. The power of 32 makes this almost a
+# switch: at a weight of .25, doubted labels are already below the trust threshold.
 _OVERLOOKED = 0.4
 
-# The noise rate is averaged over some twenty batches, and known after fourteen.
+# The noise rate is averaged over about twenty batches, and known after fourteen.
 _DECAY_OF_RATE, _ENOUGH = 0.95, 0.5
 
-# Where it doubts more labels it is wrong itself: the network is untrained. With 0.75 trainings from
-# scratch (Omniglot, half of the labels wrong) found .73 of them wrong, before steadiness was asked.
+# If the discriminant doubts more labels than this, it is wrong itself: the network is untrained.
+# With 0.75, training from scratch (Omniglot, half of the labels wrong) found .73 of them wrong,
+# before steadiness was checked.
 _MOST_WRONG = 0.6
 
 
 class SecondOpinion(ModuleWithTables):
-    """What a linear discriminant says of labels, and how far it is to be believed.
+    """A linear discriminant's posterior over the true class, and the weight it gets.
 
-    The discriminant learns from each batch after it has judged it. It gives
+    The discriminant judges each batch before it learns from it. It gives
 
     - a posterior o_i(k) ∝ P_ik·T_{k,y_i}, with its own confusions T (``log_transitions``) and
-      P_ik ∝ (N_k + 1)·exp(s_ik), s the log-densities of a ``RunningDiscriminant``. With sample ids
+      P_ik ∝ (N_k + 1)·exp(s_ik), s the log-densities of a ``RunningDiscriminant``. With sample ids,
       a sample has no vote on its own label, and P_i is the average of softmax_k(s_ik) over its
-      visits (``EarlierOpinions``). With more than 1,000 classes all confusions are alike:
+      visits (``EarlierOpinions``). With more than 1,000 classes, all confusions are alike:
       T_ky = (1 − r)·[k = y] + r/K;
-    - the noise rate r = mean_i(1 − o_i(y_i)), below which the label model's ε must not fall;
-    - a weight a: labels are judged by (1 − a)·t + a·o, t the posterior of the label model.
+    - the noise rate r = mean_i(1 − o_i(y_i)), a lower bound on the label model's ε;
+    - a weight a: labels are judged by (1 − a)·t + a·o, with t the posterior of the label model.
 
-    g = Σ_i (1 − o_i)·q_i / Σ_i (1 − o_i) is the share of what the discriminant doubts that the
-    label model trusts. While both suspect the same labels, g is small, and the label model knows
-    hard samples better. Where a network learns wrong labels by heart, the label model trusts them,
-    and g is large. The discriminant doubts some right labels as well, so a small r means little:
+    g = Σ_i (1 − o_i)·q_i / Σ_i (1 − o_i) is the share of the discriminant's doubts that fall on
+    labels the label model trusts. While both doubt the same labels, g is small, and the label model
+    knows hard samples better. If a network memorises wrong labels, the label model trusts them, and
+    g is large. The discriminant doubts some right labels as well, so a small r means little:
 
     - a = g²/(g² + (1 − g)²)·r⁴/(r⁴ + 0.1⁴) without ids,
     - a = g³²/(g³² + 0.4³²)·r⁸/(r⁸ + 0.12⁸) with ids.
 
-    Where it doubts more than 0.6 of the labels the network cannot tell classes apart yet: a = 0,
-    r is unknown, and nothing is learnt from its posteriors. With ids a = 0 and r is unknown as well
+    If it doubts more than 0.6 of the labels, the network cannot tell classes apart yet. Then a = 0,
+    r is unknown, and nothing is learnt from its posteriors. With ids, a = 0 and r is unknown also
     until it repeats at least half of its doubts at the next visit.
 
     Args:
         num_classes: K ≥ 2.
         embedding_size: D ≥ 1.
-        num_samples: S of the training set, or None where samples have no ids.
+        num_samples: training set size S, or None if samples have no ids.
 
     Raises:
-        ValueError: for an option outside its range.
+        ValueError: if an option is out of range.
 
     Example:
         >>> opinion = SecondOpinion(num_classes=3, embedding_size=2)
@@ -94,16 +95,16 @@ class SecondOpinion(ModuleWithTables):
     def __init__(
         self, num_classes: int, embedding_size: int, num_samples: int | None = None
     ) -> None:
-        # which checks all three
+        # checks all three options
         discriminant = RunningDiscriminant(num_classes, embedding_size, num_samples)
         super().__init__()
         self.discriminant = discriminant
         self.earlier = None if num_samples is None else EarlierOpinions(num_samples, num_classes)
-        # expected number of samples of class k labelled y; nothing where classes are too many
+        # expected number of samples of class k labelled y; empty with too many classes
         counted = num_classes if num_classes <= MOST_CLASSES else 0
         joint = torch.zeros((counted, counted), dtype=torch.float32)
         self.register_table("joint", joint, Rule(lowest=0))
-        # smoothed shares of labels doubted here, and of these trusted by the label model
+        # smoothed shares of labels doubted here, and of those the label model trusts nevertheless
         shares = Rule(lowest=0, highest=1)
         self.register_table("doubts", joint.new_zeros(2), shares)
         # sum of the smoothing weights, and of the weighted shares doubted
@@ -111,12 +112,12 @@ class SecondOpinion(ModuleWithTables):
 
     @property
     def noise_rate(self) -> float | None:
-        """Smoothed share of labels doubted; None before it is known, and where it means nothing."""
+        """Smoothed share of labels doubted; None while it is unknown or means nothing."""
         return self._rate if float(self.rate_sums[0]) > _ENOUGH and self._speaks else None
 
     @property
     def weight(self) -> float:
-        """Weight a in [0, 1]; 0 before anything has been doubted, and while too much is."""
+        """Weight a in [0, 1]; 0 before anything has been doubted, and while too much is doubted."""
         doubted, trusted = self.doubts.tolist()
         if doubted == 0 or not self._speaks:
             return 0.0
@@ -128,11 +129,11 @@ class SecondOpinion(ModuleWithTables):
 
     @torch.no_grad()
     def ask(self, evidence: ClassDistances, labels: Tensor, label_counts: Tensor) -> Opinion | None:
-        """The posterior over the true class of each sample.
+        """Compute the posterior over the true class of each sample.
 
         Args:
-            evidence: where the samples lie.
-            labels: (N,) as given.
+            evidence: positions of the samples.
+            labels: (N,) labels as given.
             label_counts: (K,) N_k.
 
         Returns:
@@ -158,10 +159,10 @@ class SecondOpinion(ModuleWithTables):
 
     @torch.no_grad()
     def learn(self, belief: LabelPosterior) -> None:
-        """Learn from a batch that has been judged.
+        """Learn from a judged batch.
 
         Args:
-            belief: what the label model made of it, this opinion included.
+            belief: the label model's posterior for it, this opinion included.
         """
         ids = belief.evidence.sample_ids
         if ids is not None:
@@ -220,10 +221,10 @@ class SecondOpinion(ModuleWithTables):
 
 
 def _compared(x: float, y: float, power: int) -> float:
-    """x^n/(x^n + y^n), above ½ where x is above y."""
+    """x^n/(x^n + y^n), above ½ if x is above y."""
     return 1 / (1 + (y / x) ** power) if x > 0 else 0.0
 
 
 def _coordinates(points: Tensor) -> Tensor:
-    """Tangent vectors (N, D) in float32, among which far points do not outweigh all others."""
+    """(N, D) tangent vectors in float32, in which far points do not outweigh all others."""
     return hyperboloid_unlift(points, 1.0).float()

@@ -18,28 +18,28 @@ from .loss_traits import names_with, traits_of
 
 @dataclass(frozen=True)
 class AdaptiveMargins:
-    """Shifts every pair of a loss by the class-wise similarity of its classes.
+    """Class-wise adaptive margins, applied as offsets to the pair similarities of a PML loss.
 
-    A positive pair of class a counts as less similar by Ŝ_aa, a negative pair of classes a and b as
-    more similar by Ŝ_ab: the loss then asks for M_p(a) = γ + Ŝ_aa and M_n(a, b) = γ − Ŝ_ab where it
-    asked for its own γ before (``base`` of a MultiSimilarityLoss). Distances are shifted by the
-    same in units of d_max/2. The margins carry no gradient.
+    The similarity of a positive pair of class a is lowered by Ŝ_aa. That of a negative pair of
+    classes a and b is raised by Ŝ_ab. The loss's own margin γ (``base`` of a MultiSimilarityLoss)
+    thus becomes M_p(a) = γ + Ŝ_aa and M_n(a, b) = γ − Ŝ_ab. Distances are shifted by the same
+    amounts in units of d_max/2. The margins carry no gradient.
 
     Args:
         span: in [0, 2], the length of the range [0, span] of Ŝ. AHSML uses 0.2.
-        scope: "batch", the mean similarities of the rows that take part, or "running", those of
-            the class statistics over past batches, in Minkowski similarity.
-        view_margin: give view pairs the margin M_a, the similarity of the least similar pair of
-            their class, in place of M_p. For ``num_views`` > 1.
-        gamma: in [-1, 1], γ, the similarity that M_a is measured from: a loss that asks for its
-            own γ asks for M_a where γ is the same. AHSML uses 0.5, PML's MultiSimilarityLoss too.
+        scope: "batch" uses the mean similarities of the rows that take part. "running" uses those
+            of the class statistics over past batches, in Minkowski similarity.
+        view_margin: whether view pairs get the margin M_a instead of M_p. M_a is the similarity of
+            the least similar pair of their class. Needs ``num_views`` > 1.
+        gamma: γ in [-1, 1], the similarity that M_a is measured from. If it equals the loss's own
+            γ, view pairs get exactly M_a. AHSML and PML's MultiSimilarityLoss use 0.5.
 
     Raises:
-        ValueError: for an option outside its range, or at the construction of the wrapper for a
-            loss that does not work on a matrix or whose distance has no known maximum.
+        ValueError: if an option is out of range. The wrapper raises it on construction if the loss
+            does not work on a distance matrix or its distance has no known maximum.
 
     Source:
-        Margins: AHSML. Entering them as offsets of the matrix, and the running scope: this project.
+        Margins: AHSML. Offsets of the distance matrix, and the running scope: this project.
 
     Example:
         >>> from pytorch_metric_learning.losses import MultiSimilarityLoss
@@ -55,7 +55,7 @@ class AdaptiveMargins:
     gamma: float = 0.5
 
     def __post_init__(self) -> None:
-        # plain numbers of Python, whatever they came as
+        # store plain Python numbers, whatever type was given
         object.__setattr__(self, "span", check_in_interval("span", self.span, 0.0, 2.0))
         if self.scope not in ("batch", "running"):
             raise ValueError(f"scope must be 'batch' or 'running', got {self.scope!r}")
@@ -63,7 +63,7 @@ class AdaptiveMargins:
         object.__setattr__(self, "gamma", check_in_interval("gamma", self.gamma, -1.0, 1.0))
 
     def check_loss(self, loss: torch.nn.Module) -> None:
-        """Raise unless the margins can work inside the loss."""
+        """Raise unless the loss supports margins."""
         if not traits_of(loss).takes_margins:
             raise ValueError(
                 "margins must be None or 'auto' for a loss that does not compare the pairs of a "
@@ -73,7 +73,7 @@ class AdaptiveMargins:
         as_similarity(torch.zeros(1), loss.distance)
 
     def check_views(self, loss: torch.nn.Module, num_views: int) -> None:
-        """Raise unless there are views, in a loss that takes pairs, where M_a is asked for."""
+        """Raise if ``view_margin`` is on but there are no views or the loss takes no pairs."""
         if self.view_margin and num_views == 1:
             raise ValueError("view_margin must be False with num_views=1, got True")
         if self.view_margin and not traits_of(loss).takes_pairs:
@@ -91,17 +91,18 @@ class AdaptiveMargins:
         takes_part: Tensor | None = None,
         values: Tensor | None = None,
     ) -> Tensor:
-        """What is taken off the similarity of each pair.
+        """Compute the offset that is subtracted from the similarity of each pair.
 
-        Ŝ_aa of a positive pair, −Ŝ_ab of a negative one, M_a − γ of a view pair where M_a is used.
+        It is Ŝ_aa for a positive pair, −Ŝ_ab for a negative pair, and M_a − γ for a view pair if
+        M_a is used.
 
         Args:
             distance: the distance of the loss.
             batch: the rows that the loss sees.
             statistics: for the running scope.
-            takes_part: (N,) bool, rows whose label is believed; all by default. Others belong to no
-                class; as views of one sample they take the mean M_a.
-            values: (N, N) what the distance returns for the batch, where that is known already.
+            takes_part: (N,) bool, rows whose label is believed; all by default. Other rows belong
+                to no class. Their view pairs get the mean M_a.
+            values: (N, N) output of the distance for the batch, if already computed.
 
         Returns:
             (N, M), or (N, N) without references.
@@ -115,7 +116,7 @@ class AdaptiveMargins:
             refs = batch.embeddings if batch.ref_emb is None else batch.ref_emb
             if values is None or refs is not batch.embeddings:
                 values = distance(refs)
-            # in float32 at least: min–max over half-precision means would lose the order
+            # at least float32: in half precision the min–max would lose the order of the means
             wide = torch.promote_types(values.dtype, torch.float32)
             similarity = as_similarity(values.to(wide), distance)
             if takes_part is not None:
@@ -140,11 +141,11 @@ class AdaptiveMargins:
         statistics: ClassStatistics,
         takes_part: Tensor | None = None,
     ) -> Iterator[None]:
-        """Let the distance of the loss return shifted values while the context lasts.
+        """Shift the output of the loss's distance inside the context.
 
         Args:
             loss: the wrapped loss.
-            batch: what it is about to be called with.
+            batch: the batch that the loss is called with.
             statistics: for the running scope.
             takes_part: (N,) bool, rows whose label is believed; all by default.
         """
@@ -158,7 +159,7 @@ class AdaptiveMargins:
             # a similarity of [-1, 1] is 1 − 2d/d_max, see as_similarity
             scale = -1.0 if distance.is_inverted or bound is None else bound / 2
             shifted = values + offsets.to(values.dtype) * scale
-            # its bins end at −1 and 1
+            # the bins of the loss end at −1 and 1
             return shifted.clamp(-1, 1) if traits_of(loss).has_bins else shifted
 
         handle = distance.register_forward_hook(hook)
@@ -169,10 +170,10 @@ class AdaptiveMargins:
 
 
 def choose_margins(margins: Any, loss: torch.nn.Module, num_views: int) -> AdaptiveMargins | None:
-    """The margins that a wrapped loss gets.
+    """Choose the margins of a wrapped loss.
 
     Args:
-        margins: ``AdaptiveMargins``, None, or "auto" for the default ones where they help.
+        margins: ``AdaptiveMargins``, None, or "auto" for default margins in losses they help.
         loss: the wrapped loss.
         num_views: views of each sample in a batch.
 
@@ -180,7 +181,7 @@ def choose_margins(margins: Any, loss: torch.nn.Module, num_views: int) -> Adapt
         The margins, or None for none.
 
     Raises:
-        TypeError, ValueError: for something else, and for given margins that cannot work.
+        TypeError, ValueError: for anything else, and for margins that the loss does not support.
     """
     if isinstance(margins, str):
         if margins != "auto":
@@ -199,11 +200,13 @@ def choose_margins(margins: Any, loss: torch.nn.Module, num_views: int) -> Adapt
 def margins_inside(
     loss: torch.nn.Module, margins: AdaptiveMargins | None, statistics: ClassStatistics
 ) -> Callable[[Batch, Tensor | None], AbstractContextManager[None]]:
-    """How margins get into a loss for a batch of which some rows take part.
+    """Return a function that makes a context in which the margins act inside the loss.
+
+    The function takes a batch and which of its rows take part.
 
     Args:
         loss: the wrapped loss.
-        margins: None for none; nor are there any where references have no labels.
+        margins: the margins, or None. Batches with unlabelled references get none.
         statistics: for the running scope.
     """
 

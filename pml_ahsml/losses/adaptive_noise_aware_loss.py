@@ -1,4 +1,4 @@
-"""Wrap any PML loss so that wrong labels stop hurting it."""
+"""A wrapper that protects any PML loss from wrong labels."""
 
 from typing import Any, Literal
 
@@ -35,36 +35,36 @@ _DEFAULT_RELABELLING = Relabelling()
 class AdaptiveNoiseAwareLoss(
     WithSampleIds, WithLabelReports, WithQueues, pml_losses.BaseMetricLossFunction
 ):
-    """Filters likely mislabelled samples out of a PML loss, and learns which these are.
+    """Filters likely mislabelled samples out of a PML loss.
 
-    A ``LabelNoiseModel`` learns beside the network how often labels are wrong. After the warm-up
-    the wrapped loss sees the samples with a trust above ½, the probability that their label is
-    right. An ``indices_tuple`` is filtered with them. Past samples make up for those left out, and
-    once the noise rate has settled doubtful samples are relabelled where that is safe. Some losses
-    get AHSML's margins. With ``margins=None, relabel=None``, while everything is trusted, value and
-    gradient are those of the wrapped loss to the last bit. docs/method.md says more of each option.
+    A ``LabelNoiseModel``, trained alongside the network, learns how often labels are wrong. Trust
+    is the probability that a label is right. After the warm-up the wrapped loss sees the samples
+    with trust above ½; an ``indices_tuple`` is filtered to match. Past samples replace those left
+    out. Once the noise rate has settled, doubtful samples are relabelled where that is safe. Some
+    losses get AHSML's margins. With ``margins=None, relabel=None`` and all labels trusted, value
+    and gradient equal those of the wrapped loss bit for bit. See docs/method.md for each option.
 
     Args:
         loss: a BaseMetricLossFunction that takes labels, a CrossBatchMemory or a MultipleLosses.
         num_classes: K ≥ 2; labels must lie in [0, K).
         embedding_size: D.
-        num_samples: S of the training set. With it each call that learns needs ``sample_ids``.
-        noise_rate: least share of wrong labels, in [0, 0.9], where it is known; it may be more.
-        warmup: batches in which every label is trusted, ≥ 0; None for all, without a label model.
-        class_warmup: batches with a sample of a class before that class is judged, ≥ 1.
-        margins: ``AdaptiveMargins``, None, or "auto" for default ones where they raised retrieval.
+        num_samples: training set size S. If given, every call that learns needs ``sample_ids``.
+        noise_rate: lower bound on the share of wrong labels, in [0, 0.9], if known.
+        warmup: batches in which all labels are trusted, ≥ 0; None never uses the label model.
+        class_warmup: batches that must contain a class before its labels are judged, ≥ 1.
+        margins: ``AdaptiveMargins``, None, or "auto" for defaults where they improved retrieval.
         relabel: a ``Relabelling``, or None for no relabelling.
-        replay_memory: number of past samples that may stand in for those left out, 0 or None for
-            none. "auto" is 1,024 with relabelling and none without.
-        trust_threshold: in [0.5, 0.9999], the trust above which a label is taken as given once the
-            noise rate has settled, and above which a past sample stands in; None for ½. "auto" is
-            0.8 with relabelling and None without: ``relabel=None`` alone turns off all three.
-        num_views: V ≥ 1, views of each sample, judged as one: rows i, i + N/V, … of a batch, unless
+        replay_memory: number of past samples kept to replace those left out, 0 or None for none.
+            "auto" is 1,024 with relabelling and none without.
+        trust_threshold: in [0.5, 0.9999], the trust a label must exceed to be used as given once
+            the noise rate has settled, and a past sample to be replayed; None for ½. "auto" is 0.8
+            with relabelling and None without, so ``relabel=None`` alone turns off all three.
+        num_views: V ≥ 1, views per sample, judged together: rows i, i + N/V, … of a batch, unless
             ``forward`` is given ``view_ids``.
-        class_counts: (K,) training samples per class, as labelled; by default those seen count.
+        class_counts: (K,) training samples per label; by default, labels are counted as seen.
         neighbour_memory_size: recent samples kept for k-NN voting, ≥ 256, or 0 for none.
-        sync: under plain DistributedDataParallel, learn from the samples of all ranks.
-        **kwargs: of ``BaseMetricLossFunction``: collect_stats, for attributes ``stat_…``.
+        sync: learn from the samples of all ranks, under plain DistributedDataParallel.
+        **kwargs: of ``BaseMetricLossFunction``: collect_stats records the attributes ``stat_…``.
 
     Attributes:
         loss: the wrapped loss.
@@ -72,19 +72,19 @@ class AdaptiveNoiseAwareLoss(
         noise_model: the ``LabelNoiseModel``; ``replay_memory``: the ``ReplayMemory``, or None.
 
     Raises:
-        TypeError, ValueError: for a loss that cannot be wrapped, an option that is unknown or out
-            of range, and for what ``forward`` cannot learn from.
-        RuntimeError: with ``sync``, if another rank has raised an error. No error changes a state.
+        TypeError, ValueError: if the loss cannot be wrapped, an option is unknown or out of range,
+            or ``forward`` cannot learn from its arguments.
+        RuntimeError: with ``sync``, if another rank raised an error. No error changes the state.
 
     Source:
-        AHSML, for wrapping any pair-based loss and judging by class-wise divergence.
+        AHSML: wrapping any pair-based loss, and judging labels by class-wise divergence.
 
     Example:
         >>> from pytorch_metric_learning.losses import MultiSimilarityLoss
         >>> loss = AdaptiveNoiseAwareLoss(MultiSimilarityLoss(), num_classes=10, embedding_size=8)
         >>> embeddings, labels = torch.randn(32, 8, requires_grad=True), torch.arange(32) % 10
         >>> loss(embeddings, labels).backward()
-        >>> loss.noise_rate  # not before the end of the warm-up
+        >>> loss.noise_rate  # unknown until the warm-up ends
         nan
     """
 
@@ -132,7 +132,7 @@ class AdaptiveNoiseAwareLoss(
         )
         class_statistics = arguments.new_statistics(loss, num_classes, embedding_size)
         super().__init__(**kwargs)
-        # what the base class has just made; the properties below show the wrapped loss's own
+        # made by the base class; the properties below return those of the wrapped loss
         del self.distance, self.reducer
         self.loss = loss
         self.num_classes = num_classes
@@ -154,7 +154,7 @@ class AdaptiveNoiseAwareLoss(
         self.add_to_recordable_attributes(list_of_names=list(STATS), is_stat=True)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # a loss put in place of the first one must be as fit for it, and has margins of its own
+        # a replacement loss must pass the same checks, and gets its own margins
         if name == "loss" and "loss" in self._modules:
             wrapped_loss.check_loss(value)
             arguments.check_can_be_wrapped(value, self.num_views)
@@ -172,7 +172,7 @@ class AdaptiveNoiseAwareLoss(
         """The reducer of the wrapped loss."""
         return wrapped_loss.inner_loss(self.loss).reducer
 
-    @torch.compiler.disable  # guards on what is learnt would take minutes to make
+    @torch.compiler.disable  # guards on the learnt state would take minutes to compile
     def forward(
         self,
         embeddings: Tensor,
@@ -184,11 +184,11 @@ class AdaptiveNoiseAwareLoss(
         view_ids: Tensor | None = None,
         sample_ids: Tensor | None = None,
     ) -> Any:
-        """The wrapped loss on the trusted rows; on all rows where it does not learn.
+        """Compute the wrapped loss on the trusted rows, and learn from the batch.
 
-        It learns in training mode with gradients enabled. In ``eval()``, under ``no_grad`` or
-        ``inference_mode`` it is the wrapped loss on all rows as given and changes nothing; labels
-        may be of other classes then.
+        Learning needs training mode with gradients enabled. In ``eval()``, or under ``no_grad`` or
+        ``inference_mode``, the wrapped loss sees all rows as given, and nothing changes. Labels may
+        then be of other classes.
 
         Args:
             embeddings: (N, D).
@@ -197,12 +197,12 @@ class AdaptiveNoiseAwareLoss(
             ref_emb: (M, D), or None; for losses that take references.
             ref_labels: (M,) labels of the references; without them all references are trusted.
             enqueue_mask: (N,) bool, for a wrapped CrossBatchMemory.
-            view_ids: (N,) views of one sample share theirs; by default the layout of ``num_views``.
+            view_ids: (N,) one id for all views of a sample; by default the layout of ``num_views``.
             sample_ids: (N,) integers in [0, num_samples), rows of the training set; by default
-                those that a ``BatchGetter(loss)`` has handed over.
+                those passed on by a ``BatchGetter(loss)``.
 
         Returns:
-            What the reducer of the wrapped loss returns; a zero where no sample is trusted.
+            What the reducer of the wrapped loss returns; zero if no sample is trusted.
         """
         handed_over = self._take_next()
         if not (self.training and torch.is_grad_enabled()):
@@ -223,7 +223,7 @@ class AdaptiveNoiseAwareLoss(
             arguments.check_not_transformed(embeddings)
             ranks.announce(batch.num_queries, batch.ids)
             self.reset_stats()
-            # by centroids and parameters that have not seen these samples yet
+            # judge with centroids and parameters that have not seen these samples yet
             judge = self._judge()
             belief = judge.believe(batch.embeddings, batch.labels, batch.ids)
             judgement = judge.judge(belief)
@@ -236,7 +236,7 @@ class AdaptiveNoiseAwareLoss(
                 if self.collect_stats:
                     for name, number in recorded_stats(batch, judgement, self.noise_model).items():
                         setattr(self, name, number)
-                # last, so that a batch that the wrapped loss refuses has taught nothing
+                # last, so that nothing is learnt from a batch that the wrapped loss refuses
                 self._learn(batch, belief, judgement, ranks)
         return output
 
@@ -248,10 +248,10 @@ class AdaptiveNoiseAwareLoss(
         sample_ids: Tensor | None = None,
         view_ids: Tensor | None = None,
     ) -> None:
-        """Learn from a batch without a loss: from frozen embeddings, or for an audit of labels.
+        """Learn from a batch without computing a loss, for frozen embeddings or label audits.
 
-        It takes the arguments of :meth:`forward`, and learns the same as that learns in training,
-        in every mode and without gradients.
+        Takes the arguments of :meth:`forward` and learns what it would learn in training, in any
+        mode and without gradients.
 
         Example:
             >>> loss = AdaptiveNoiseAwareLoss(pml_losses.MultiSimilarityLoss(), 2, 2, warmup=1)
@@ -288,7 +288,7 @@ class AdaptiveNoiseAwareLoss(
         self, batch: Batch, belief: LabelPosterior, judgement: Judgement, ranks: AllRanks
     ) -> None:
         samples = samples_to_learn(batch, belief, judgement, self._judge(), ranks)
-        # a CrossBatchMemory may have been given rows of which none is learnt from
+        # a CrossBatchMemory may have enqueued rows even if nothing is learnt from them
         if len(samples.embeddings) or len(batch.labels):
             self.count_change()
         if len(samples.embeddings):

@@ -1,4 +1,4 @@
-"""Checks of what the wrapper is called with and of the loss that it wraps."""
+"""Argument checks of the wrapper and of the loss it wraps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from .queue_positions import WithQueues
 from .row_selection import IndicesTuple
 from .sample_identity import check_sample_ids
 
-# Among fewer remembered samples of a class votes bring too little for their time.
+# With fewer remembered samples per class, voting is not worth its time.
 _FEWEST_OF_A_CLASS = 10
 
 _OF_THE_WRAPPED_LOSS = ("distance", "reducer", "embedding_regularizer", "embedding_reg_weight")
@@ -29,15 +29,15 @@ _OF_THE_WRAPPED_LOSS = ("distance", "reducer", "embedding_regularizer", "embeddi
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the arguments of a call must fit.
+    """Checks the arguments of a call against the options of the wrapper.
 
     Args:
         loss: the wrapped loss.
         num_classes: K.
         embedding_size: D.
         num_views: V, views of each sample in a batch.
-        needs_ref_labels: whether references need labels, as margins go by them.
-        num_samples: S of the training set, or None where samples have no ids.
+        needs_ref_labels: whether references need labels, because margins depend on them.
+        num_samples: training set size S, or None if samples have no ids.
     """
 
     loss: torch.nn.Module
@@ -58,9 +58,9 @@ class Arguments:
         view_ids: Tensor | None = None,
         sample_ids: Tensor | None = None,
     ) -> Batch:
-        """The arguments of a call as one value, or an error that names the one that is wrong."""
+        """Return the checked arguments of a call; an error names the one that is wrong."""
         if ref_emb is embeddings and ref_labels is labels:
-            # by object identity PML then leaves out self-comparisons, as without references
+            # PML tells this by object identity and skips self-comparisons, as without references
             ref_emb = ref_labels = None
         labels = self.labels(embeddings, labels)
         if ref_emb is not None:
@@ -94,20 +94,20 @@ class Arguments:
         labels: Tensor | None,
         names: tuple[str, str] = ("embeddings", "labels"),
     ) -> Tensor:
-        """The labels as indices beside the embeddings, or an error for either."""
+        """Check embeddings and labels; return the labels as indices on the same device."""
         check_embeddings(names[0], embeddings, self.embedding_size)
         if labels is None:
             raise ValueError(
-                f"{names[1]} must be given, as they are what is judged, got None; for pairs or "
-                "triplets without labels use the loss without the wrapper"
+                f"{names[1]} must be given, because the wrapper judges labels, got None; for pairs "
+                "or triplets without labels use the loss without the wrapper"
             )
-        # as indices: torch takes uint8 for a mask
+        # convert to indices: torch would take uint8 for a mask
         labels = check_labels(names[1], labels, len(embeddings), self.num_classes)
         return labels.to(embeddings.device)
 
 
 def check_can_be_wrapped(loss: torch.nn.Module, num_views: int) -> None:
-    """Raise for a wrapper, and for views in an unreduced loss that has a term of their own."""
+    """Raise for a wrapper, and for views in an unreduced loss with a separate view term."""
     name = type(loss).__name__
     if isinstance(loss, WithQueues):
         raise ValueError(f"loss must not be wrapped already, got {name}")
@@ -119,16 +119,16 @@ def check_can_be_wrapped(loss: torch.nn.Module, num_views: int) -> None:
 
 
 def to_classes(classes: Tensor | Sequence[int] | None) -> Tensor | None:
-    """Classes as a tensor, from a sequence too; None for all."""
+    """Convert classes to a tensor; None stands for all classes."""
     if classes is None or isinstance(classes, Tensor):
         return classes
     wanted = to_tensor("classes", classes)
-    # a list without classes is of no dtype
+    # an empty list has no integer dtype
     return wanted if len(wanted) else wanted.long()
 
 
 def check_base_options(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that go on to PML's base class, or an error for one of the wrapped loss."""
+    """Check the options for PML's base class; those of the wrapped loss are errors."""
     for name in _OF_THE_WRAPPED_LOSS:
         if name in options:
             raise ValueError(
@@ -143,31 +143,31 @@ def check_base_options(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def hyperbolic_distance(loss: torch.nn.Module) -> PoincareDistance | None:
-    """The PoincareDistance of a loss, by which class statistics go, or None for any other."""
+    """Return the PoincareDistance of a loss, which its class statistics share, or None."""
     distance = getattr(wrapped_loss.inner_loss(loss), "distance", None)
     return distance if isinstance(distance, PoincareDistance) else None
 
 
 def new_statistics(loss: torch.nn.Module, num_classes: int, embedding_size: int) -> ClassStatistics:
-    """Class statistics that go by the PoincareDistance of a loss; centred for any other."""
+    """Create class statistics with a loss's PoincareDistance, or centred ones if it has none."""
     distance = hyperbolic_distance(loss)
     return ClassStatistics(num_classes, embedding_size, distance, centred=distance is None)
 
 
 def check_same_geometry(loss: torch.nn.Module, statistics: ClassStatistics) -> None:
-    """Raise unless the class statistics fit the distance of another loss."""
+    """Raise unless the class statistics fit the distance of a new loss."""
     wanted = statistics.distance if statistics.keeps_norm else None
     if hyperbolic_distance(loss) is not wanted:
         distance = getattr(wrapped_loss.inner_loss(loss), "distance", None)
         raise ValueError(
             "loss must have the PoincareDistance of the loss before it, or none if that had "
-            f"none, as class statistics go by it, got {type(loss).__name__} with "
+            f"none, because class statistics use it, got {type(loss).__name__} with "
             f"{type(distance).__name__}"
         )
 
 
 def choose_neighbours(num_classes: int, embedding_size: int, size: int) -> NeighbourMemory | None:
-    """The memory whose samples vote, or None where none is wanted or classes are too many."""
+    """Create the memory for k-NN voting; None if it is turned off or classes are too many."""
     size = check_count("neighbour_memory_size", size, minimum=0)
     if 0 < size < SHORTEST_MEMORY:
         raise ValueError(
@@ -187,9 +187,9 @@ def new_noise_model(
     noise_rate: float | None,
     num_samples: int | None,
 ) -> LabelNoiseModel:
-    """The label model with the parts that its number of classes allows."""
+    """Create the label model with the parts that suit the number of classes."""
     neighbours = choose_neighbours(num_classes, embedding_size, neighbour_memory_size)
-    # among more classes it has not been measured without ids
+    # without ids, it has not been measured with more classes
     is_asked = num_samples is not None or num_classes <= MOST_CLASSES
     opinion = SecondOpinion(num_classes, embedding_size, num_samples) if is_asked else None
     return LabelNoiseModel(
@@ -203,12 +203,12 @@ def new_noise_model(
 
 
 def check_not_transformed(embeddings: Tensor) -> None:
-    """Raise inside torch.func.grad and its like, which forbid that anything is learnt."""
+    """Raise inside torch.func.grad and similar transforms, in which nothing can be learnt."""
     try:
         embeddings.data_ptr()
     except RuntimeError:
         raise ValueError(
-            "embeddings must be a tensor of their own where the wrapper learns, got one inside a "
+            "embeddings must be an ordinary tensor when the wrapper learns, got one inside a "
             "transform of torch.func: take gradients by backward() or torch.autograd.grad, or call "
-            "eval() first, with which the wrapped loss sees all rows"
+            "eval() first, so that the wrapped loss sees all rows"
         ) from None

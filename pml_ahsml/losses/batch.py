@@ -1,4 +1,4 @@
-"""What a PML loss is called with."""
+"""The arguments of a PML loss, as one value."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from .row_selection import IndicesTuple, RowSelection
 
 @dataclass(frozen=True)
 class Batch:
-    """The arguments of a PML loss, as one thing.
+    """The arguments of a PML loss.
 
     Args:
         embeddings: (N, D).
@@ -19,8 +19,8 @@ class Batch:
         ref_emb: (M, D), or None.
         ref_labels: (M,), or None.
         enqueue_mask: (N,) bool for a CrossBatchMemory, or None.
-        view_ids: (N,) which sample each row is a view of, or None where each row is a sample.
-        sample_ids: (N,) which sample of the training set each row is, or None.
+        view_ids: (N,) the sample that each row is a view of; None if each row is a sample.
+        sample_ids: (N,) the sample's row in the training set, or None.
     """
 
     embeddings: Tensor
@@ -33,7 +33,7 @@ class Batch:
     sample_ids: Tensor | None = None
 
     def select(self, selection: RowSelection) -> "Batch":
-        """The batch of the selected rows, with the indices_tuple filtered and renumbered."""
+        """Return the selected rows, with the indices_tuple filtered and renumbered."""
         rows, refs = selection.query, selection.ref
         mined = self.indices_tuple
         return replace(
@@ -49,9 +49,9 @@ class Batch:
         )
 
     def extended(self, embeddings: Tensor, labels: Tensor) -> "Batch":
-        """The batch with rows added that stand for past samples, without a gradient.
+        """Return the batch with past samples appended, without a gradient.
 
-        It has no sample ids: they are for what is learnt, and nothing is learnt from past samples.
+        It has no sample ids: only learning needs them, and nothing is learnt from past samples.
 
         Args:
             embeddings: (V, D).
@@ -59,7 +59,7 @@ class Batch:
         """
         view_ids = self.view_ids
         if view_ids is not None:
-            # each a sample of its own
+            # each past sample gets its own id
             new = torch.arange(len(labels), device=view_ids.device) + view_ids.max() + 1
             view_ids = torch.cat([view_ids, new])
         return replace(
@@ -72,18 +72,18 @@ class Batch:
 
     @property
     def ids(self) -> dict[str, Tensor | None]:
-        """Which rows show the same sample, and which sample of the training set, by name."""
+        """The view ids and the sample ids, by name."""
         return {name: getattr(self, name) for name in ("view_ids", "sample_ids")}
 
     @property
     def num_queries(self) -> int:
-        """How many rows are not merely enqueued: those that are learnt from."""
+        """Number of rows to learn from, which are not merely enqueued."""
         if self.enqueue_mask is None:
             return len(self.labels)
         return int((~self.enqueue_mask).sum())
 
     @property
     def has_empty_tuple(self) -> bool:
-        """Whether a miner found nothing. PML's weighting losses then take everything instead."""
+        """Whether the miner found nothing; PML's weighting losses then use everything instead."""
         mined = self.indices_tuple
         return mined is not None and all(len(rows) == 0 for rows in mined)

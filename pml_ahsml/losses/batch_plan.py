@@ -1,4 +1,4 @@
-"""What the wrapped loss is going to see of a batch, and how it is called with it."""
+"""Plan what the wrapped loss sees of a batch, and call it accordingly."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -18,14 +18,14 @@ from .row_selection import RowSelection
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """Which rows, labels and past samples the wrapped loss sees. Making one changes nothing.
+    """The rows, labels and past samples that the wrapped loss sees.
 
     Args:
-        batch: the batch, with the labels that are believed.
+        batch: the batch, with its labels after relabelling.
         keep: (N,) bool, the rows that take part.
         keep_refs: (M,) bool, the references that take part, or None without references.
-        forms_pairs: whether the loss forms its pairs itself, by the labels it is given.
-        takes_past: whether past samples may stand in for rows that are left out.
+        forms_pairs: whether the loss forms its own pairs from the labels.
+        takes_past: whether past samples may replace rows that are left out.
         past: (V, D) embeddings and (V,) labels of past samples, or None.
     """
 
@@ -40,16 +40,16 @@ class BatchPlan:
 def plan_batch(
     loss: torch.nn.Module, batch: Batch, judged: Judgement, judged_refs: Judgement | None
 ) -> BatchPlan:
-    """Decide what a loss sees of a batch.
+    """Decide what a loss sees of a batch, without changing any state.
 
-    Rows are relabelled only where the loss forms its pairs itself: an indices_tuple was chosen by
-    the labels as given, and a CrossBatchMemory would remember the guess.
+    Rows are relabelled only if the loss forms its own pairs: an indices_tuple was chosen by the
+    given labels, and a CrossBatchMemory would remember the guess.
 
     Args:
         loss: the wrapped loss.
-        batch: as given.
-        judged: which of its labels are believed.
-        judged_refs: the same of the references; None for references without labels, or none.
+        batch: the batch as given.
+        judged: decisions about its rows.
+        judged_refs: decisions about the references; None if there are none, or none with labels.
     """
     forms_pairs = batch.indices_tuple is None and not isinstance(loss, CrossBatchMemory)
     planned = batch
@@ -77,12 +77,12 @@ def run_plan(
     Args:
         loss: the wrapped loss.
         plan: of :func:`plan_batch`.
-        margins: the margins in the distance of the loss while it sees a batch, of which some rows
-            take part.
+        margins: makes a context in which the margins act inside the loss, from a batch and which
+            of its rows take part.
 
     Returns:
-        What the loss returns; indices of unreduced losses are rows of the batch as given. A zero
-        where nothing is left.
+        What the loss returns, or zero if nothing is left. Indices of unreduced losses are rows of
+        the batch as given.
     """
     batch = plan.batch
     own_pairs = batch.view_ids is not None and plan.forms_pairs and batch.ref_emb is None
@@ -111,7 +111,7 @@ def _run_on_views(
     plan: BatchPlan,
     margins: Callable[[Batch, Tensor | None], AbstractContextManager[None]],
 ) -> Any:
-    """A pair loss on the pairs of the rows that take part, and on all pairs of views."""
+    """Call a pair loss on the pairs of the rows that take part, and on all view pairs."""
     batch, keep = plan.batch, plan.keep
     if len(batch.labels) == 0:
         return wrapped_loss.zero(loss, batch.embeddings)
@@ -129,5 +129,5 @@ def _run_on_views(
 
 
 def _takes_part(judged: Judgement, given: Tensor, forms_pairs: bool) -> Tensor:
-    """(N,) bool: a relabelled row takes part only where its new label is used."""
+    """(N,) bool: a relabelled row takes part only if its new label is used."""
     return judged.takes_part & (forms_pairs | (judged.labels == given))

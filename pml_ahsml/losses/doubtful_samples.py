@@ -1,4 +1,4 @@
-"""What becomes of samples whose label is doubtful: three switches and their defaults."""
+"""Options for samples with doubtful labels, and their defaults."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,23 +12,23 @@ from .judgement import Judgement
 from .relabelling import Relabelling, check_trust_threshold
 from .replay_memory import ReplayMemory
 
-# Eight batches of 128 are old enough to hold several samples of a class and young enough to fit the
-# present network.
+# Eight batches of 128: enough to hold several samples per class, recent enough to fit the current
+# network.
 _MEMORY_SIZE = 1024
 
-# With relabelling on, a right label left out has become cheap and a wrong one kept has not.
+# With relabelling, leaving out a right label costs little; keeping a wrong one costs as before.
 _TRUST_THRESHOLD = 0.8
 
 
 @dataclass(frozen=True)
 class DoubtfulSamples:
-    """What becomes of doubtful samples besides that they are left out.
+    """Options for samples with doubtful labels: relabelling, replay and the trust threshold.
 
     Args:
-        relabel: which of them get another label, or None for none of them.
-        memory_size: number of past samples that may stand in for them, 0 for none.
-        trust_threshold: in [0.5, 0.9999], what trust in a label must exceed once the noise rate has
-            settled; None goes on with ``posterior.trusted_labels``.
+        relabel: which of them get another label, or None for no relabelling.
+        memory_size: number of past samples kept to replace them, 0 for none.
+        trust_threshold: in [0.5, 0.9999], the trust that a label must exceed once the noise rate
+            has settled; None keeps using ``posterior.trusted_labels``.
     """
 
     relabel: Relabelling | None
@@ -42,11 +42,11 @@ class DoubtfulSamples:
         replay_memory: int | Literal["auto"] | None,
         trust_threshold: float | Literal["auto"] | None,
     ) -> "DoubtfulSamples":
-        """The switches as the wrapper takes them, checked; "auto" is on where ``relabel`` is.
+        """Check the wrapper's options; "auto" means on if ``relabel`` is given.
 
         Raises:
-            TypeError, ValueError: for an option of another kind or outside its range, and for one
-                that is given here and by its old name in ``relabel``.
+            TypeError, ValueError: if an option has the wrong type or is out of range, or is given
+                both here and by its old name in ``relabel``.
         """
         if relabel is not None and not isinstance(relabel, Relabelling):
             raise TypeError(f"relabel must be a Relabelling, got {type(relabel).__name__}")
@@ -65,7 +65,7 @@ class DoubtfulSamples:
         )
 
     def new_memory(self, embedding_size: int, num_classes: int) -> ReplayMemory | None:
-        """An empty memory of past samples, or None for none."""
+        """Create an empty memory of past samples; None if its size is 0."""
         if self.memory_size == 0:
             return None
         return ReplayMemory(self.memory_size, embedding_size, num_classes)
@@ -76,11 +76,11 @@ class DoubtfulSamples:
         return self.relabel is not None or self.trust_threshold is not None
 
     def judge(self, belief: LabelPosterior, trust: Tensor, noise_rate: float | None) -> Judgement:
-        """Which labels are believed.
+        """Decide which samples are trusted, take part and are relabelled.
 
         Args:
-            belief: what the label model makes of the samples.
-            trust: (N,) in their labels: the model's, or 1 where it is not asked.
+            belief: the label model's posterior for the samples.
+            trust: (N,) the model's trust in their labels, or 1 where the model is not used.
             noise_rate: the model's estimate, or None until it has settled.
         """
         trusted = lp.trusted_labels(trust)
@@ -93,23 +93,23 @@ class DoubtfulSamples:
         return Judgement(trusted, takes_part, believed, relabels=True)
 
     def may_stand_in(self, trust: Tensor) -> Tensor:
-        """(N,) bool: the remembered samples that are trusted now, too.
+        """(N,) bool: the remembered samples that are still trusted.
 
-        What was trusted while features were poor need not be.
+        A sample trusted while features were poor may not be trusted now.
 
         Args:
-            trust: (N,) in their labels.
+            trust: (N,) trust in their labels.
         """
         return trust > (0.5 if self.trust_threshold is None else self.trust_threshold)
 
 
 def _chosen(name: str, given: Any, by_old_name: Any, automatic: Any) -> Any:
-    """A switch: as given, by its old name in a Relabelling, or what "auto" stands for."""
+    """Return an option: as given, by its old name in a Relabelling, or the value of "auto"."""
     is_automatic = isinstance(given, str) and given == "auto"
     if by_old_name is not None:
         if not is_automatic:
             raise ValueError(
-                f"{name} must be given to AdaptiveNoiseAwareLoss alone, got it in relabel, too"
+                f"{name} must be given to AdaptiveNoiseAwareLoss alone, got it in relabel as well"
             )
         return by_old_name
     return automatic if is_automatic else given

@@ -1,4 +1,4 @@
-"""What is made of the rows of a batch."""
+"""Decisions about the rows of a batch."""
 
 from dataclasses import dataclass, replace
 
@@ -7,12 +7,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Judgement:
-    """Which labels are believed.
+    """Which rows of a batch are trusted, take part and are relabelled.
 
     Args:
-        trusted: (N,) bool, by ``label_posterior.trusted_labels``; what the centroids go by.
-        takes_part: (N,) bool, what the wrapped loss sees.
-        labels: (N,) as given, or as believed where a row is relabelled.
+        trusted: (N,) bool, by ``posterior.trusted_labels``; used to update the centroids.
+        takes_part: (N,) bool, the rows that the wrapped loss sees.
+        labels: (N,) labels after relabelling.
         relabels: whether relabelling has begun.
     """
 
@@ -22,7 +22,7 @@ class Judgement:
     relabels: bool
 
     def select(self, rows: Tensor) -> "Judgement":
-        """The judgement of some rows, a (N,) bool mask."""
+        """Return the decisions about some rows, a (N,) bool mask."""
         return replace(
             self,
             trusted=self.trusted[rows],

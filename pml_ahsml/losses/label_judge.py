@@ -1,4 +1,4 @@
-"""What the label model says of a batch, and which of its labels are believed."""
+"""Judge the labels of a batch: posterior, trust and decisions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,13 +16,13 @@ from .judgement import Judgement
 
 @dataclass(frozen=True)
 class LabelJudge:
-    """Judges labels by the state as it is. Changes none.
+    """Judges labels by the current state, without changing it.
 
     Args:
-        statistics: where classes lie.
-        model: how wrong labels are.
-        class_warmup: visits of a class before its labels are judged.
-        doubtful: what becomes of doubtful samples.
+        statistics: the class statistics.
+        model: the label model.
+        class_warmup: batches that must contain a class before its labels are judged.
+        doubtful: options for doubtful samples.
     """
 
     statistics: ClassStatistics
@@ -36,44 +36,45 @@ class LabelJudge:
         embeddings: Tensor,
         labels: Tensor,
         ids: Mapping[str, Tensor | None] | None = None,
-        beside: LabelPosterior | None = None,
+        normaliser_from: LabelPosterior | None = None,
     ) -> LabelPosterior:
-        """What the label model makes of samples.
+        """Compute the label model's posterior for a batch.
 
         Args:
             embeddings: (N, D).
-            labels: (N,) as given.
-            ids: by name, as in ``Batch.ids``: "view_ids", (N,) views of one sample share theirs, or
-                None where each row is a sample; "sample_ids", (N,) rows of the training set, or
-                None. None for neither.
-            beside: what was made of other samples by the same state, which saves time.
+            labels: (N,) labels as given.
+            ids: by name, as in ``Batch.ids``: "view_ids", (N,) one id for all views of a sample, or
+                None if each row is a sample; "sample_ids", (N,) rows of the training set, or None.
+                None for neither.
+            normaliser_from: posterior of other samples by the same state; its normaliser is reused
+                to save time.
         """
         statistics = self.statistics.on(embeddings.device)
         ids = ids or {}
         evidence = statistics.evidence(embeddings, labels, ids.get("view_ids"))
         evidence = replace(evidence, sample_ids=ids.get("sample_ids"))
-        return self.model.on(embeddings.device).believe(evidence, labels, beside)
+        return self.model.on(embeddings.device).believe(evidence, labels, normaliser_from)
 
     def trust(self, belief: LabelPosterior) -> Tensor:
-        """(N,) probability that a label is right; 1 where the model is not asked yet."""
+        """(N,) probability that each label is right; 1 where the model is not used yet."""
         return belief.trust.masked_fill(self._in_warmup(belief.labels), 1)
 
     def posterior(self, belief: LabelPosterior) -> Tensor:
-        """(N, K) probability of each class; all on the label where the model is not asked yet."""
+        """(N, K) class probabilities; one-hot at the label where the model is not used yet."""
         posterior = belief.evidence.for_all_classes(belief.posterior)
         return lp.taken_at_their_word(posterior, belief.labels, self._in_warmup(belief.labels))
 
     @torch.no_grad()
     def judge(self, belief: LabelPosterior) -> Judgement:
-        """Which labels the wrapped loss and the centroids go by."""
+        """Decide which labels the wrapped loss and the centroids use."""
         model = self.model
-        # (what is not needed is not read from the device)
+        # in this order, so that only what is needed is read from the device
         has_settled = self.doubtful.waits_for_settling and model.is_warm and model.has_settled
         noise_rate = model.noise_rate if has_settled else None
         return self.doubtful.judge(belief, self.trust(belief), noise_rate)
 
     def _in_warmup(self, labels: Tensor) -> Tensor:
-        """(N,) bool: the samples whose label is believed whatever the model says."""
+        """(N,) bool: samples whose label is believed regardless of the model."""
         if not self.model.is_warm:
             return torch.ones_like(labels, dtype=torch.bool)
         return self.statistics.visits[labels] < self.class_warmup

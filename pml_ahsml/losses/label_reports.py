@@ -1,4 +1,4 @@
-"""What the wrapper tells of labels, without learning anything."""
+"""Queries about labels that the wrapper answers without learning."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from .sample_identity import check_sample_ids
 
 
 class WithLabelReports:
-    """Asks the label model and the class statistics of a wrapper. Changes no state."""
+    """Queries the label model and the class statistics of a wrapper, without changing them."""
 
     num_samples: int | None
     class_statistics: ClassStatistics
@@ -32,11 +32,11 @@ class WithLabelReports:
         Args:
             embeddings: (N, D).
             labels: (N,) integers in [0, num_classes), as given.
-            sample_ids: (N,) of samples of the training set, which do not vote for their own labels
-                then, and of which earlier opinions count; None for other samples.
+            sample_ids: (N,) rows of the training set, or None for other samples. With ids, samples
+                do not vote for their own labels, and earlier opinions of them count.
 
         Returns:
-            (N,) in [0, 1]; 1 during the warm-up and for classes that are still in theirs.
+            (N,) in [0, 1]; 1 during the warm-up, and for classes still in their own.
         """
         return self._judge().trust(self._belief(embeddings, labels, sample_ids))
 
@@ -44,11 +44,11 @@ class WithLabelReports:
     def posterior(
         self, embeddings: Tensor, labels: Tensor, sample_ids: Tensor | None = None
     ) -> Tensor:
-        """Probability of each class to be the true one, by the arguments of :meth:`trust`.
+        """Posterior over the true class of each sample; takes the arguments of :meth:`trust`.
 
         Returns:
-            (N, num_classes), rows sum to 1; all on the given label during the warm-up and for
-            classes that are still in theirs.
+            (N, num_classes), rows sum to 1; one-hot at the given label during the warm-up, and for
+            classes still in their own.
         """
         return self._judge().posterior(self._belief(embeddings, labels, sample_ids))
 
@@ -56,10 +56,10 @@ class WithLabelReports:
         """Geodesic distances between class centroids.
 
         Args:
-            classes: (C,) the classes wanted, all by default.
+            classes: (C,) classes; all by default.
 
         Returns:
-            (C, C) geodesic lengths; nan where a class has not been seen.
+            (C, C) geodesic lengths; nan for classes not seen yet.
         """
         return self.class_statistics.divergence(to_classes(classes))
 

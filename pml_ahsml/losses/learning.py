@@ -1,4 +1,4 @@
-"""What the state of the wrapper learns from a batch."""
+"""Update the state of the wrapper from a batch."""
 
 from dataclasses import dataclass
 
@@ -15,20 +15,20 @@ from .judgement import Judgement
 from .label_judge import LabelJudge
 from .replay_memory import ReplayMemory
 
-# Weight of a distrusted sample in its class mean. With 0 a class whose samples are all distrusted
-# for a while could never come back.
+# Weight of a distrusted sample in its class mean. With 0, a class whose samples are all distrusted
+# for a while could never recover.
 _DISTRUSTED_WEIGHT = 0.1
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What is learnt from.
+    """Judged samples to learn from.
 
     Args:
         embeddings: (N, D), without a gradient.
-        belief: what the label model makes of them.
-        judgement: which of their labels are believed.
-        are_of_all_ranks: whether they were gathered.
+        belief: the label model's posterior for them.
+        judgement: decisions about them.
+        are_of_all_ranks: whether they were gathered from all ranks.
     """
 
     embeddings: Tensor
@@ -41,14 +41,14 @@ class Samples:
 def samples_to_learn(
     batch: Batch, belief: LabelPosterior, judgement: Judgement, judge: LabelJudge, ranks: AllRanks
 ) -> Samples:
-    """The rows of a batch that are not merely enqueued, and those of the other ranks if needed.
+    """Return the rows of a batch that are not merely enqueued, of all ranks if needed.
 
     Args:
-        batch: as given.
-        belief: what the label model makes of it.
-        judgement: which of its labels are believed.
+        batch: the batch as given.
+        belief: the label model's posterior for it.
+        judgement: decisions about its rows.
         judge: judges the rows of all ranks.
-        ranks: of this step.
+        ranks: the ranks in this step.
     """
     embeddings, labels, ids = batch.embeddings.detach(), batch.labels, batch.ids
     if batch.enqueue_mask is not None:
@@ -70,42 +70,42 @@ def learn(
     memory: ReplayMemory | None,
     recurrence: LabelRecurrence,
 ) -> None:
-    """Learn from samples that have been judged.
+    """Learn from judged samples.
 
     Args:
-        samples: of this step, N ≥ 1.
+        samples: samples of this step, N ≥ 1.
         judge: holds the label model and the class statistics.
-        memory: of samples that stand in for others, or None.
-        recurrence: notices labels that are no classes.
+        memory: past samples that replace others, or None.
+        recurrence: detects labels that are not classes.
     """
     was_warm = judge.model.is_warm
     if memory is not None and was_warm:
         _remember(memory, samples)
     judge.model.learn(samples.belief)
     _learn_classes(judge.statistics, samples)
-    # last, as a warning may be an error
+    # last, because its warning may be raised as an error
     if was_warm:
         recurrence.on(samples.embeddings.device).learn(samples.belief)
 
 
 def _remember(memory: ReplayMemory, samples: Samples) -> None:
-    """Keep the samples that are believed as labelled.
+    """Remember the samples that take part with their given label.
 
-    Relabelled samples stay out: a wrong guess would be confirmed by its own echo.
+    Relabelled samples are left out: a wrong guess would confirm itself.
     """
     judgement, labels = samples.judgement, samples.belief.labels
     rows = judgement.takes_part & (judgement.labels == labels)
     if not samples.are_of_all_ranks:
-        # the newest stand in for what is left out: on all ranks they must be the same
+        # the newest samples are replayed, so their order must be the same on all ranks
         rows = by_rank(rows)
     memory.on(labels.device).push(samples.embeddings[rows], labels[rows])
 
 
 def _learn_classes(statistics: ClassStatistics, samples: Samples) -> None:
-    """Move the class means towards the samples, by the trust in their labels."""
+    """Move the class means towards the samples, weighted by the trust in their labels."""
     points = samples.belief.evidence.points
     weights = torch.where(samples.judgement.trusted, points.new_ones(()), _DISTRUSTED_WEIGHT)
-    # before trust has been learnt, too, a class is where most of its samples are
+    # even before any trust has been learnt, a class is where most of its samples are
     classes = cm.Groups.by(samples.belief.labels)
     weights = cm.robust_weights(points, classes, weights)
     statistics.learn(points, classes, weights)

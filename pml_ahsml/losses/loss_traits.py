@@ -1,4 +1,4 @@
-"""What is peculiar to which PML loss, in one table."""
+"""Traits of each PML loss, in one table."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,17 +9,17 @@ from pytorch_metric_learning import losses as pml
 
 @dataclass(frozen=True)
 class LossTraits:
-    """What the wrapper has to know about a class of losses.
+    """What the wrapper needs to know about a class of losses.
 
     Args:
         refusal: why the loss cannot be wrapped, or None: "loss must …".
         takes_pairs: whether it compares exactly the pairs that an indices_tuple names.
-        has_view_term: whether the views of a sample get a term of their own in it.
+        has_view_term: whether it has a separate term for the views of a sample.
         takes_margins: whether it compares entries of the distance matrix of the batch, so that
             margins can enter there.
-        gains_by_margins: whether margins raise what is retrieved, with wrong labels and without
-            (docs/research.md, "The parts, one by one"). They lower it in a MultiSimilarityLoss
-            and a MarginLoss.
+        gains_by_margins: whether margins improve retrieval, with and without wrong labels
+            (docs/research.md, "The parts, one by one"). They hurt it in a MultiSimilarityLoss and
+            a MarginLoss.
         has_bins: whether its values must stay in [−1, 1], where its bins end.
         is_nan_without_positives: whether its value is nan for a batch without a positive pair.
         indexes_rows: whether indices of unreduced losses are rows of the batch.
@@ -43,7 +43,7 @@ _UNEQUAL_CLASSES = (
 _MARGINS = {"takes_margins": True}
 _GAINS = {"takes_margins": True, "gains_by_margins": True}
 
-# A class has the traits of its base classes, too, unless it says otherwise.
+# A class inherits the traits of its base classes unless it overrides them.
 TRAITS: dict[type[torch.nn.Module], dict[str, Any]] = {
     pml.GenericPairLoss: {"takes_pairs": True},
     pml.ContrastiveLoss: _GAINS,
@@ -56,7 +56,7 @@ TRAITS: dict[type[torch.nn.Module], dict[str, Any]] = {
     pml.MultiSimilarityLoss: {"takes_margins": True, "has_view_term": True},
     pml.NCALoss: {"takes_margins": True, "is_nan_without_positives": True},
     pml.NTXentLoss: _MARGINS,
-    pml.ProxyAnchorLoss: {"indexes_rows": False},  # but proxies
+    pml.ProxyAnchorLoss: {"indexes_rows": False},  # it indexes proxies
     pml.ProxyNCALoss: {"takes_margins": False, "is_nan_without_positives": False},
     pml.RankedListLoss: _MARGINS,
     pml.SmoothAPLoss: {"refusal": _UNEQUAL_CLASSES},
@@ -70,7 +70,7 @@ def traits_of(loss: torch.nn.Module) -> LossTraits:
     """The traits of a loss, by its class.
 
     Args:
-        loss: any module; one that stands in no table has the default traits.
+        loss: any module; default traits if the table has none for it.
 
     Example:
         >>> traits_of(pml.SupConLoss()).gains_by_margins
@@ -83,7 +83,7 @@ def traits_of(loss: torch.nn.Module) -> LossTraits:
 
 
 def names_with(trait: str) -> str:
-    """The losses that have a trait, as a list for a message.
+    """List the losses that have a trait, for a message.
 
     Args:
         trait: the name of a field of :class:`LossTraits`.

@@ -1,4 +1,4 @@
-"""The plan for a batch, with past samples in it that stand in for rows that are left out."""
+"""Plan a batch, with past samples in place of rows that are left out."""
 
 from dataclasses import replace
 
@@ -21,19 +21,19 @@ def plan_with_past(
     judge: LabelJudge,
     memory: ReplayMemory | None,
 ) -> BatchPlan:
-    """What the wrapped loss is going to see.
+    """Decide what the wrapped loss sees, past samples included.
 
     Args:
         loss: the wrapped loss.
-        batch: as given.
-        belief: what the label model makes of it.
-        judgement: which of its labels are believed.
+        batch: the batch as given.
+        belief: the label model's posterior for it.
+        judgement: decisions about its rows.
         judge: judges references and past samples.
-        memory: of samples that were trusted, or None.
+        memory: past samples that were trusted, or None.
     """
     refs = None
     if batch.ref_emb is not None and batch.ref_labels is not None:
-        refs = judge.judge(judge.believe(batch.ref_emb, batch.ref_labels, beside=belief))
+        refs = judge.judge(judge.believe(batch.ref_emb, batch.ref_labels, normaliser_from=belief))
     plan = plan_batch(loss, batch, judgement, refs)
     if memory is None or not plan.takes_past:
         return plan
@@ -44,13 +44,13 @@ def plan_with_past(
 def _stand_ins(
     plan: BatchPlan, belief: LabelPosterior, judge: LabelJudge, memory: ReplayMemory
 ) -> tuple[Tensor, Tensor] | None:
-    """(V, D) embeddings and (V,) classes; None where nothing is missing or none is trusted."""
+    """(V, D) embeddings and (V,) classes; None if no row is missing or no sample is trusted."""
     given, seen = belief.labels, plan.batch.labels
     if bool((plan.keep & (seen == given)).all()):
         return None
     embeddings, labels = memory.on(given.device).stand_ins(given, seen[plan.keep])
     if len(labels):
-        trust = judge.trust(judge.believe(embeddings, labels, beside=belief))
+        trust = judge.trust(judge.believe(embeddings, labels, normaliser_from=belief))
         trusted = judge.doubtful.may_stand_in(trust)
         embeddings, labels = embeddings[trusted], labels[trusted]
     return (embeddings.to(plan.batch.embeddings), labels) if len(labels) else None

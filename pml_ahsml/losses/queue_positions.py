@@ -1,4 +1,4 @@
-"""Where the queues of CrossBatchMemory stand, which PML keeps in no state."""
+"""Positions of the queues of CrossBatchMemory, which PML does not save."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,30 +10,30 @@ from torch import Tensor
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Entry, Rule, check_entry
 
-# The entry of a state that says where the queues stand.
+# Name of the state entry that holds the queue positions.
 _QUEUES = "queues"
 
 
 class WithQueues(ModuleWithTables):
-    """Saves, loads and takes over where the queues in the loss that it wraps stand.
+    """Saves, loads and takes over the queue positions of the wrapped loss.
 
-    With a CrossBatchMemory in it the state has an entry ``queues``; without, there is none.
+    The state has an entry ``queues`` only if the loss contains a CrossBatchMemory.
     """
 
     loss: torch.nn.Module
     num_classes: int
 
-    # a copy that is averaged takes over what the queues hold before they are used
+    # an averaged copy takes over the contents of the queues before they are used
     _taken_over = ("loss",)
 
     @property
     def queues(self) -> Tensor:
-        """(Q, 2) where each CrossBatchMemory stands: the next row, and 1 if all are filled."""
+        """(Q, 2) position of each CrossBatchMemory: the next row, and 1 if all are filled."""
         return positions(self.loss)
 
     @property
     def _wrapped_loss(self) -> torch.nn.Module:
-        # without taking anything over, which is not for a state that is about to be loaded
+        # takes nothing over, which would be wrong when a state is about to be loaded
         loss = self._modules["loss"]
         assert loss is not None
         return loss
@@ -62,7 +62,7 @@ class WithQueues(ModuleWithTables):
 
 
 def queues_in(loss: torch.nn.Module) -> dict[str, CrossBatchMemory]:
-    """The memories in a loss by the names of their modules; it may be one itself.
+    """Find each CrossBatchMemory in a loss, by module name; the loss may be one itself.
 
     Args:
         loss: any loss.
@@ -72,13 +72,13 @@ def queues_in(loss: torch.nn.Module) -> dict[str, CrossBatchMemory]:
 
 
 def positions(loss: torch.nn.Module) -> Tensor:
-    """Where its queues stand.
+    """Return the positions of a loss's queues.
 
     Args:
         loss: any loss.
 
     Returns:
-        (Q, 2) integers: the row that is written next, and 1 if all rows have been written, else 0.
+        (Q, 2) integers: the next row to write, and 1 if all rows have been written, else 0.
 
     Example:
         >>> from pytorch_metric_learning.losses import ContrastiveLoss
@@ -90,18 +90,18 @@ def positions(loss: torch.nn.Module) -> Tensor:
 
 
 def set_positions(loss: torch.nn.Module, rows: Tensor) -> None:
-    """Let its queues go on from where others stood.
+    """Set the positions of a loss's queues.
 
     Args:
         loss: any loss.
-        rows: (Q, 2) of :func:`positions`.
+        rows: (Q, 2) from :func:`positions`.
     """
     for queue, (position, is_full) in zip(queues_in(loss).values(), rows.tolist(), strict=True):
         queue.queue_idx, queue.has_been_filled = position, bool(is_full)
 
 
 def copy_queues(loss: torch.nn.Module, other: torch.nn.Module) -> None:
-    """Let its queues hold what those of another hold.
+    """Copy the contents and positions of another loss's queues.
 
     Args:
         loss: any loss.
@@ -117,17 +117,17 @@ def copy_queues(loss: torch.nn.Module, other: torch.nn.Module) -> None:
 def check_queues(
     loss: torch.nn.Module, num_classes: int, state: Mapping[str, Any], prefix: str, key: str
 ) -> None:
-    """Raise unless what a state holds of the queues can be.
+    """Raise unless the queue entries of a state are valid.
 
     Args:
         loss: any loss.
         num_classes: K of the labels.
         state: the state.
-        prefix: what the names of the loss's entries begin with.
-        key: the name of the entry of :func:`positions`.
+        prefix: prefix of the loss's entries.
+        key: name of the entry that holds :func:`positions`.
 
     Raises:
-        ValueError: by the name of an entry.
+        ValueError: naming the entry, if one is not valid.
     """
     rows = state.get(key)
     for number, (name, queue) in enumerate(queues_in(loss).items()):
@@ -137,7 +137,7 @@ def check_queues(
             "label_memory": Rule(lowest=0, highest=num_classes - 1),
         }
         for part, rule in rules.items():
-            # (a state may have been saved while others of its entries were renamed)
+            # (missing if the state was saved with renamed entries)
             if here + part in state:
                 check_entry(Entry(here + part, getattr(queue, part), rule), state[here + part])
         if rows is None or rows.is_meta:

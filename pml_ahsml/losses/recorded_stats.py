@@ -4,7 +4,7 @@ from ..labels.label_noise_model import LabelNoiseModel
 from .batch import Batch
 from .judgement import Judgement
 
-# Not the names of properties: PML writes a 0 into each at the start of a forward.
+# None may be the name of a property: PML sets each to 0 at the start of a forward.
 STATS = (
     "stat_noise_rate",
     "stat_share_trusted",
@@ -15,12 +15,12 @@ STATS = (
 
 
 def recorded_stats(batch: Batch, judgement: Judgement, model: LabelNoiseModel) -> dict[str, float]:
-    """What is recorded of a step, by the names in ``STATS``.
+    """Return the numbers recorded for a step, by the names in ``STATS``.
 
     Args:
-        batch: as given.
-        judgement: which of its labels are believed.
-        model: before it has learnt from the batch.
+        batch: the batch as given.
+        judgement: decisions about its rows.
+        model: the label model, before it learns from the batch.
     """
     relabelled = judgement.takes_part & (judgement.labels != batch.labels)
     values = (

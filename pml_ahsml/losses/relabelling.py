@@ -1,4 +1,4 @@
-"""Doubtful samples take part with another label."""
+"""Relabelling of samples with doubtful labels."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from ..classes.neighbourhoods import class_spacing
 from ..labels.label_posterior import LabelPosterior
 from ..labels.posterior import geodesic_gap
 
-# Trust is 1 for classes that are not judged yet, and must exceed the threshold then.
+# Trust is 1 for classes that are not judged yet, which must exceed the threshold.
 HIGHEST_THRESHOLD = 0.9999
 
 # Fields that have become keywords of the wrapper.
@@ -20,30 +20,30 @@ _RENAMED = {"trust_threshold": "trust_threshold", "memory_size": "replay_memory"
 
 @dataclass(frozen=True)
 class Relabelling:
-    """Doubtful samples take part with the label they are believed to have, where that is safe.
+    """Relabels doubtful samples with their likeliest class, where that is safe.
 
-    Leaving out what is wrong costs the wrapped loss pairs: of 32 classes × 4 samples with half of
-    the labels wrong, two samples a class are left. A doubtful sample takes part with its likeliest
-    class if the posterior of that class exceeds ``confidence`` and its centroid is nearer than that
-    of the given label by more than ``gap`` times the typical distance between neighbouring classes.
-    The second condition keeps the model from following its own guesses where classes lie close,
-    which is where a posterior that has been trained on them is overconfident.
+    Leaving out wrong labels costs the wrapped loss pairs: of 32 classes × 4 samples with half of
+    the labels wrong, two samples per class are left. A doubtful sample is relabelled if the
+    posterior of its likeliest class exceeds ``confidence`` and the centroid of that class is nearer
+    than that of the given label by more than ``gap`` times the typical distance between
+    neighbouring classes. The second condition keeps the model from following its own guesses where
+    classes lie close together. There, a posterior trained on such guesses is overconfident.
 
     Relabelling waits until the estimated noise rate has settled (``LabelNoiseModel.has_settled``).
-    With half of the labels wrong a triplet loss takes over 150 batches until it has; relabelling
-    sooner made trainings collapse. Where hardly a label is wrong nothing is relabelled: next to no
-    pairs are lost, and most samples that look wrong are right and hard.
+    With half of the labels wrong and a triplet loss, that takes over 150 batches. Relabelling
+    sooner made training collapse. If hardly any label is wrong, nothing is relabelled: almost no
+    pairs are lost, and most samples that look wrong are right but hard.
 
     Args:
         confidence: in [0.5, 1]; with 1 nothing is relabelled.
         gap: ≥ 0, in units of the mean distance between a class and its 5 nearest classes.
         trust_threshold: deprecated; give it to the wrapper.
         memory_size: deprecated; give it to the wrapper as ``replay_memory``.
-        min_noise_rate: in [0, 1], the estimated noise rate above which samples are relabelled. Of
-            ten data sets with clean labels eight are estimated below .05 with every loss tried.
+        min_noise_rate: in [0, 1], the estimated noise rate above which samples are relabelled. With
+            clean labels, the estimate is below .05 on eight of ten data sets with every loss tried.
 
     Raises:
-        ValueError: for an option outside its range.
+        ValueError: if an option is out of range.
 
     Source:
         This project; class-wise divergence as the yardstick is AHSML's idea.
@@ -74,7 +74,7 @@ class Relabelling:
         if self.memory_size is not None:
             checked["memory_size"] = check_count("memory_size", self.memory_size, minimum=0)
         for name, value in checked.items():
-            # plain numbers of Python, whatever they came as
+            # store plain Python numbers, whatever type was given
             object.__setattr__(self, name, value)
         for name in _RENAMED.keys() & checked.keys():
             warnings.warn(
@@ -87,19 +87,19 @@ class Relabelling:
     def decide(
         self, belief: LabelPosterior, as_given: Tensor, noise_rate: float
     ) -> tuple[Tensor, Tensor]:
-        """Which samples the wrapped loss sees, and with which labels.
+        """Decide which samples the wrapped loss sees, and with which labels.
 
         Args:
-            belief: what the label model makes of the samples.
-            as_given: (N,) bool, the samples that take part with their label as given.
+            belief: the label model's posterior for the samples.
+            as_given: (N,) bool, the samples that take part with their given label.
             noise_rate: the model's estimate.
 
         Returns:
-            takes_part: (N,) bool, these and those that are relabelled.
-            believed: (N,) labels; other than given only where a sample takes part.
+            takes_part: (N,) bool, these samples and the relabelled ones.
+            believed: (N,) labels; they differ from the given ones only for relabelled samples.
         """
         evidence, labels = belief.evidence, belief.labels
-        some_are_wrong = noise_rate > self.min_noise_rate  # not for nan, before it is known
+        some_are_wrong = noise_rate > self.min_noise_rate  # False for nan, before it is known
         if as_given.all() or not some_are_wrong:
             return as_given, labels
         certainty, columns = evidence.of_single_classes(belief.posterior).max(1)
@@ -112,5 +112,5 @@ class Relabelling:
 
 
 def check_trust_threshold(value: float) -> float:
-    """The threshold as a number of Python, or an error unless it lies in [0.5, 0.9999]."""
+    """Return the threshold as a plain Python number; raise unless it lies in [0.5, 0.9999]."""
     return check_in_interval("trust_threshold", value, 0.5, HIGHEST_THRESHOLD)

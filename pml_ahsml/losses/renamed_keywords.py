@@ -10,13 +10,13 @@ R = TypeVar("R")
 
 
 def renamed_keywords(**new_names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a function take keywords by their old names, too, with a DeprecationWarning.
+    """Let a function also take keywords by their old names, with a DeprecationWarning.
 
     Args:
-        **new_names: the new name by the old one.
+        **new_names: the new name of each old name.
 
     Returns:
-        A decorator. What it returns raises a ValueError where a keyword is given by both names.
+        A decorator. The decorated function raises a ValueError if both names are given.
 
     Example:
         >>> @renamed_keywords(length="size")

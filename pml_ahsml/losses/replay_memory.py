@@ -1,4 +1,4 @@
-"""Recent embeddings of samples that were believed, to stand in for samples that are not."""
+"""Recent embeddings of trusted samples, which replace samples that are left out."""
 
 import torch
 from torch import Tensor
@@ -6,27 +6,27 @@ from torch import Tensor
 from ..checks import check_count
 from ..state.recent_samples import RecentSamples
 
-# A class has at most so many times its samples after a batch has been filled up: what is wrong in
-# a batch that is nearly lost would otherwise be compared with all that is remembered.
+# Filling up a batch multiplies the samples of a class by at most this. Otherwise the wrong labels
+# in a batch that is nearly empty would be compared with the whole memory.
 _MOST = 2
 
 
 class ReplayMemory(RecentSamples):
-    """Remembers recent embeddings and hands them out by class, the newest first.
+    """Remembers recent embeddings and returns them by class, newest first.
 
-    A batch of 32 classes × 4 samples in which half of the labels are wrong keeps two right samples
-    a class: fewer positive and fewer negative pairs than the loss and its sampler were set up for.
-    Remembered samples of the same classes bring the batch back to its composition. They carry no
-    gradient, so that more of them take part than were left out (:meth:`stand_ins`).
+    A batch of 32 classes × 4 samples with half of the labels wrong keeps two right samples per
+    class: fewer positive and negative pairs than the loss and its sampler were set up for.
+    Remembered samples of the same classes restore the composition of the batch. They carry no
+    gradient, so more of them are added than were left out (:meth:`stand_ins`).
 
     Args:
-        size: embeddings remembered, ≥ 1. Eight batches are old enough to hold several samples of
-            a class and young enough to fit the present network.
+        size: number of embeddings kept, ≥ 1. Eight batches hold several samples per class and are
+            recent enough to fit the current network.
         embedding_size: D.
-        num_classes: K of the labels, which a state to be loaded must keep to; None for any.
+        num_classes: K; loading rejects labels ≥ K. None accepts any label.
 
     Raises:
-        ValueError: for an option outside its range.
+        ValueError: if an option is out of range.
 
     Source:
         This project; a memory of past embeddings is the idea of Wang et al. (XBM), CVPR 2020.
@@ -46,10 +46,10 @@ class ReplayMemory(RecentSamples):
 
     @torch.no_grad()
     def newest(self, wanted: Tensor) -> tuple[Tensor, Tensor]:
-        """The newest embeddings of the classes wanted.
+        """Return the newest embeddings of some classes.
 
         Args:
-            wanted: (W,) classes, each as often as embeddings of it are wanted.
+            wanted: (W,) classes, each repeated once for every embedding wanted.
 
         Returns:
             embeddings: (V, D), V ≤ W; fewer where fewer are remembered.
@@ -59,10 +59,10 @@ class ReplayMemory(RecentSamples):
         return self.of_age((occurrence(labels) < count_of(labels, wanted)).nonzero().squeeze(1))
 
     def stand_ins(self, given: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-        """Remembered samples that fill up the classes of a batch that has lost some of its rows.
+        """Return remembered samples that fill up the classes of a batch that has lost rows.
 
-        With M of N rows kept a class that has n of the N is filled up to n·N/M, rounded down, and
-        to 2n at most. Within that limit M rows with a gradient are compared with N²/M rows: as many
+        If M of N rows are kept, a class with n of the N is filled up to n·N/M, rounded down, but at
+        most to 2n. Within that limit, M rows with a gradient are compared with N²/M rows: as many
         pairs as N rows have among themselves.
 
         Args:
@@ -79,7 +79,7 @@ class ReplayMemory(RecentSamples):
 
 
 def occurrence(values: Tensor) -> Tensor:
-    """How many times each value has occurred before.
+    """Count how many times each value has occurred before.
 
     Args:
         values: (N,).
@@ -99,7 +99,7 @@ def occurrence(values: Tensor) -> Tensor:
 
 
 def count_of(values: Tensor, among: Tensor) -> Tensor:
-    """How often each value occurs among others.
+    """Count how often each value occurs among others.
 
     Args:
         values: (N,).

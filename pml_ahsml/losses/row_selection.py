@@ -1,4 +1,4 @@
-"""A selection of the rows of a batch, and what it does to PML's index tuples."""
+"""Select rows of a batch, and adapt PML's index tuples."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +11,14 @@ IndicesTuple = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class RowSelection:
-    """Which query rows and which reference rows take part.
+    """The query rows and the reference rows that take part.
 
-    PML numbers anchors by query row; positives and negatives by reference row, or by query row
-    where there are no references.
+    PML numbers anchors by query row; positives and negatives by reference row, or by query row if
+    there are no references.
 
     Args:
         query: (N,) bool, the query rows kept.
-        ref: (M,) bool, the reference rows kept; None where the queries are their own references.
+        ref: (M,) bool, the reference rows kept; None if the queries are their own references.
     """
 
     query: Tensor
@@ -39,7 +39,7 @@ class RowSelection:
             The same form, numbered by the rows that are kept.
 
         Raises:
-            ValueError: for a tuple of another length.
+            ValueError: if the tuple has another length.
         """
         if len(indices_tuple) == 3:
             return self._filter_group(indices_tuple)
@@ -50,15 +50,15 @@ class RowSelection:
         )
 
     def restore_indices(self, loss_dict: dict[str, Any], ref_is_memory: bool) -> dict[str, Any]:
-        """Renumber the indices of an unreduced PML loss by the rows before the selection.
+        """Map the indices of an unreduced PML loss back to the rows before the selection.
 
         Args:
             loss_dict: what PML's DoNothingReducer returns.
-            ref_is_memory: whether positives and negatives are rows of a memory, which no
-                selection has renumbered.
+            ref_is_memory: whether positives and negatives are rows of a memory, which the
+                selection has not renumbered.
 
         Returns:
-            The same dictionary with new "indices"; nothing in it is changed in place.
+            A copy of the dictionary with new "indices".
         """
         query_rows = self.query.nonzero().squeeze(1)
         ref_rows = query_rows if self.ref is None else self.ref.nonzero().squeeze(1)
@@ -76,10 +76,10 @@ class RowSelection:
         return restored
 
     def _filter_group(self, group: IndicesTuple) -> IndicesTuple:
-        """One group of index lists of equal length: anchors first, then what they go with."""
+        """Filter index lists of equal length: anchors first, then the rows they are paired with."""
         ref = self.query if self.ref is None else self.ref
         masks = [self.query, *[ref] * (len(group) - 1)]
-        # PML's miners return an empty float tensor at times, which cannot index
+        # PML's miners sometimes return an empty float tensor, which cannot index
         group = tuple(rows.to(self.query.device, torch.long) for rows in group)
         kept = torch.stack([mask[rows] for mask, rows in zip(masks, group, strict=True)]).all(0)
         return tuple(

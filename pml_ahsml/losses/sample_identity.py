@@ -1,4 +1,4 @@
-"""Which sample of the training set each row of a batch is."""
+"""Sample ids: which sample of the training set each row of a batch is."""
 
 from typing import Any
 
@@ -10,19 +10,19 @@ from ..state.gather import gather_as_pml
 
 
 class WithSampleIds:
-    """Takes the sample ids of the next call ahead of it, from what splits the batches.
+    """Takes the sample ids of the next call in advance.
 
     PML's trainers call a loss with embeddings and labels only. ``BatchGetter(loss)`` sees the
-    indices of a batch before, and hands them over here.
+    indices of a batch before that, and passes them on here.
     """
 
     num_samples: int | None
     _next_ids: Tensor | None = None
 
     def next_samples(self, sample_ids: Tensor) -> None:
-        """Say which samples the next call is about, if that is not given ``sample_ids`` itself.
+        """Set the sample ids of the next call, unless it is given ``sample_ids`` itself.
 
-        They are used once, or forgotten if that call raises an error.
+        They are used once, or dropped if that call raises an error.
 
         Args:
             sample_ids: (N,) integers in [0, num_samples).
@@ -34,7 +34,7 @@ class WithSampleIds:
         self._next_ids = check_ids_in_range(sample_ids, self.num_samples)
 
     def _take_next(self) -> Tensor | None:
-        """What has been handed over, for this call alone."""
+        """Return the ids set for this call, and clear them."""
         pending, self._next_ids = self._next_ids, None
         return pending
 
@@ -42,11 +42,11 @@ class WithSampleIds:
 def ids_of_call(
     sample_ids: Tensor | None, handed_over: Tensor | None, embeddings: Any
 ) -> Tensor | None:
-    """The sample ids that a call is given, else those that were handed over before it.
+    """Return the sample ids given to a call, else those set in advance.
 
     Args:
-        sample_ids: of the call, or None.
-        handed_over: those of this rank's rows, or None.
+        sample_ids: ids given to the call, or None.
+        handed_over: ids set in advance for this rank's rows, or None.
         embeddings: of the call, not checked yet. PML's DistributedLossWrapper gathers those of all
             ranks.
     """
@@ -56,7 +56,7 @@ def ids_of_call(
 
 
 def check_ids_in_range(sample_ids: Any, num_samples: int | None) -> Tensor:
-    """The sample ids as int64, or an error unless they are integers in [0, num_samples)."""
+    """Return the sample ids as int64; raise unless they are integers in [0, num_samples)."""
     if num_samples is None:
         raise ValueError(
             "num_samples must be given to AdaptiveNoiseAwareLoss where sample_ids are, got None"
@@ -71,30 +71,30 @@ def check_ids_in_range(sample_ids: Any, num_samples: int | None) -> Tensor:
 
 
 def check_sample_ids(sample_ids: Any, labels: Tensor, num_samples: int | None) -> Tensor:
-    """The sample ids as int64 beside the labels, or an error.
+    """Check the sample ids; return them as int64 on the labels' device.
 
     Args:
-        sample_ids: what a user gave.
+        sample_ids: what the user gave.
         labels: (N,).
-        num_samples: S, or None where samples have no ids.
+        num_samples: S, or None if samples have no ids.
 
     Returns:
         (N,) in [0, S).
 
     Raises:
-        ValueError, TypeError: for another shape or kind, a value out of range, without
-            ``num_samples``, and where rows of one sample differ in their label.
+        ValueError, TypeError: for a wrong shape or type, a value out of range, without
+            ``num_samples``, and if rows of one sample differ in their label.
     """
     ids = check_ids_in_range(sample_ids, num_samples)
     return check_same_labels("sample_ids", ids, labels, "all rows with the same sample_ids")
 
 
 def check_same_labels(name: str, values: Any, labels: Tensor, of: str) -> Tensor:
-    """The ids as int64 beside the labels, or an error unless rows of one id have one label.
+    """Check that rows with the same id have the same label; return the ids as int64.
 
     Args:
-        name: of the ids, for the message.
-        values: what a user gave.
+        name: name of the ids, for the message.
+        values: what the user gave.
         labels: (N,).
         of: what must have the same label, for the message.
 

@@ -1,4 +1,4 @@
-"""Pairs of a batch that holds several augmented views of each sample."""
+"""Pairs of a batch with several augmented views of each sample."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +13,14 @@ from .sample_identity import check_same_labels
 
 @dataclass(frozen=True)
 class ViewPairs:
-    """Which pairs of a batch are views of one sample, other positives, and negatives.
+    """The pairs of a batch: views of one sample, other positives, and negatives.
 
-    Two views of a sample are positives whatever its label says. A row whose label is distrusted
+    Two views of a sample are positives regardless of its label. A row whose label is distrusted
     takes part in these pairs only.
 
     Args:
-        views: (N, N) bool, views of one sample, a row with itself left out.
-        positives: (N, N) bool, rows of one class that both take part and are no views.
+        views: (N, N) bool, views of one sample, without the diagonal.
+        positives: (N, N) bool, rows of one class that both take part and are not views.
         negatives: (N, N) bool, rows of two classes that both take part.
     """
 
@@ -30,11 +30,11 @@ class ViewPairs:
 
     @classmethod
     def of(cls, view_ids: Tensor, labels: Tensor, takes_part: Tensor) -> "ViewPairs":
-        """The pairs of a batch.
+        """Find the pairs of a batch.
 
         Args:
-            view_ids: (N,) views of one sample share theirs.
-            labels: (N,) classes, as believed.
+            view_ids: (N,) one id for all views of a sample.
+            labels: (N,) classes, after relabelling.
             takes_part: (N,) bool, rows whose label is believed.
         """
         views = (view_ids[:, None] == view_ids).fill_diagonal_(False)
@@ -44,10 +44,10 @@ class ViewPairs:
         return cls(views, positives, ~same & both)
 
     def calls(self, loss: torch.nn.Module) -> list[IndicesTuple]:
-        """The indices_tuples with which a pair loss is called; its values are added up.
+        """Return the indices_tuples to call a pair loss with; the loss values are summed.
 
-        A MultiSimilarityLoss has a term of its own for the views of a row, as in AHSML; in any
-        other loss they are positives among the others.
+        In a MultiSimilarityLoss, the views of a row get a separate term, as in AHSML. In any other
+        loss they are ordinary positives.
         """
         if traits_of(loss).has_view_term:
             nothing = torch.zeros_like(self.views)
@@ -56,7 +56,7 @@ class ViewPairs:
 
 
 def ids_by_layout(labels: Tensor, num_views: int) -> Tensor:
-    """View identity of a batch of stacked views: rows i, i + N/num_views, … show one sample.
+    """View ids for a batch of stacked views: rows i, i + N/num_views, … show one sample.
 
     Args:
         labels: (N,).
@@ -66,7 +66,7 @@ def ids_by_layout(labels: Tensor, num_views: int) -> Tensor:
         (N,) view ids.
 
     Raises:
-        ValueError: where N is no multiple of V, or rows of one sample differ in their label.
+        ValueError: if N is not a multiple of V, or rows of one sample differ in their label.
     """
     if len(labels) % num_views:
         raise ValueError(
@@ -79,14 +79,14 @@ def ids_by_layout(labels: Tensor, num_views: int) -> Tensor:
 
 
 def check_view_ids(view_ids: Any, labels: Tensor) -> Tensor:
-    """The view ids as int64, or an error unless they are integers whose views agree in label.
+    """Check that view ids are integers and that views of a sample share a label.
 
     Args:
-        view_ids: what a user gave.
+        view_ids: what the user gave.
         labels: (N,).
 
     Returns:
-        (N,) beside the labels.
+        (N,) view ids as int64, on the labels' device.
     """
     views = "all views of a sample (rows i and i + N/num_views, or rows with the same view_ids)"
     return check_same_labels("view_ids", view_ids, labels, views)

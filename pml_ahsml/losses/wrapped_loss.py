@@ -1,4 +1,4 @@
-"""The PML loss inside a wrapper: which can be wrapped, and how each kind is called."""
+"""The wrapped PML loss: which losses can be wrapped, and how each kind is called."""
 
 import inspect
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from .row_selection import IndicesTuple
 
 
 def check_loss(loss: Any) -> None:
-    """Raise unless ``loss`` is a PML loss that can do with a part of a batch and its labels."""
+    """Raise unless ``loss`` is a PML loss that works with labels and on part of a batch."""
     name = type(loss).__name__
     if not isinstance(
         loss,
@@ -36,7 +36,7 @@ def check_loss(loss: Any) -> None:
 
 
 def check_takes_references(loss: torch.nn.Module) -> None:
-    """Raise unless ``ref_emb`` may be given beside this loss."""
+    """Raise unless this loss takes ``ref_emb``."""
     try:
         # embeddings, labels, indices_tuple, ref_emb, ref_labels
         inspect.signature(loss.forward).bind(*range(5))
@@ -62,7 +62,7 @@ def check_enqueue_mask(loss: torch.nn.Module, enqueue_mask: Tensor, num_rows: in
 
 
 def inner_loss(loss: torch.nn.Module) -> Any:
-    """The loss that owns the distance and the reducer: the one inside a CrossBatchMemory."""
+    """Return the loss that owns distance and reducer: the one inside a CrossBatchMemory."""
     return loss.loss if isinstance(loss, pml_losses.CrossBatchMemory) else loss
 
 
@@ -72,7 +72,7 @@ def is_unreduced(loss: torch.nn.Module) -> bool:
 
 
 def call(loss: torch.nn.Module, batch: Batch) -> Any:
-    """The loss, by the arguments that its class takes."""
+    """Call the loss with the arguments that its class takes."""
     b = batch
     return _call(
         loss, b.embeddings, b.labels, b.indices_tuple, b.ref_emb, b.ref_labels, b.enqueue_mask
@@ -88,7 +88,7 @@ def evaluate(
     ref_labels: Tensor | None = None,
     enqueue_mask: Tensor | None = None,
 ) -> Any:
-    """The loss on all rows as given. No memory inside it changes; values are not checked."""
+    """Call the loss on all rows as given, unchecked, without changing a memory inside it."""
     if ref_emb is not None:
         check_takes_references(loss)
     if enqueue_mask is not None:
@@ -109,7 +109,7 @@ def _call(
     if isinstance(loss, pml_losses.CrossBatchMemory):
         return loss(embeddings, labels, indices_tuple, enqueue_mask)
     if ref_emb is None:
-        # as PML's trainers do: a loss of the user's own may take no references
+        # as PML's trainers do: a custom loss may take no references
         return loss(embeddings, labels, indices_tuple)
     return loss(embeddings, labels, indices_tuple, ref_emb, ref_labels)
 
@@ -121,8 +121,8 @@ def undone(loss: torch.nn.Module, num_rows: int, *, only_on_error: bool = False)
     PML enqueues in every mode, and before it calls the inner loss, which may refuse the batch.
 
     Args:
-        loss: the loss that is called while the context lasts.
-        num_rows: rows that the call may enqueue; others of the memory are not looked at.
+        loss: the loss that is called inside the context.
+        num_rows: number of rows that the call may enqueue; only these are restored.
         only_on_error: keep what was enqueued unless the call raises.
     """
     memories = [part for part in loss.modules() if isinstance(part, pml_losses.CrossBatchMemory)]
@@ -141,7 +141,7 @@ _POSITION = ("queue_idx", "has_been_filled", "embedding_memory", "label_memory")
 
 
 def _queue(memory: Any, num_rows: int) -> tuple[dict[str, Any], Tensor, Tensor, Tensor]:
-    """The position of a memory, the rows that may be overwritten and what is in them."""
+    """Return the position of a memory, the rows that may be overwritten and their contents."""
     rows = torch.arange(num_rows, device=memory.label_memory.device) + memory.queue_idx
     rows %= memory.memory_size
     position = {name: getattr(memory, name) for name in _POSITION}
@@ -151,7 +151,7 @@ def _queue(memory: Any, num_rows: int) -> tuple[dict[str, Any], Tensor, Tensor, 
 def _restore(
     memory: Any, position: dict[str, Any], rows: Tensor, embeddings: Tensor, labels: Tensor
 ) -> None:
-    # PML puts other tensors in the place of these for another device or dtype
+    # PML replaces these tensors for another device or dtype
     for name, value in position.items():
         setattr(memory, name, value)
     with torch.no_grad():
@@ -160,11 +160,11 @@ def _restore(
 
 
 def would_break(loss: torch.nn.Module, batch: Batch) -> bool:
-    """Whether so few rows are left that the loss would fail instead of giving a zero."""
+    """Whether so few rows are left that the loss would fail instead of returning zero."""
     if len(batch.labels) == 0:
         return True
     if isinstance(loss, pml_losses.CrossBatchMemory) and batch.enqueue_mask is not None:
-        # with nothing to enqueue PML takes an empty memory for a full one
+        # with nothing to enqueue, PML takes an empty memory for a full one
         return not batch.enqueue_mask.any() and not loss.has_been_filled
     if traits_of(inner_loss(loss)).is_nan_without_positives:
         return not lmu.get_matches_and_diffs(batch.labels, batch.ref_labels)[0].any()
@@ -172,7 +172,7 @@ def would_break(loss: torch.nn.Module, batch: Batch) -> bool:
 
 
 def zero(loss: torch.nn.Module, embeddings: Tensor) -> Any:
-    """A zero that reaches every parameter, so that no rank of DDP waits for a gradient."""
+    """Return a zero that depends on every parameter, so that no DDP rank waits for a gradient."""
     if is_unreduced(loss):
         return inner_loss(loss).zero_losses()
     value = (embeddings * 0).sum()

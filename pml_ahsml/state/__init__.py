@@ -1,1 +1,1 @@
-"""State that travels with a module, and between ranks."""
+"""Module state that is saved, moved and shared between ranks."""

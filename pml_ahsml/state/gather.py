@@ -11,7 +11,7 @@ from torch import Tensor
 # A rank that raised an error announces this instead of its number of rows.
 _FAILED = -1
 
-# Labels, view ids and sample ids. As many on a rank that has failed, which has none of them.
+# Labels, view ids and sample ids. A rank that has failed sends as many columns, but none of these.
 _MOST_COLUMNS = 3
 
 
@@ -73,12 +73,12 @@ class AllRanks:
 
         Args:
             num_rows: N ≥ 0, number of rows that :meth:`gather` will get.
-            ids: that :meth:`gather` will get, by name; None where this rank has none.
+            ids: the ids that :meth:`gather` will get, by name; None if this rank has none.
         """
         if not self.is_needed:
             return
         self._is_awaited = False
-        # what an error has to say: which kinds of ids there are, as bits
+        # which kinds of ids there are, as bits, for the error message
         kinds = sum(1 << bit for bit, of in enumerate(ids.values()) if of is not None)
         told = self._tell(num_rows, kinds)
         _raise_for([length == _FAILED for length, _ in told])
@@ -185,15 +185,15 @@ def by_rank(rows: Tensor) -> Tensor:
 
 
 def gather_as_pml(values: Tensor, num_rows: int) -> Tensor:
-    """Values of a rank beside the rows of all ranks that PML's DistributedLossWrapper gathers.
+    """Gather values in the order of the rows that PML's DistributedLossWrapper gathers.
 
     Args:
-        values: (N,) of this rank.
-        num_rows: how many rows the batch has.
+        values: (N,) values of this rank.
+        num_rows: number of rows of the batch.
 
     Returns:
-        (num_rows,), a rank's own values first; the values as they are where the batch holds the
-        rows of this rank only.
+        (num_rows,), a rank's own values first; the values unchanged if the batch holds only the
+        rows of this rank.
 
     Example:
         >>> gather_as_pml(torch.tensor([3, 1]), 2)

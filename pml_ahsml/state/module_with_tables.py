@@ -1,4 +1,4 @@
-"""A module whose large state travels with it without being a buffer."""
+"""A module with large state that is saved and moved with it, but is not a buffer."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -15,39 +15,39 @@ from .table_copies import moved, own, to_load, writable
 
 Module = TypeVar("Module", bound="ModuleWithTables")
 
-# How often the tables have been changed by their own module, as a table, and as a buffer.
+# Number of changes that the module has made to its tables, as a table and as a buffer.
 _CHANGES, _PROBE = "changes", "copied_changes"
 
 
 @dataclass(frozen=True)
 class _Origin:
-    """What a module was copied from, or None where that has been lost.
+    """The module that another was copied from, or None if that is lost.
 
-    A class of its own hides the module from torch, for which it would be a part of the copy.
+    This class hides the module from torch, which would take it for a submodule of the copy.
     """
 
     module: "ModuleWithTables | None"
 
 
 class ModuleWithTables(torch.nn.Module):
-    """Keeps tensors that are saved and moved with the module, but are no buffers.
+    """A module with tensors that are saved and moved with it, but are not buffers.
 
     Record-keeper logs every buffer as a list at each step, and DistributedDataParallel broadcasts
-    buffers at each forward; for a table with a row per class neither is wanted. Tables are
-    attributes and entries of ``state_dict()``. Casts (``.half()``, ``.to(dtype)``) leave their
-    dtype alone: in half precision running means would stall and counts overflow.
+    buffers at each forward. Neither is wanted for a table with a row per class. Tables are
+    attributes and entries of ``state_dict()``. Casts (``.half()``, ``.to(dtype)``) do not change
+    their dtype: in half precision running means would stall and counts overflow.
 
-    **Loading** is all or nothing: every entry of the module and of its parts is checked before any
-    is changed. A state without a single one of the entries is left to torch, which reports missing
-    keys; some without the others are an error, even with ``strict=False``.
+    **Loading** is all or nothing: every entry of the module and its submodules is checked before
+    any is changed. A state with none of the entries is left to torch, which reports missing keys.
+    A state with only some of them is an error, even with ``strict=False``.
 
     **Averaged copies.** An average of tables means nothing, so a copy that is averaged with the
     weights (AveragedModel, timm's ModelEma, a loop over ``state_dict().values()``) has the tables
     of the module it was copied from. Such helpers copy with ``copy.deepcopy`` and then write into
-    buffers or the tensors of ``state_dict()``, from outside. The number of changes is kept in both
-    and as a number; where they differ, somebody has written, and the tables are taken over at the
-    next use. A copy that nobody writes to stays what it was, and one that learns by itself is on
-    its own from there on. Methods that change tables end with :meth:`count_change`.
+    buffers or the tensors of ``state_dict()`` from outside. The number of changes is kept in both
+    and as a number. If these differ, the copy has been written to, and the tables are taken over at
+    the next use. A copy that is not written to stays as it was. One that learns by itself is
+    independent from then on. Methods that change tables end with :meth:`count_change`.
 
     Example:
         >>> module = ModuleWithTables()
@@ -61,17 +61,17 @@ class ModuleWithTables(torch.nn.Module):
         ValueError: changes must be a tensor, got int
     """
 
-    # names besides the tables that a copy must take over before they are used
+    # other attributes that a copy must take over before they are used
     _taken_over: tuple[str, ...] = ()
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # no dictionaries: record-keeper writes down what is in these
+        # not dictionaries, because record-keeper logs their contents
         self._tables = SimpleNamespace()
         self._rules = SimpleNamespace()
         self._origin: _Origin | None = None
         self._num_changes = 0
-        # in float64, in which an average that differs by next to nothing still differs
+        # in float64, in which even a slightly different average differs
         none = writable(torch.zeros((), dtype=torch.float64))
         self.register_table(_CHANGES, none, Rule(lowest=0, is_whole=True))
         self.register_buffer(_PROBE, none.clone(), persistent=False)
@@ -81,26 +81,26 @@ class ModuleWithTables(torch.nn.Module):
         """Add a table.
 
         Args:
-            name: of the attribute and the entry of the state.
+            name: name of the attribute and of the state entry.
             value: its first value, whose shape and dtype stay fixed.
-            rule: which values a state may hold for it.
+            rule: allowed values in a state.
         """
         setattr(self._tables, name, value)
         setattr(self._rules, name, rule)
 
     @torch.no_grad()
     def count_change(self) -> None:
-        """Note that this module has changed its tables: it is no copy of another any more."""
+        """Record that this module has changed its tables, so it is no longer a copy of another."""
         self._take_over_if_written()
         if self._origin is not None:
             self._origin = None
         self._set_changes(self._num_changes + 1)
 
     def on(self: Module, device: torch.device) -> Module:
-        """This module, moved to the device if it is elsewhere; cheaper than ``to`` where it is not.
+        """Return this module, moved to the device if needed; cheaper than ``to`` if not.
 
         Args:
-            device: where the tables are wanted.
+            device: device for the tables.
         """
         self._take_over_if_written()
         # tables move together
@@ -108,24 +108,24 @@ class ModuleWithTables(torch.nn.Module):
         return self if here == device else self.to(device)
 
     def _saved_tables(self) -> dict[str, Tensor]:
-        """What is saved, by name: the tables; to be extended where there is more."""
+        """Return the tensors to save, by name; subclasses may add to the tables."""
         return dict(vars(self._tables))
 
     def _rule_of(self, name: str) -> Rule:
-        """Which values may be loaded for what is saved by that name."""
+        """Return the allowed values of what is saved by that name."""
         rule: Rule = getattr(self._rules, name)
         return rule
 
     def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
-        """Raise a ValueError where values that are fine by themselves do not go together."""
+        """Raise a ValueError if values that are valid by themselves do not fit together."""
 
     def _set_tables(self, values: dict[str, Tensor]) -> None:
-        """Take values that have been checked and belong to this module alone from here on."""
+        """Set the tables to values that have been checked and that only this module holds."""
         for name, value in values.items():
             setattr(self._tables, name, value)
 
     def _copy_from(self, other: "ModuleWithTables") -> None:
-        """Take everything over that another module of the same shape has learnt."""
+        """Take over everything that another module of the same shape has learnt."""
         here: torch.device = getattr(self._tables, _CHANGES).device
         self._set_tables(
             {name: own(table, here, table.dtype) for name, table in vars(other._tables).items()}
@@ -135,11 +135,11 @@ class ModuleWithTables(torch.nn.Module):
         changes: Tensor = getattr(self._tables, _CHANGES)
         if changes.is_meta:
             return
-        # averages of equal numbers may be equal, and inf − inf beside them nan
+        # the averaged numbers may be equal while inf − inf made other tables nan
         is_written = changes._version != self._version_of_changes
         origin = self._origin
         if origin is None and not is_written:
-            # in the hot path: values are not read from the device
+            # hot path: no values are read from the device
             return
         if origin is None:
             is_written = float(changes) != self._num_changes
@@ -153,10 +153,10 @@ class ModuleWithTables(torch.nn.Module):
                 f"tables of {type(self).__name__} must be changed by its own methods or by "
                 "load_state_dict, got some that were written into from outside, as averages of "
                 "weights are. A copy by copy.deepcopy takes the tables of its original instead; "
-                "that is not known of a module that was unpickled or built anew: load a state "
+                "a module that was unpickled or built anew has no known original: load a state "
                 "into it, or copy the loss that is trained"
             )
-        # (not by an attribute of this module: that would lead here again)
+        # cleared, because attributes of this module would otherwise lead here again
         self._origin = None
         try:
             origin.module._take_over_if_written()
@@ -172,11 +172,11 @@ class ModuleWithTables(torch.nn.Module):
         self._note_version()
 
     def _note_version(self) -> None:
-        """From here on torch's own count of writes tells those from outside."""
+        """Note torch's count of writes, which shows later writes from outside."""
         self._version_of_changes: int = getattr(self._tables, _CHANGES)._version
 
     def _contents(self, prefix: str) -> Contents:
-        """All that a state holds of this module and its parts."""
+        """Return everything that a state holds for this module and its submodules."""
         contents = foreign_contents(self, prefix)
         for name, table in self._saved_tables().items():
             contents.entries.append(Entry(prefix + name, table, self._rule_of(name)))
@@ -206,14 +206,14 @@ class ModuleWithTables(torch.nn.Module):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        # the outermost module looks at everything before torch goes on to its parts
+        # the outermost module checks everything before torch goes on to its submodules
         assigns = local_metadata.get("assign_to_params_buffers", False)
         is_there = self._contents(prefix).check(type(self).__name__, state_dict, prefix)
         if is_there:
             self._check_parts(state_dict, prefix)
         values = {}
         for name, table in self._saved_tables().items():
-            # taken out, as torch knows of no such entry
+            # removed, because torch knows no such entry
             value = state_dict.pop(prefix + name, None)
             if value is None:
                 missing_keys.append(prefix + name)
@@ -232,19 +232,19 @@ class ModuleWithTables(torch.nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ModuleWithTables":
         probe = self._buffers[_PROBE]
         assert probe is not None
-        # where training goes on, what was moved in inference mode must be written to
+        # training must be able to write to what was moved in inference mode
         with torch.inference_mode(False), torch.no_grad():
             tables = {name: moved(table, fn) for name, table in vars(self._tables).items()}
             device = tables[_CHANGES].device
             kind = exact_dtype(tables[_CHANGES])
-            # by their value: fn may be one that makes empty tensors
+            # by value: fn may be a function that makes empty tensors
             changes = getattr(self._tables, _CHANGES)
             is_written = changes._version != self._version_of_changes
             number = torch.tensor(float(self._num_changes), dtype=torch.float64, device="cpu")
             for name, old in ((_CHANGES, changes), (_PROBE, probe)):
                 tables[name] = own(number if old.is_meta else old, device, kind)
         super()._apply(fn, recurse)
-        # torch has cast it, too
+        # torch has cast it as well
         self._buffers[_PROBE] = tables.pop(_PROBE)
         for name, table in tables.items():
             setattr(self._tables, name, table)
@@ -253,7 +253,7 @@ class ModuleWithTables(torch.nn.Module):
         return self
 
     def __getattr__(self, name: str) -> Any:
-        # in the hot path: some 130 times a step
+        # hot path: about 130 calls per step
         tables = self.__dict__.get("_tables")
         if tables is not None:
             if self._origin is not None and (name in vars(tables) or name in self._taken_over):

@@ -22,7 +22,7 @@ class RecentSamples(ModuleWithTables):
         num_classes: K; loading rejects labels ≥ K. None accepts any label.
 
     Raises:
-        ValueError: for an option outside its range.
+        ValueError: if an option is out of range.
 
     Example:
         >>> recent = RecentSamples(size=2, width=1)

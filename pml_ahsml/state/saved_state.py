@@ -175,8 +175,8 @@ class Contents:
         for key in keys:
             if key.split(".")[-1] == _OF_OLD_STATES:
                 raise ValueError(
-                    f"{key} must not be in a state of {owner}, whose tables have names of their "
-                    "own, got a checkpoint of an older version of pml_ahsml"
+                    f"{key} must not be in a state of {owner}, whose tables are separate entries, "
+                    "got a checkpoint of an older version of pml_ahsml"
                 )
         here = [entry for entry in self.entries if entry.key in state]
         if not here:

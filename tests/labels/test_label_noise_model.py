@@ -90,10 +90,10 @@ def test_what_it_knows_of_the_classes_is_the_same_for_other_samples():
     model = LabelNoiseModel(K)
     first, second = (evidence_of(d, divergence, y) for y, d in (samples(5), samples(7)))
     labels, others = torch.arange(5), torch.arange(7) % 3
-    beside = model.believe(second, others, beside=model.believe(first, labels))
+    reused = model.believe(second, others, normaliser_from=model.believe(first, labels))
     alone = model.believe(second, others)
-    assert torch.equal(beside.posterior, alone.posterior)
-    assert torch.equal(beside.normaliser.mean_distance, alone.normaliser.mean_distance)
+    assert torch.equal(reused.posterior, alone.posterior)
+    assert torch.equal(reused.normaliser.mean_distance, alone.normaliser.mean_distance)
 
 
 def test_one_step_is_adam_on_the_marginal_likelihood():

@@ -1,4 +1,4 @@
-"""What speaks for a class: each witness in a file of its own."""
+"""Witnesses, the label model's sources of evidence for the class of a sample."""
 
 from collections.abc import Mapping
 
@@ -26,7 +26,7 @@ def default_witnesses(
     neighbours: NeighbourMemory | None = None,
     max_counted_classes: int = MOST_CLASSES,
 ) -> dict[str, Witness | None]:
-    """The witnesses of a label model, by name; None for one that is left out.
+    """Return the default witnesses of a label model, by name; None for one that is left out.
 
     Args:
         num_classes: K ≥ 2.
@@ -48,11 +48,11 @@ def choose_witnesses(
     max_counted_classes: int,
     witnesses: Mapping[str, Witness | None] | None,
 ) -> Mapping[str, Witness | None]:
-    """The witnesses given, or the default ones.
+    """Return the given witnesses, or the default ones.
 
     Raises:
-        TypeError: for neighbours that are no ``NeighbourMemory``.
-        ValueError: for both neighbours and witnesses.
+        TypeError: if neighbours is not a ``NeighbourMemory``.
+        ValueError: if both neighbours and witnesses are given.
     """
     if neighbours is not None and not isinstance(neighbours, NeighbourMemory):
         raise TypeError(f"neighbours must be a NeighbourMemory, got {type(neighbours).__name__}")
@@ -64,6 +64,6 @@ def choose_witnesses(
 
 
 def parameters_of(witnesses: Mapping[str, Witness | None]) -> list[Parameter]:
-    """The parameters of the witnesses that are there and have one."""
+    """Return the parameters of the witnesses that are not None and have one."""
     there = (witness for witness in witnesses.values() if witness is not None)
     return [witness.parameter for witness in there if witness.parameter is not None]

@@ -1,4 +1,4 @@
-"""How far samples lie from class centroids."""
+"""Evidence from the distances of samples to class centroids."""
 
 import torch
 from torch import Tensor
@@ -8,9 +8,9 @@ from .witness import Parameter, Witness, mean_product
 
 
 class CentroidDistances(Witness):
-    """Says that a sample is of a class whose centroid is near: −d(h_i, μ_k)/τ.
+    """Favours the classes whose centroids are near: −d(h_i, μ_k)/τ.
 
-    The temperature τ is a geodesic length, how far from its centroid a sample of a class may lie.
+    The temperature τ is a geodesic length: how far a sample may lie from its class centroid.
 
     Example:
         >>> CentroidDistances().parameter.name
@@ -34,5 +34,5 @@ class CentroidDistances(Witness):
         value: float,
     ) -> float:
         """mean_i Σ_k (t_i(k) − p_i(k))·d_ik / τ. Overrides ``Witness.slope``."""
-        # of classes that have no centroid the surprise is 0
+        # the surprise is 0 for classes without a centroid
         return mean_product(surprise, evidence.distances.nan_to_num(posinf=0)) / value

@@ -1,8 +1,8 @@
-"""Which class is labelled as which, from how often it seems to have happened.
+"""Counts of which class is labelled as which.
 
-Distances cannot say that of two equally close classes one is taken for the other and not the other
-way round. Counts can, once there are enough of them: T̂ is the posterior mean of a Dirichlet prior
-around what the distances say.
+Distances cannot show that class a is labelled as b, but b not as a. Counts can, once there are
+enough of them. T̂ is the posterior mean under a Dirichlet prior around the distance-based
+confusions.
 """
 
 import math
@@ -22,29 +22,29 @@ from .witness import Lesson, Witness
 # With more classes, a table of all pairs would be large and mostly empty.
 MOST_CLASSES = 1000
 
-# Confusions are counted over some fifty batches, as the features they are judged by change.
+# Confusions are counted over about fifty batches, because the features they depend on change.
 _DECAY = 0.98
 
-# α follows the counts at their pace, and takes a table of all classes against all.
+# α changes as slowly as the counts, and needs a table of all pairs of classes.
 _BATCHES_PER_ESTIMATE = 10
 
-# Even where classes are confused as no distance says, the distances count for a few samples.
+# The distances count for a few samples even if confusions do not follow them.
 _LEAST_STRENGTH = 5.0
 
 
 class ConfusionCounts(Witness):
-    """Which class is labelled as which, counted over the last batches, and how far to believe it.
+    """Counts which class is labelled as which over the last batches, and how much to rely on it.
 
-    C_ky, in ``counts``, is the expected number of samples of class k labelled y, older batches for
-    less; it is 0 on the diagonal. α, in ``strength``, is how many samples the distances between
-    classes count for beside it. It follows from the counts: inf where they differ by chance alone
-    from what the distances say, and at least 5; it is estimated at every tenth batch.
+    C_ky, in ``counts``, is the expected number of samples of class k labelled y, with older batches
+    weighted less; it is 0 on the diagonal. α, in ``strength``, is the prior strength: pseudo-counts
+    given to the distances between classes. It is estimated from the counts at every tenth batch. It
+    is at least 5, and inf if the counts differ from the distances by chance alone.
 
     Args:
         num_classes: K ≥ 2.
 
     Raises:
-        ValueError: for an option outside its range.
+        ValueError: if an option is out of range.
 
     Source:
         This project.
@@ -75,7 +75,7 @@ class ConfusionCounts(Witness):
         self.register_table("strength", torch.full_like(none, torch.inf), strengths)
 
     def learn(self, lesson: Lesson) -> None:
-        """Count, once the noise rate has settled. Overrides ``Witness.learn``."""
+        """Count confusions once the noise rate has settled. Overrides ``Witness.learn``."""
         divergence, weights = lesson.evidence.neighbourhoods
         # counts need all distances between classes
         if lesson.has_settled and weights is None:
@@ -86,7 +86,7 @@ class ConfusionCounts(Witness):
         """Count the samples of a batch.
 
         Args:
-            posterior: (N, K) t_i(k), by the distances alone: counts must not confirm themselves.
+            posterior: (N, K) t_i(k) by the distances alone: counts must not confirm themselves.
             labels: (N,) labels as given.
             divergence: (K, K) geodesic distances between class centroids, inf on the diagonal and
                 for unseen classes.
@@ -108,16 +108,16 @@ class ConfusionCounts(Witness):
     def revise(
         self, log_prior: Tensor, columns: Tensor, noise_rate: float, posterior: Tensor
     ) -> Tensor | None:
-        """What the counts make of log T_{k,y_i}. Overrides ``Witness.revise``.
+        """Revise log T_{k,y_i} by the counts. Overrides ``Witness.revise``.
 
         Args:
             log_prior: (N, K) log T_{k,y_i} by the distances.
-            columns: (N,) labels as given; with all classes as columns they are the same.
+            columns: (N,) labels as given, which are their columns if all classes are columns.
             noise_rate: ε in (0, 1).
-            posterior: (N, K) t_i(k) by the distances, a sample's own part of the counts.
+            posterior: (N, K) t_i(k) by the distances, each sample's own share of the counts.
 
         Returns:
-            (N, K) log T̂_{k,y_i}; None where the counts say no more than the distances.
+            (N, K) log T̂_{k,y_i}; None if the counts add nothing to the distances.
         """
         strength = float(self.strength)
         if strength == math.inf:
@@ -137,18 +137,18 @@ def weight_of_distances(counts: Tensor, shares: Tensor) -> float:
 
     Given a Dirichlet prior with mean S_k and strength α, the counts of the n_k wrong labels of
     class k have E Σ_y (C_ky − n_k·S_ky)² = n_k·v_k·(α + n_k)/(α + 1), with v_k = 1 − Σ_y S_ky².
-    Summed over the classes this gives α from what the counts are, Q = Σ_ky (C_ky − n_k·S_ky)²:
+    Summed over the classes, the observed Q = Σ_ky (C_ky − n_k·S_ky)² gives
 
     α = (Σ_k n_k²·v_k − Q) / (Q − Σ_k n_k·v_k).
 
-    Where the counts differ from the distances by chance alone α is inf, and they say nothing new.
+    If the counts differ from the distances by chance alone, α is inf and they add nothing.
 
     Args:
         counts: (K, K) C_ky ≥ 0, 0 on the diagonal.
-        shares: (K, K) S_ky, likewise.
+        shares: (K, K) S_ky ≥ 0, 0 on the diagonal.
 
     Returns:
-        α ≥ 0, inf where Q is not above what chance does.
+        α ≥ 0, inf if Q is not above its value by chance.
 
     Source:
         This project; a method of moments for the Dirichlet–multinomial distribution.
@@ -175,14 +175,14 @@ def counted_log_prior(
     own: Tensor,
     strength: float,
 ) -> Tensor:
-    """Log-probability that a sample of class k came to be labelled y_i, by distances and counts.
+    """Log-probability that a sample of class k is labelled y_i, from distances and counts.
 
     T̂_{k,y_i} = ε·(α·S_{k,y_i} + C)/(α + n_k) for k ≠ y_i, S = T/ε, n_k = Σ_y C_ky, with
     C = max(C_{k,y_i} − o_ik, min(C_{k,y_i}, n_k·S_{k,y_i})).
 
-    Where little has been counted the distances decide, where much has, the counts. What a sample
-    has itself added to these, o_ik, is left out as far as it lifts them above what the distances
-    say: it would confirm its own past.
+    With few counts the distances decide, with many the counts. A sample's own share of the counts,
+    o_ik, is left out as far as it lifts them above what the distances predict: otherwise the sample
+    would confirm its own past.
 
     Args:
         log_prior: (N, K) log T_{k,y_i}.

@@ -1,4 +1,4 @@
-"""Recent samples with the labels they came with, to look for neighbours among."""
+"""k-NN voting among recent samples with their given labels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,41 +14,42 @@ from ...state.saved_state import Rule, check_on_hyperboloid
 from . import neighbour_votes as nv
 from .witness import Parameter, Witness
 
-# Ten votes tell which class prevails with half of the labels wrong. Fewer vote where classes have
+# Ten votes show which class prevails with half of the labels wrong. Fewer vote if classes have
 # fewer than twice as many remembered samples: the farthest would be of other classes.
 _MOST_NEIGHBOURS = 10
 
-# A memory that holds half an earlier visit of each sample is too long for its data set; it is not
+# A memory that holds half an earlier visit of each sample is too long for its data set. It is never
 # cut to less than two batches of 128.
 _TOO_MANY_COPIES, SHORTEST_MEMORY = 0.5, 256
 
-# Agreement changes with the network; over some twenty batches chance averages out.
+# Agreement changes with the network; averaging over about twenty batches evens out chance.
 _SMOOTHING = 0.95
 _ENOUGH = 1 - _SMOOTHING**20
 
 
 class NeighbourMemory(RecentSamples, Witness):
-    """Remembers samples as labelled, and lets the nearest ones vote on the class of a sample.
+    """Remembers recent samples, and lets the nearest ones vote on the class of a sample.
 
-    A centroid stands for a class that lies in one place. Of a class that lies in several (a digit
-    that is written in two ways) samples far from the centroid look wrongly labelled, are left out,
-    and are never brought nearer. Their neighbours know better: most right labels there are theirs.
-    The k = min(10, M/2K) nearest of the last M samples vote with their labels as given; with fewer
-    than two votes, that is for more than M/4 classes, nobody is asked.
+    A centroid represents a class that lies in one place. If a class lies in several (a digit that
+    is written in two ways), samples far from the centroid look mislabelled, are left out, and are
+    never brought nearer. Their neighbours know better: most right labels there are of their class.
+    The k = min(10, M/2K) nearest of the last M samples vote with their given labels. With fewer
+    than two votes, that is for more than M/4 classes, there is no voting.
 
-    A data set that is small beside M comes round while its samples are remembered, and an earlier
-    visit of a sample votes for its label, right or wrong. How often that happens shows in how much
-    more often the nearest row has the sample's label than farther ones (``rank_weights``): such
-    votes count less, and the memory is halved, down to 256, while it is expected to hold more than
-    half an earlier visit of each sample.
+    In a data set that is small compared with M, samples return while they are still remembered. An
+    earlier visit of a sample votes for its label, right or wrong. How often this happens shows in
+    how much more often the nearest row has the sample's label than farther ones (``rank_weights``).
+    Such votes count less, and the memory is halved, down to 256, while it is expected to hold more
+    than half an earlier visit of each sample.
 
     Args:
         num_classes: K ≥ 2.
         embedding_size: D.
-        size: M ≥ 256, samples remembered. With 1,024 ten classes have a hundred each.
+        size: M ≥ 256, number of recent samples kept for k-NN voting. With 1,024, ten classes have a
+            hundred each.
 
     Raises:
-        ValueError: for an option outside its range.
+        ValueError: if an option is out of range.
 
     Source:
         This project.
@@ -57,14 +58,14 @@ class NeighbourMemory(RecentSamples, Witness):
         >>> memory = NeighbourMemory(num_classes=2, embedding_size=1, size=256)
         >>> points = torch.tensor([[1.0, 0.0], [3.0, 8.0**0.5]]).repeat(64, 1)
         >>> labels = torch.tensor([0, 1]).repeat(64)
-        >>> memory.neighbours(points) is None  # not before half of the rows are there
+        >>> memory.neighbours(points) is None  # until half of the memory is filled
         True
         >>> memory.remember(points, labels, None)
         >>> memory.votes(memory.neighbours(points[:1]), labels[:1])
         tensor([[10.,  0.]])
     """
 
-    # β of one vote; a vote that says nothing ends at the lowest
+    # β, the weight of one vote; if votes carry no information it falls to the lowest value
     parameter = Parameter("vote_weight", start=0.2, lowest=0.003, highest=3.0)
 
     length: Tensor
@@ -76,7 +77,7 @@ class NeighbourMemory(RecentSamples, Witness):
         size = check_count("size", size, minimum=SHORTEST_MEMORY)
         super().__init__(size, embedding_size + 1, num_classes)  # points of the hyperboloid
         self.num_classes = num_classes
-        # of the rows so many, the newest, are looked at
+        # number of newest rows that are searched
         lengths = Rule(lowest=SHORTEST_MEMORY, highest=size)
         self.register_table("length", torch.tensor(size), lengths)
         # sum of the smoothing weights, and of the weighted shares of samples whose r-th nearest
@@ -86,12 +87,12 @@ class NeighbourMemory(RecentSamples, Witness):
 
     @property
     def num_neighbours(self) -> int:
-        """k, 0 if there are too many classes to ask anybody."""
+        """k; 0 if there are too many classes for voting."""
         count = min(_MOST_NEIGHBOURS, int(self.length) // (2 * self.num_classes))
         return count if count > 1 else 0
 
     def neighbours(self, points: Tensor) -> Tensor | None:
-        """The labels of the nearest remembered samples.
+        """Return the labels of the nearest remembered samples.
 
         Args:
             points: (N, D + 1) points of the hyperboloid.
@@ -110,10 +111,10 @@ class NeighbourMemory(RecentSamples, Witness):
         return labels[nearest_rows(points.to(others), others, count)]
 
     def votes(self, neighbours: Tensor, labels: Tensor) -> Tensor:
-        """Votes for each class, earlier visits of a sample discounted.
+        """Count the votes for each class, with earlier visits of a sample discounted.
 
         Args:
-            neighbours: (N, k) of :meth:`neighbours`.
+            neighbours: (N, k) from :meth:`neighbours`.
             labels: (N,) the samples' own labels.
 
         Returns:
@@ -128,7 +129,7 @@ class NeighbourMemory(RecentSamples, Witness):
     def ask(self, evidence: ClassDistances, labels: Tensor) -> tuple[Tensor, Tensor] | None:
         """(N, k) labels of the nearest remembered samples and (N, K) their votes.
 
-        Overrides ``Witness.ask``. Where samples are compared with candidates nobody is asked.
+        Overrides ``Witness.ask``. There is no voting if samples are compared with candidates only.
         """
         neighbours = None if evidence.candidates is not None else self.neighbours(evidence.points)
         if neighbours is None:
@@ -156,22 +157,22 @@ class NeighbourMemory(RecentSamples, Witness):
 
     @torch.no_grad()
     def remember(self, points: Tensor, labels: Tensor, answer: tuple[Tensor, ...] | None) -> None:
-        """Remember a batch, and how far its labels agree with those of its neighbours.
+        """Remember a batch, and how often its labels agree with those of its neighbours.
 
         Overrides ``Witness.remember``.
 
         Args:
             points: (N, D + 1) points of the hyperboloid.
-            labels: (N,) as given.
-            answer: what :meth:`ask` said of them.
+            labels: (N,) labels as given.
+            answer: what :meth:`ask` returned for them.
         """
         if self.num_neighbours == 0:
             return
         if answer is not None and len(labels):
             neighbours = answer[0]
             self._learn_agreement((neighbours == labels[:, None]).to(self.agreement).mean(0))
-        # in an order of their own: which rows are forgotten must not depend on the rank that
-        # gathered them
+        # in a canonical order: which rows are forgotten must not depend on the rank that gathered
+        # them
         order = _own_order(points, labels)
         self.push(points[order], labels[order])
 
@@ -190,15 +191,15 @@ class NeighbourMemory(RecentSamples, Witness):
             return
         if nv.expected_copies(self.agreement[1 : 1 + count] / weight) > _TOO_MANY_COPIES:
             self.length //= 2
-            # of other rows from here on, and perhaps of fewer ranks
+            # from here on it is measured on other rows, and perhaps fewer ranks
             self.agreement.zero_()
 
 
 def _own_order(points: Tensor, labels: Tensor) -> Tensor:
-    """(N,) an order of the rows that does not depend on the one they come in.
+    """(N,) an order of the rows that does not depend on their input order.
 
-    By the last coordinate and, where that is the same (a dead unit), by a mixture of all and by the
-    label.
+    By the last coordinate; ties (a dead unit) are broken by a mixture of all coordinates, then by
+    the label.
     """
     numbers = torch.arange(1, 1 + points.shape[1], dtype=points.dtype, device=points.device)
     mixture = (points * numbers.sqrt()).sum(1)

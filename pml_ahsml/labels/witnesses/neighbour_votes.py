@@ -1,19 +1,19 @@
-"""How the labels of the nearest past samples vote on the true class of a sample."""
+"""k-NN votes of past samples on the true class of a sample."""
 
 import torch
 from torch import Tensor
 
-# Agreement is kept from 0 and 1, where there is nothing left to compare.
+# Agreement is clamped away from 0 and 1, where there is nothing left to compare.
 _LOWEST, _HIGHEST = 0.01, 0.99
 
 
 def rank_weights(agreement: Tensor) -> Tensor:
-    """What a neighbour that has the sample's own label counts, by its rank.
+    """Compute the weight of a neighbour's vote for the sample's own label, by rank.
 
-    A remembered row may be an earlier visit of the sample itself, whose label, right or wrong,
-    is the same. Let a_r be the share of samples whose r-th nearest row has their label, and ā its
-    mean over the farther half of the ranks, where no copies are. If the r-th row is a copy with
-    probability s_r, then a_r = s_r + (1 − s_r)·ā, and a row with the same label is none with
+    A remembered row may be an earlier visit of the sample itself, with the same label, right or
+    wrong. Let a_r be the share of samples whose r-th nearest row has their label, and ā its mean
+    over the farther half of the ranks, which hold no copies. If the r-th row is a copy with
+    probability s_r, then a_r = s_r + (1 − s_r)·ā, and a row with the same label is not a copy with
     probability
 
     w_r = (1 − s_r)·ā/a_r = ā·(1 − a_r) / (a_r·(1 − ā)), and at most 1.
@@ -37,7 +37,7 @@ def rank_weights(agreement: Tensor) -> Tensor:
 
 
 def expected_copies(agreement: Tensor) -> Tensor:
-    """How many of the nearest rows of a sample are earlier visits of itself: Σ_r s_r, nearer half.
+    """Expected number of earlier visits among a sample's nearest rows: Σ_r s_r, nearer half.
 
     Args:
         agreement: (k,) a_r in [0, 1], see :func:`rank_weights`; s_r = (a_r − ā)/(1 − ā).
@@ -71,7 +71,7 @@ def votes(neighbours: Tensor, labels: Tensor, weights: Tensor, num_classes: int)
         (N, K) in [0, k].
 
     Source:
-        This project; a vote of neighbours in spite of noise: e.g. Bahri et al., ICML 2020.
+        This project; k-NN votes under label noise: e.g. Bahri et al., ICML 2020.
 
     Example:
         >>> votes(torch.tensor([[0, 0, 2]]), torch.tensor([2]), torch.tensor([1.0, 1, 0.5]), 3)
@@ -84,8 +84,8 @@ def votes(neighbours: Tensor, labels: Tensor, weights: Tensor, num_classes: int)
 def weight_gradient(surprise: Tensor, votes: Tensor, weight: float) -> float:
     """Slope of the log marginal likelihood of the labels by log β, where p_i(k) ∝ … exp(β·v_ik).
 
-    β·mean_i Σ_k (t_i(k) − p_i(k))·v_ik: the votes for the class that the posterior believes in,
-    less those for what was expected before the label was seen.
+    β·mean_i Σ_k (t_i(k) − p_i(k))·v_ik: the expected votes under the posterior, minus those before
+    the label was seen.
 
     Args:
         surprise: (N, K) t_i(k) − p_i(k).
@@ -93,7 +93,7 @@ def weight_gradient(surprise: Tensor, votes: Tensor, weight: float) -> float:
         weight: β.
 
     Returns:
-        The slope; upwards is likelier.
+        The slope; up is likelier.
 
     Source:
         This project.

@@ -1,4 +1,4 @@
-"""What every witness of the label model can do."""
+"""The base class of the label model's witnesses."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class Parameter(NamedTuple):
     """A positive number that the label model learns on a logarithmic scale.
 
     Args:
-        name: what it is called in ``LabelNoiseModel.parameter``.
+        name: its name in ``LabelNoiseModel.parameter``.
         start: its first value.
         lowest: the smallest value it may take.
         highest: the largest.
@@ -28,12 +28,13 @@ class Parameter(NamedTuple):
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a witness learns from one batch.
+    """A judged batch for a witness to learn from.
 
     Args:
-        evidence: where the samples lie, those of classes never seen left out.
+        evidence: distances of the samples to the classes, without samples labelled with a class
+            never seen.
         labels: (N,) their labels as given.
-        posterior: (N, K) t_i(k) by what teaches: no count is in it, so none confirms itself.
+        posterior: (N, K) t_i(k) without counted confusions: counts must not confirm themselves.
         spread: σ of the confusion prior, after this batch.
         has_settled: whether the model is warm and its noise rate has settled.
     """
@@ -46,16 +47,16 @@ class Lesson:
 
 
 class Witness(ModuleWithTables):
-    """Speaks for the class of a sample.
+    """A source of evidence for the class of a sample.
 
-    The label model asks every witness, adds up what they say and learns their parameters. It knows
-    them by these methods alone, and each has a default: a witness overrides those that it needs.
+    The label model asks every witness, adds up their evidence and learns their parameters. It uses
+    these methods only. Each has a default; a witness overrides those that it needs.
 
-    - :meth:`ask`: what it finds out about a batch, its *answer*.
+    - :meth:`ask`: finds its *answer* about a batch.
     - :meth:`add_to`: adds its log evidence for each class.
-    - :meth:`slope`: which way its parameter should go.
+    - :meth:`slope`: gives the slope of the likelihood by its parameter.
     - :meth:`revise`: changes how likely a class is labelled as another.
-    - :meth:`learn` and :meth:`remember`: learns from what was judged, or from all rows.
+    - :meth:`learn` and :meth:`remember`: learn from judged rows, or from all rows.
 
     Example:
         >>> class Coin(Witness):
@@ -70,27 +71,27 @@ class Witness(ModuleWithTables):
     parameter: Parameter | None = None
 
     def ask(self, evidence: ClassDistances, labels: Tensor) -> tuple[Tensor, ...] | None:
-        """What the witness knows about a batch.
+        """Return what the witness knows about a batch.
 
         Args:
-            evidence: where the samples lie among the classes.
+            evidence: distances of the samples to the classes.
             labels: (N,) labels as given.
 
         Returns:
-            Tensors with a row for each sample, or None where it has nothing to say.
+            Tensors with a row for each sample, or None if it has no evidence.
         """
         return ()
 
     def add_to(
         self, log_odds: Tensor, evidence: ClassDistances, answer: tuple[Tensor, ...], value: float
     ) -> Tensor:
-        """The log odds of the classes with the evidence of this witness added.
+        """Return the log odds of the classes with the evidence of this witness added.
 
         Args:
             log_odds: (K,) or (N, K), not to be changed.
-            evidence: where the samples lie.
-            answer: of :meth:`ask`.
-            value: of the parameter; nan without one.
+            evidence: distances of the samples to the classes.
+            answer: answer of :meth:`ask`.
+            value: value of the parameter; nan without one.
         """
         return log_odds
 
@@ -105,16 +106,16 @@ class Witness(ModuleWithTables):
 
         Args:
             surprise: (N, K) t_i(k) − p_i(k), what the label changed.
-            evidence: where the samples lie.
-            answer: of :meth:`ask`.
-            value: of the parameter.
+            evidence: distances of the samples to the classes.
+            answer: answer of :meth:`ask`.
+            value: value of the parameter.
         """
         return 0.0
 
     def revise(
         self, log_prior: Tensor, columns: Tensor, noise_rate: float, posterior: Tensor
     ) -> Tensor | None:
-        """Another log-probability that a sample of class k came to be labelled y_i.
+        """Revise the log-probability that a sample of class k is labelled y_i.
 
         Args:
             log_prior: (N, K) log T_{k,y_i} by the distances, not to be changed.
@@ -128,18 +129,18 @@ class Witness(ModuleWithTables):
         return None
 
     def learn(self, lesson: Lesson) -> None:
-        """Learn from a batch that has been judged."""
+        """Learn from a judged batch."""
 
     def remember(self, points: Tensor, labels: Tensor, answer: tuple[Tensor, ...] | None) -> None:
-        """Take note of all samples of a batch, those of classes never seen included.
+        """Learn from all samples of a batch, those labelled with a class never seen included.
 
         Args:
             points: (N, D + 1) points of the hyperboloid.
             labels: (N,) labels as given.
-            answer: of :meth:`ask`.
+            answer: answer of :meth:`ask`.
         """
 
 
 def mean_product(surprise: Tensor, values: Tensor) -> float:
-    """mean_i Σ_k surprise_ik·values_ik, summed in float64: the order of the rows does not show."""
+    """mean_i Σ_k surprise_ik·values_ik, in float64, so that the order of rows does not matter."""
     return float((surprise * values).sum(dtype=torch.float64)) / len(surprise)
