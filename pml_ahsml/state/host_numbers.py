@@ -64,7 +64,9 @@ def read_together(tables: Iterable[tuple[HostNumbers, str, Tensor]]) -> None:
         >>> numbers.of("b", tables["b"])
         [1.0, 1.0]
     """
-    stale = [entry for entry in tables if entry[0].is_stale(*entry[1:])]
+    stale = [
+        (numbers, name, table) for numbers, name, table in tables if numbers.is_stale(name, table)
+    ]
     if not stale:
         return
     # in float64, which holds counts beyond 2**24 as well

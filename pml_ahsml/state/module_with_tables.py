@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..precision import exact_dtype
-from .saved_state import Contents, Entry, Rule, foreign_contents, has_own_way
+from .host_numbers import HostNumbers, read_together
+from .saved_state import Contents, Entry, Rule, add_parts, foreign_contents
 from .table_copies import moved, own, to_load, writable
 
 Module = TypeVar("Module", bound="ModuleWithTables")
@@ -70,6 +71,7 @@ class ModuleWithTables(torch.nn.Module):
         self._tables = SimpleNamespace()
         self._rules = SimpleNamespace()
         self._origin: _Origin | None = None
+        self._host_numbers = HostNumbers()
         self._num_changes = 0
         # in float64, in which even a slightly different average differs
         none = writable(torch.zeros((), dtype=torch.float64))
@@ -107,6 +109,19 @@ class ModuleWithTables(torch.nn.Module):
         here: torch.device = getattr(self._tables, _CHANGES).device
         return self if here == device else self.to(device)
 
+    def numbers(self, name: str) -> list[float]:
+        """Return the values of a small table, read from the device only after a change."""
+        return self._host_numbers.of(name, getattr(self, name))
+
+    def read_numbers(self) -> None:
+        """Read all that ``numbers`` was asked for here and in submodules, by one read."""
+        read_together(
+            (module._host_numbers, name, getattr(module, name))
+            for module in self.modules()
+            if isinstance(module, ModuleWithTables)
+            for name in module._host_numbers.names
+        )
+
     def _saved_tables(self) -> dict[str, Tensor]:
         """Return the tensors to save, by name; subclasses may add to the tables."""
         return dict(vars(self._tables))
@@ -139,15 +154,11 @@ class ModuleWithTables(torch.nn.Module):
         is_written = changes._version != self._version_of_changes
         origin = self._origin
         if origin is None and not is_written:
-            # hot path: no values are read from the device
-            return
-        if origin is None:
-            is_written = float(changes) != self._num_changes
-        else:
-            is_written |= float(changes) != self._num_changes
-            is_written |= float(self._buffers[_PROBE]) != self._num_changes  # type: ignore[arg-type]
-        if not is_written:
-            return
+            return  # hot path: no values are read from the device
+        if origin is None or not is_written:
+            counts = [changes] if origin is None else [changes, getattr(self, _PROBE)]
+            if all(float(count) == self._num_changes for count in counts):
+                return
         if origin is None or origin.module is None:
             raise RuntimeError(
                 f"tables of {type(self).__name__} must be changed by its own methods or by "
@@ -180,7 +191,7 @@ class ModuleWithTables(torch.nn.Module):
         contents = foreign_contents(self, prefix)
         for name, table in self._saved_tables().items():
             contents.entries.append(Entry(prefix + name, table, self._rule_of(name)))
-        _add_parts(contents, self, prefix)
+        add_parts(contents, self, prefix)
         return contents
 
     def _check_parts(self, state: Mapping[str, Any], prefix: str) -> None:
@@ -273,7 +284,7 @@ class ModuleWithTables(torch.nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         self._take_over_if_written()
         origin = None if self._origin is None else _Origin(None)
-        return {**self.__dict__, "_origin": origin}
+        return {**self.__dict__, "_origin": origin, "_host_numbers": HostNumbers()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -285,19 +296,3 @@ class ModuleWithTables(torch.nn.Module):
         other.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         other.__dict__["_origin"] = _Origin(self)
         return other
-
-
-def _add_parts(contents: Contents, module: torch.nn.Module, prefix: str) -> None:
-    for name, part in module._modules.items():
-        if part is None:
-            continue
-        here = prefix + name + "."
-        if isinstance(part, ModuleWithTables):
-            of_part = part._contents(here)
-        elif has_own_way(part):
-            of_part = Contents([], [here])
-        else:
-            of_part = foreign_contents(part, here)
-            _add_parts(of_part, part, here)
-        contents.entries.extend(of_part.entries)
-        contents.free.extend(of_part.free)

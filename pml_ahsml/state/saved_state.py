@@ -239,3 +239,27 @@ def _kind(tensor: Tensor) -> str:
 
 def _count(bad: Tensor) -> str:
     return f"{int(bad.sum())} of {bad.numel()}"
+
+
+def add_parts(contents: Contents, module: torch.nn.Module, prefix: str) -> None:
+    """Add what a state holds for the submodules of a module.
+
+    Args:
+        contents: what it holds for the module; changed in place.
+        module: the module.
+        prefix: of its entries.
+    """
+    for name, part in module._modules.items():
+        if part is None:
+            continue
+        here = prefix + name + "."
+        contents_of = getattr(part, "_contents", None)  # of a ModuleWithTables
+        if contents_of is not None:
+            of_part: Contents = contents_of(here)
+        elif has_own_way(part):
+            of_part = Contents([], [here])
+        else:
+            of_part = foreign_contents(part, here)
+            add_parts(of_part, part, here)
+        contents.entries.extend(of_part.entries)
+        contents.free.extend(of_part.free)
