@@ -112,7 +112,7 @@ def check_labels(name: str, labels: Any, num_rows: int, num_classes: int) -> Ten
     integers = check_integers(name, labels)
     if integers.shape != (num_rows,):
         raise ValueError(f"{name} must be of shape ({num_rows},), got {tuple(labels.shape)}")
-    low, high = map(int, torch.aminmax(integers)) if num_rows else (0, 0)
+    low, high = lowest_and_highest(integers)
     if low < 0 or high >= num_classes:
         raise ValueError(
             f"{name} must lie in [0, {num_classes}), got values from {low} to {high}; "
@@ -120,6 +120,14 @@ def check_labels(name: str, labels: Any, num_rows: int, num_classes: int) -> Ten
             "dataset_labels=… and set_min_label_to_zero=True"
         )
     return integers
+
+
+def lowest_and_highest(integers: Tensor) -> tuple[int, int]:
+    """The smallest and the largest of some integers, by one read; 0 and 0 of none."""
+    if integers.numel() == 0:
+        return 0, 0
+    low, high = torch.stack(torch.aminmax(integers)).tolist()
+    return low, high
 
 
 def to_tensor(name: str, value: Any) -> Tensor:

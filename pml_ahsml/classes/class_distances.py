@@ -120,7 +120,7 @@ class ClassDistances:
         """Return the distances of some samples.
 
         Args:
-            rows: (N,) bool, the selected samples.
+            rows: (N,) bool, or (M,) indices of the selected samples.
         """
         candidates = self.candidates
         return replace(

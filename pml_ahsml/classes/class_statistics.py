@@ -125,7 +125,7 @@ class ClassStatistics(ModuleWithTables):
     @property
     def gain(self) -> float:
         """Share of a visit in the running mean of its class, in [1 − momentum, 1]."""
-        distance, sampling = self.gain_statistics.tolist()
+        distance, sampling = self.numbers("gain_statistics")
         drift = 1 - sampling / distance if distance > 0 else 0.0
         return max(1 - self.momentum, drift)
 

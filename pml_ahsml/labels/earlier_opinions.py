@@ -73,7 +73,7 @@ class EarlierOpinions(ModuleWithTables):
     @property
     def steadiness(self) -> float | None:
         """Share c of doubts that name the same class again, in [0, 1]; None while unknown."""
-        again, alike = self.doubts.tolist()
+        again, alike = self.numbers("doubts")
         return alike / again if again > _ENOUGH else None
 
     @property

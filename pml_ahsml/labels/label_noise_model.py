@@ -1,19 +1,19 @@
 """The label model: how often labels are wrong, and which."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from ..checks import check_count, check_in_interval, check_integers, check_positive
 from ..classes.class_distances import ClassDistances
-from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
 from . import parameter_scale as ps
 from . import posterior as lp
 from .class_counts import check_class_counts
 from .label_posterior import LabelPosterior
+from .learnt_parameters import WithLearntParameters
 from .likelihood import judged, slopes
 from .noise_floor import NoiseFloor
 from .noise_rate_history import NoiseRateHistory
@@ -29,7 +29,7 @@ from .witnesses import (
 )
 
 
-class LabelNoiseModel(ModuleWithTables):
+class LabelNoiseModel(WithLearntParameters):
     """Learns how often labels are wrong and how classes get confused, from the given labels.
 
     By Bayes' rule the posterior over the true class is t_i(k) ∝ p_i(k)·T_{k,y_i}, with
@@ -77,10 +77,6 @@ class LabelNoiseModel(ModuleWithTables):
         True
     """
 
-    log_parameters: Tensor
-    adam_mean: Tensor
-    adam_square: Tensor
-    adam_steps: Tensor
     label_counts: Tensor
     neighbours: NeighbourMemory | None
     confusion_counts: ConfusionCounts | None
@@ -105,31 +101,22 @@ class LabelNoiseModel(ModuleWithTables):
         max_counted_classes = check_count("max_counted_classes", max_counted_classes, minimum=0)
         least = 0.0 if noise_rate is None else check_in_interval("noise_rate", noise_rate, 0.0, 0.9)
         chosen = choose_witnesses(num_classes, neighbours, max_counted_classes, witnesses)
-        parameters_learnt = (ps.NOISE_RATE, ps.SPREAD, *parameters_of(chosen))
-        start, *ends = ps.start_and_range(parameters_learnt)
+        parameters = (ps.NOISE_RATE, ps.SPREAD, *parameters_of(chosen))
         super().__init__()
         self.num_classes = num_classes
         self.warmup = warmup
-        self.lr = lr
         self.counts_labels = class_counts is None
         # as submodules, so that they are saved and moved with the model
         for name, witness in {"neighbours": None, "confusion_counts": None, **chosen}.items():
             self.add_module(name, witness)
         self._witnesses = tuple(name for name, witness in chosen.items() if witness is not None)
-        self._parameters_learnt = parameters_learnt
         self.second_opinion = second_opinion
         self.least_noise_rate = least
         counts = torch.zeros(num_classes, dtype=torch.float32)
         if class_counts is not None:
             # to the device of the other tables
             counts = check_class_counts(class_counts, num_classes).to(counts)
-        # numbers, because tensors would have to be on the device of the tables
-        self._range = tuple(ends)
-        parameters = torch.tensor(start, dtype=torch.float32)
-        self.register_table("log_parameters", parameters, Rule())
-        self.register_table("adam_mean", torch.zeros_like(parameters), Rule())
-        self.register_table("adam_square", torch.zeros_like(parameters), Rule(lowest=0))
-        self.register_table("adam_steps", counts.new_zeros(()), Rule(lowest=0, is_whole=True))
+        self._register_parameters(parameters, lr)
         self.register_table("label_counts", counts, Rule(lowest=0))
         self.noise_floor = NoiseFloor()
         self.noise_rate_history = NoiseRateHistory()
@@ -137,12 +124,12 @@ class LabelNoiseModel(ModuleWithTables):
     @property
     def batches(self) -> int:
         """Batches seen."""
-        return int(self.adam_steps)
+        return int(self.numbers("adam_steps")[0])
 
     @property
     def is_warm(self) -> bool:
         """Whether ``warmup`` batches have been seen."""
-        return self.warmup is not None and self.batches >= self.warmup
+        return self._is_warm_after(self.batches)
 
     @property
     def has_settled(self) -> bool:
@@ -163,32 +150,6 @@ class LabelNoiseModel(ModuleWithTables):
     def noise_rate(self) -> float:
         """Smoothed share of wrong labels in the batches seen; nan before the warm-up ends."""
         return self.noise_rate_history.value
-
-    @property
-    def parameter_names(self) -> tuple[str, ...]:
-        """Names of the parameters, "noise_rate" (ε), "spread" (σ) and those of the witnesses."""
-        return tuple(of.name for of in self._parameters_learnt)
-
-    def parameter(self, name: str) -> float:
-        """Return the current value of a parameter.
-
-        Args:
-            name: one of ``parameter_names``; "noise_rate" is the current ε, not smoothed.
-        """
-        values = self._values()
-        if name not in values:
-            raise ValueError(f"name must be one of {', '.join(values)}, got {name!r}")
-        return values[name]
-
-    @property
-    def temperature(self) -> float:
-        """τ, a geodesic length, how far a sample may lie from its class centroid."""
-        return self.parameter("temperature")
-
-    @property
-    def spread(self) -> float:
-        """σ, a geodesic length, small if only close classes are confused, large if any are."""
-        return self.parameter("spread")
 
     @property
     def vote_weight(self) -> float:
@@ -214,6 +175,7 @@ class LabelNoiseModel(ModuleWithTables):
             The posterior, and what else :meth:`learn` needs.
         """
         labels = check_integers("labels", labels)
+        self.read_numbers()
         normaliser = None if normaliser_from is None else normaliser_from.normaliser_of_all_classes
         counts, witnesses = self.label_counts, self._named_witnesses()
         values, opinion = self._values(), self.second_opinion
@@ -242,16 +204,18 @@ class LabelNoiseModel(ModuleWithTables):
             belief: what :meth:`believe` returned, if nothing has been learnt since.
         """
         if self.counts_labels:
-            self.label_counts += torch.bincount(belief.labels, minlength=self.num_classes)
-        everything = belief
-        known = belief.evidence.seen[belief.labels]
-        if not known.all():
+            one_each = self.label_counts.new_ones(len(belief.labels))
+            self.label_counts.index_add_(0, belief.labels, one_each)
+        everything, seen = belief, belief.evidence.seen
+        known = seen[belief.labels]
+        num_known, num_seen = torch.stack([known.sum(), seen.sum()]).tolist()
+        if num_known < len(known):
             belief = belief.select(known)
-        if len(belief.labels) and belief.evidence.seen.sum() > 1:
-            self._step(belief)
-            self._apply_noise_floor(belief)
-            posterior, has_settled = belief.posterior_by_distance, self.is_warm and self.has_settled
-            lesson = Lesson(belief.evidence, belief.labels, posterior, self.spread, has_settled)
+        if num_known and num_seen > 1:
+            self._raise_parameters(slopes(belief, self._named_witnesses(), self._values()))
+            spread, has_settled = self._apply_noise_floor(belief), self.is_warm and self.has_settled
+            posterior = belief.posterior_by_distance
+            lesson = Lesson(belief.evidence, belief.labels, posterior, spread, has_settled)
             for witness in self._named_witnesses().values():
                 witness.learn(lesson)
         points, labels = everything.evidence.points, everything.labels
@@ -259,41 +223,33 @@ class LabelNoiseModel(ModuleWithTables):
             witness.remember(points, labels, everything.answers[name])
         if self.second_opinion is not None:
             self.second_opinion.learn(everything)
+        is_warm = self._is_warm_after(self.batches + 1)
         self.adam_steps += 1
         rate = self.log_parameters[0].sigmoid()
         self.noise_rate_history.add(rate)
-        if self.is_warm and len(belief.labels):
+        if is_warm and num_known:
             distrusted = (~lp.trusted_labels(belief.trust)).to(rate).mean()
             self.noise_rate_history.smooth(rate, distrusted)
         self.count_change()
 
-    def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
-        key = prefix + "log_parameters"
-        ps.check_in_range(key, state[key], *self._range)
+    def _is_warm_after(self, batches: int) -> bool:
+        return self.warmup is not None and batches >= self.warmup
 
     def _named_witnesses(self) -> dict[str, Witness]:
         return {name: cast(Witness, getattr(self, name)) for name in self._witnesses}
 
-    def _values(self) -> dict[str, float]:
-        """The parameters by name."""
-        learnt = zip(self._parameters_learnt, self.log_parameters.tolist(), strict=True)
-        return {of.name: ps.constrained(of.name, value) for of, value in learnt}
-
-    def _step(self, belief: LabelPosterior) -> None:
-        by_name = slopes(belief, self._named_witnesses(), self._values())
-        in_order = [by_name[of.name] for of in self._parameters_learnt]
-        state = (self.adam_mean, self.adam_square, self.adam_steps)
-        ps.adam_step(self.log_parameters, in_order, *state, lr=self.lr)
-        self.log_parameters.clamp_(*map(self.log_parameters.new_tensor, self._range))
-
-    def _apply_noise_floor(self, belief: LabelPosterior) -> None:
-        """Keep ε above its lower bounds; once it has settled, the noise floor is one of them."""
-        bounds = [self.least_noise_rate]
+    def _apply_noise_floor(self, belief: LabelPosterior) -> float:
+        """Keep ε above its lower bounds, of which the floor is one once ε has settled; return σ."""
+        asks_floor = self.noise_floor.has_begun or (self.is_warm and self.has_settled)
+        if asks_floor:
+            self.noise_floor.learn(belief)
+        self.read_numbers()
+        spread, bounds = self.spread, [self.least_noise_rate]
         if self.second_opinion is not None:
             bounds.append(self.second_opinion.noise_rate or 0.0)
-        if self.noise_floor.has_begun or (self.is_warm and self.has_settled):
-            self.noise_floor.learn(belief)
+        if asks_floor:
             bounds.append(self.noise_floor.value or 0.0)
         # ε stays within its range
         bound = min(max(ps.NOISE_RATE.lowest, *bounds), ps.NOISE_RATE.highest)
         self.log_parameters[0].clamp_min_(ps.unconstrained("noise_rate", bound))
+        return spread

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from ..classes.class_distances import ClassDistances
@@ -55,8 +56,11 @@ class LabelPosterior:
         return self.normaliser if self.evidence.candidates is None else None
 
     def select(self, rows: Tensor) -> "LabelPosterior":
-        """Return the posterior of some samples, a (N,) bool mask."""
+        """Return the posterior of some samples, given by a (N,) bool mask or (M,) indices."""
         normaliser = self.normaliser_of_all_classes
+        if rows.dtype == torch.bool:
+            # once, as each selection by a mask would make the host wait for its size
+            rows = rows.nonzero().squeeze(1)
         return replace(
             self,
             evidence=self.evidence.select(rows),

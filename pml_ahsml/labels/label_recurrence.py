@@ -47,12 +47,12 @@ class LabelRecurrence(ModuleWithTables):
     @property
     def is_decided(self) -> bool:
         """Whether enough batches have been examined."""
-        return float(self.sums[0]) >= _BATCHES
+        return self.numbers("sums")[0] >= _BATCHES
 
     @property
     def seems_positional(self) -> bool:
         """Whether labels agree within batches but not from batch to batch."""
-        batches, within, nearer = map(float, self.sums)
+        batches, within, nearer = self.numbers("sums")
         return batches > 0 and within < _ALIKE * batches and nearer > _UNRELATED * batches
 
     @torch.no_grad()

@@ -111,18 +111,21 @@ def _log_density(gaps: Tensor, masses: Tensor, size: int) -> Tensor:
     return densities.masked_fill(masses == 0, -torch.inf)
 
 
-def within_scatter(samples: Tensor, labels: Tensor, sums: Tensor, masses: Tensor) -> Tensor:
+def within_scatter(
+    samples: Tensor, labels: Tensor, sums: Tensor, masses: Tensor, num_classes: int
+) -> Tensor:
     """Covariance of samples around the means of their classes, with equal weight per class.
 
     Σ_i w_i·r_i·r_iᵀ, with r_i = x_i − s_i/m_i and w_i = 1/(n_i·C)·m_i/(m_i + 1): n_i is the number
     of samples labelled y_i, C that of classes. A squared residual from a mean of m other samples is
-    larger than one from the true mean by (m + 1)/m.
+    larger than one from the true mean by (m + 1)/m. Samples without others do not count.
 
     Args:
-        samples: (N, D); N ≥ 1.
-        labels: (N,) y_i.
+        samples: (N, D).
+        labels: (N,) y_i, integers in [0, K).
         sums: (N, D) s_i, sums of other samples with the same label.
-        masses: (N,) m_i > 0, the number of those samples.
+        masses: (N,) m_i ≥ 0, the number of those samples.
+        num_classes: K.
 
     Returns:
         (D, D).
@@ -131,13 +134,16 @@ def within_scatter(samples: Tensor, labels: Tensor, sums: Tensor, masses: Tensor
         The pooled covariance of Fisher's discriminant, with classes weighted equally.
 
     Example:
-        >>> within_scatter(torch.ones(1, 1), torch.tensor([0]), torch.zeros(1, 1), torch.ones(1))
+        >>> one, zero = torch.ones(1), torch.zeros(1, 1)
+        >>> within_scatter(one[:, None], torch.tensor([0]), zero, one, num_classes=1)
         tensor([[0.5000]])
     """
-    counts = torch.bincount(labels).to(samples)
     masses = masses.to(samples)
-    weights = masses / (masses + 1) / (counts[labels] * (counts > 0).sum())
-    residuals = samples - sums.to(samples) / masses[:, None]
+    known = masses > 0
+    # no bincount and no selection of rows: for their size a GPU would be waited for
+    counts = samples.new_zeros(num_classes).index_add_(0, labels, known.to(samples))
+    weights = masses / (masses + 1) / (counts[labels] * (counts > 0).sum()).clamp_min(1)
+    residuals = samples - sums.to(samples) / masses.where(known, 1)[:, None]
     return (residuals * weights[:, None]).T @ residuals
 
 

@@ -117,12 +117,12 @@ class NoiseFloor(ModuleWithTables):
     @property
     def has_begun(self) -> bool:
         """Whether a batch has been seen."""
-        return float(self.far_labels[0]) > 0
+        return self.numbers("far_labels")[0] > 0
 
     @property
     def value(self) -> float | None:
         """π, or None until enough batches have been seen."""
-        weight, *sums = self.far_labels.tolist()
+        weight, *sums = self.numbers("far_labels")
         return share_at_random(*(x / weight for x in sums)) if weight > _ENOUGH else None
 
     @torch.no_grad()

@@ -40,8 +40,8 @@ class NoiseRateHistory(ModuleWithTables):
     @property
     def has_settled(self) -> bool:
         """Whether ε has moved by less than 0.1 over the last 50 batches."""
-        lowest, highest = map(float, self.recent.aminmax())
-        return highest - lowest < _SETTLED
+        recent = self.numbers("recent")
+        return max(recent) - min(recent) < _SETTLED
 
     @property
     def value(self) -> float:
@@ -50,7 +50,7 @@ class NoiseRateHistory(ModuleWithTables):
         The larger of ε and the share of distrusted labels. ε is too small if close classes are
         confused; the share is too small if samples are out-of-distribution.
         """
-        weight, *sums = self.sums.tolist()
+        weight, *sums = self.numbers("sums")
         return max(sums) / weight if weight > 0 else math.nan
 
     @torch.no_grad()

@@ -58,7 +58,7 @@ def trusted_labels(trust: Tensor) -> Tensor:
     """
     likely = trust > 0.5
     # in float64, so that the order of the rows (the rank that gathered) does not matter
-    sums = [trust[likely].sum(dtype=torch.float64), trust.sum(dtype=torch.float64)]
+    sums = [(trust * likely).sum(dtype=torch.float64), trust.sum(dtype=torch.float64)]
     above, total = torch.stack(sums).tolist()
     if total <= 2 * above or total < 1:
         return likely
@@ -86,9 +86,8 @@ def taken_at_their_word(posterior: Tensor, labels: Tensor, rows: Tensor) -> Tens
         tensor([[1.0000, 0.0000],
                 [0.4000, 0.6000]])
     """
-    posterior = posterior.masked_fill(rows[:, None], 0.0)
-    posterior[rows, labels[rows]] = 1.0
-    return posterior
+    certain = torch.zeros_like(posterior).scatter_(1, labels[:, None], 1.0)
+    return torch.where(rows[:, None], certain, posterior)
 
 
 def prior_slopes(

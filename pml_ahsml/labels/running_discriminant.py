@@ -97,7 +97,7 @@ class RunningDiscriminant(ModuleWithTables):
     @property
     def is_ready(self) -> bool:
         """Whether the covariance is known."""
-        return float(self.batches) >= _FIRST
+        return self.numbers("batches")[0] >= _FIRST
 
     def others(self, labels: Tensor, sample_ids: Tensor | None = None) -> Others:
         """Sums over the other samples with each sample's label; needs ids to leave it out.
@@ -144,11 +144,10 @@ class RunningDiscriminant(ModuleWithTables):
             sample_ids: (N,) each once; None without ids.
         """
         others = self.others(labels, sample_ids)
-        known = others.masses > 0
-        if known.any():
+        if others.masses.any():
+            number = int(self.numbers("batches")[0]) + 1
             self.batches += 1
-            of_known = Others(others.sums[known], others.masses[known])
-            self._learn_scatter(points[known], labels[known], of_known)
+            self._learn_scatter(points, labels, others, number)
         rows = self._rows(sample_ids)
         if rows is None or sample_ids is None:
             self._forget_and_add(points, labels)
@@ -156,24 +155,23 @@ class RunningDiscriminant(ModuleWithTables):
             self._exchange(rows, points, labels, trusted, sample_ids)
         self.count_change()
 
-    def _learn_scatter(self, points: Tensor, labels: Tensor, others: Others) -> None:
-        number = int(self.batches)
+    def _learn_scatter(self, points: Tensor, labels: Tensor, others: Others, number: int) -> None:
         is_time = number >= _FIRST and number % _EVERY == 0
         if self.samples is None:
-            latest = _scatter(points, labels, others).to(self.scatter)
+            latest = self._scatter_of(points, labels, others)
             self.scatter.lerp_(latest, 1 - _DECAY)
             if is_time:
                 self.whiten = whitening(self.scatter / (1 - _DECAY**number))
         elif is_time:
             rows = self.samples.rows(self.samples.some_ids(_MOST_OF_A_SCATTER, number))
             others = self._without(rows, rows.labels)
-            known = others.masses > 0
-            of_known = Others(others.sums[known], others.masses[known])
-            self.scatter.copy_(_scatter(rows.embeddings[known], rows.labels[known], of_known))
+            self.scatter.copy_(self._scatter_of(rows.embeddings, rows.labels, others))
             self.whiten = whitening(self.scatter)
 
     def _forget_and_add(self, points: Tensor, labels: Tensor) -> None:
-        counts = torch.bincount(labels, minlength=len(self.masses)).to(self.masses)
+        counts = torch.zeros_like(self.masses).index_add_(
+            0, labels, self.masses.new_ones(len(labels))
+        )
         kept = 1 - (1 - _DECAY_OF_SUMS) * (counts > 0).to(counts)
         # summed in float64, so that the order of the rows (the rank that gathered) does not matter
         wide = exact_dtype(points)
@@ -202,6 +200,11 @@ class RunningDiscriminant(ModuleWithTables):
         self.masses += torch.zeros_like(self.masses, dtype=wide).index_add_(0, places, changes)
         self.samples.store(sample_ids, now)
 
+    def _scatter_of(self, points: Tensor, labels: Tensor, others: Others) -> Tensor:
+        # in float64, so that the order of the rows does not matter
+        wide = points.to(exact_dtype(points))
+        return within_scatter(wide, labels, *others, len(self.masses)).to(self.scatter)
+
     def _rows(self, sample_ids: Tensor | None) -> SampleRows | None:
         if self.samples is None or sample_ids is None:
             return None
@@ -211,11 +214,6 @@ class RunningDiscriminant(ModuleWithTables):
         then = _labels_then(rows, labels)
         sums = self.sums[then] - rows.weights[:, None] * rows.embeddings
         return Others(sums, self.masses[then] - rows.weights)
-
-
-def _scatter(points: Tensor, labels: Tensor, others: Others) -> Tensor:
-    # in float64, so that the order of the rows does not matter
-    return within_scatter(points.to(exact_dtype(points)), labels, *others)
 
 
 def _labels_then(rows: SampleRows, labels: Tensor) -> Tensor:

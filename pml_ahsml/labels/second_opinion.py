@@ -113,12 +113,12 @@ class SecondOpinion(ModuleWithTables):
     @property
     def noise_rate(self) -> float | None:
         """Smoothed share of labels doubted; None while it is unknown or means nothing."""
-        return self._rate if float(self.rate_sums[0]) > _ENOUGH and self._speaks else None
+        return self._rate if self.numbers("rate_sums")[0] > _ENOUGH and self._speaks else None
 
     @property
     def weight(self) -> float:
         """Weight a in [0, 1]; 0 before anything has been doubted, and while too much is doubted."""
-        doubted, trusted = self.doubts.tolist()
+        doubted, trusted = self.numbers("doubts")
         if doubted == 0 or not self._speaks:
             return 0.0
         share = trusted / doubted
@@ -170,8 +170,9 @@ class SecondOpinion(ModuleWithTables):
             ids = belief.evidence.sample_ids
         labels = belief.labels
         known = self.discriminant.others(labels, ids).masses > 0
-        if belief.opinion is not None and known.any():
-            self._learn_confusions(belief.select(known))
+        num_known = 0 if belief.opinion is None else int(known.sum())
+        if belief.opinion is not None and num_known:
+            self._learn_confusions(belief if num_known == len(known) else belief.select(known))
             if self.earlier is not None and ids is not None:
                 self.earlier.learn(ids, belief.opinion.likelihood, labels)
         points = _coordinates(belief.evidence.points)
@@ -208,7 +209,7 @@ class SecondOpinion(ModuleWithTables):
     @property
     def _rate(self) -> float:
         """r, 0 before anything has been doubted."""
-        weight, rate = self.rate_sums.tolist()
+        weight, rate = self.numbers("rate_sums")
         return rate / weight if weight > 0 else 0.0
 
     @property

@@ -34,7 +34,7 @@ class Batch:
 
     def select(self, selection: RowSelection) -> "Batch":
         """Return the selected rows, with the indices_tuple filtered and renumbered."""
-        rows, refs = selection.query, selection.ref
+        rows, refs = selection.query_rows, selection.ref_rows
         mined = self.indices_tuple
         return replace(
             self,

@@ -51,6 +51,6 @@ def _stand_ins(
     embeddings, labels = memory.on(given.device).stand_ins(given, seen[plan.keep])
     if len(labels):
         trust = judge.trust(judge.believe(embeddings, labels, normaliser_from=belief))
-        trusted = judge.doubtful.may_stand_in(trust)
+        trusted = judge.doubtful.may_stand_in(trust).nonzero().squeeze(1)
         embeddings, labels = embeddings[trusted], labels[trusted]
     return (embeddings.to(plan.batch.embeddings), labels) if len(labels) else None

@@ -1,6 +1,7 @@
 """Select rows of a batch, and adapt PML's index tuples."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -23,6 +24,16 @@ class RowSelection:
 
     query: Tensor
     ref: Tensor | None = None
+
+    @cached_property
+    def query_rows(self) -> Tensor:
+        """Indices of the query rows kept."""
+        return self.query.nonzero().squeeze(1)
+
+    @cached_property
+    def ref_rows(self) -> Tensor:
+        """Indices of the reference rows kept."""
+        return self.query_rows if self.ref is None else self.ref.nonzero().squeeze(1)
 
     @property
     def keeps_all(self) -> bool:
@@ -60,8 +71,7 @@ class RowSelection:
         Returns:
             A copy of the dictionary with new "indices".
         """
-        query_rows = self.query.nonzero().squeeze(1)
-        ref_rows = query_rows if self.ref is None else self.ref.nonzero().squeeze(1)
+        query_rows, ref_rows = self.query_rows, self.ref_rows
         restored = {}
         for name, info in loss_dict.items():
             indices = info["indices"]

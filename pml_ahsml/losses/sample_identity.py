@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from ..checks import check_integers
+from ..checks import check_integers, lowest_and_highest
 from ..state.gather import gather_as_pml
 
 
@@ -62,7 +61,7 @@ def check_ids_in_range(sample_ids: Any, num_samples: int | None) -> Tensor:
             "num_samples must be given to AdaptiveNoiseAwareLoss where sample_ids are, got None"
         )
     ids = check_integers("sample_ids", sample_ids)
-    low, high = map(int, torch.aminmax(ids)) if ids.numel() else (0, 0)
+    low, high = lowest_and_highest(ids)
     if low < 0 or high >= num_samples:
         raise ValueError(
             f"sample_ids must lie in [0, {num_samples}), got values from {low} to {high}"

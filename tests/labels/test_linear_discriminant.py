@@ -69,8 +69,20 @@ def test_scatter_is_the_covariance_within_classes_added_up_one_by_one():
         m = float(masses[y])
         r = x - sums[y] / m
         expected += torch.outer(r, r) * m / (m + 1) / (counts[y] * 2)
-    found = ld.within_scatter(samples, labels, sums[labels], masses[labels])
+    found = ld.within_scatter(samples, labels, sums[labels], masses[labels], len(masses))
     torch.testing.assert_close(found, expected)
+
+
+def test_samples_without_others_do_not_count_in_the_scatter():
+    samples, labels, sums, masses = setting()
+    masses[1] = 0
+    own, known = (sums[labels], masses[labels]), labels != 1
+    assert 0 < known.sum() < len(labels)
+    found = ld.within_scatter(samples, labels, *own, len(masses))
+    expected = ld.within_scatter(samples[known], labels[known], *(x[known] for x in own), K)
+    torch.testing.assert_close(found, expected)
+    nobody = torch.zeros_like(own[1])
+    assert ld.within_scatter(samples, labels, own[0], nobody, K).abs().max() == 0
 
 
 def test_scatter_is_unbiased_for_few_samples():
@@ -79,7 +91,7 @@ def test_scatter_is_unbiased_for_few_samples():
     for _ in range(4000):
         x = torch.randn(4, 1, dtype=torch.float64, generator=generator)
         sums, masses = x[:2].sum(0).expand(2, 1), torch.full((2,), 2.0, dtype=torch.float64)
-        scatters.append(ld.within_scatter(x[2:], torch.zeros(2).long(), sums, masses))
+        scatters.append(ld.within_scatter(x[2:], torch.zeros(2).long(), sums, masses, 1))
     assert float(torch.stack(scatters).mean()) == pytest.approx(1, abs=0.05)
 
 

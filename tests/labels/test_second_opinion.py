@@ -64,7 +64,7 @@ def test_learns_the_means_and_covariance_that_a_loop_over_batches_finds():
         known = masses[labels] > 0
         if known.any():
             own = sums[labels[known]], masses[labels[known]]
-            latest = ld.within_scatter(x[known], labels[known], *own)
+            latest = ld.within_scatter(x[known], labels[known], *own, K)
             scatter, learnt = 0.98 * scatter + 0.02 * latest, learnt + 1
         for k in range(K):
             rows = labels == k

@@ -97,7 +97,7 @@ class ConfusionCounts(Witness):
         latest = torch.zeros_like(self.counts, dtype=exact_dtype(posterior))
         self.counts += latest.index_add_(1, labels, posterior.T.to(latest)).to(self.counts)
         self.counts.fill_diagonal_(0)
-        if int(self.batches) % _BATCHES_PER_ESTIMATE == 0:
+        if int(self.numbers("batches")[0]) % _BATCHES_PER_ESTIMATE == 0:
             shares = cp.confusion_shares(divergence, spread)
             strength = weight_of_distances(self.counts, shares)
             self.strength.fill_(max(strength, _LEAST_STRENGTH))
@@ -119,7 +119,7 @@ class ConfusionCounts(Witness):
         Returns:
             (N, K) log T̂_{k,y_i}; None if the counts add nothing to the distances.
         """
-        strength = float(self.strength)
+        strength = self.numbers("strength")[0]
         if strength == math.inf:
             return None
         return counted_log_prior(log_prior, columns, noise_rate, self.counts, posterior, strength)

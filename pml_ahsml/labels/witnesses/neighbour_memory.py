@@ -88,7 +88,7 @@ class NeighbourMemory(RecentSamples, Witness):
     @property
     def num_neighbours(self) -> int:
         """k; 0 if there are too many classes for voting."""
-        count = min(_MOST_NEIGHBOURS, int(self.length) // (2 * self.num_classes))
+        count = min(_MOST_NEIGHBOURS, int(self.numbers("length")[0]) // (2 * self.num_classes))
         return count if count > 1 else 0
 
     def neighbours(self, points: Tensor) -> Tensor | None:
@@ -101,7 +101,7 @@ class NeighbourMemory(RecentSamples, Witness):
             (N, k) labels as given, nearest first; None while less than half of the memory is
             filled, or with too many classes.
         """
-        length, count = int(self.length), self.num_neighbours
+        length, count = int(self.numbers("length")[0]), self.num_neighbours
         if count == 0:
             return None
         filled = int((self.labels_by_age[:length] >= 0).sum())
