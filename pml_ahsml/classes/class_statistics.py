@@ -182,9 +182,8 @@ class ClassStatistics(ModuleWithTables):
         classes = latest.classes
         old, visits = self.means[classes].to(points), self.visits[classes] + 1
         self.visits[classes] = visits
-        sample = latest.gain_sample(old, visits)
-        if sample is not None:
-            self.gain_statistics.lerp_(sample.to(self.gain_statistics), 1 - _GAIN_SMOOTHING)
+        sample = latest.gain_sample(old, visits, self.gain_statistics)
+        self.gain_statistics.lerp_(sample.to(self.gain_statistics), 1 - _GAIN_SMOOTHING)
         self.means[classes] = latest.moved(old, visits, self.gain).to(self.means.dtype)
         if self.is_exact:
             lengths = distances_to_all(classes, self._centroids())

@@ -42,22 +42,22 @@ class Visits(NamedTuple):
         counts = totals > 0
         return visits if counts.all() else cls(*(column[counts] for column in visits))
 
-    def gain_sample(self, old: Tensor, numbers: Tensor) -> Tensor | None:
+    def gain_sample(self, old: Tensor, numbers: Tensor, otherwise: Tensor) -> Tensor:
         """Mean ‖x̄_k − m_k‖², and its part due to x̄_k being a mean of few samples.
 
         Args:
             old: (C, D + 1) running means of the classes.
             numbers: (C,) number of visits of each class, this one included.
+            otherwise: (2,) what is returned if no visit is informative.
 
         Returns:
-            (2,), or None if no visit is informative.
+            (2,).
         """
         # skip classes with fewer than three visits or too little trusted weight
         known = (numbers > 2) & (self.totals > _TRUSTED) & self.variances.isfinite()
-        if not known.any():
-            return None
         distances = (self.means - old).square().sum(1)
-        return torch.stack([distances, self.variances])[:, known].mean(1)
+        informative = torch.stack([distances, self.variances]).masked_fill(~known, 0)
+        return torch.where(known.any(), informative.sum(1) / known.sum(), otherwise)
 
     def moved(self, old: Tensor, numbers: Tensor, gain: float) -> Tensor:
         """Return the running means after these visits; ``old`` is overwritten.

@@ -94,10 +94,12 @@ def _remember(memory: ReplayMemory, samples: Samples) -> None:
     Relabelled samples are left out: a wrong guess would confirm itself.
     """
     judgement, labels = samples.judgement, samples.belief.labels
-    rows = judgement.takes_part & (judgement.labels == labels)
-    if not samples.are_of_all_ranks:
+    is_believed = judgement.takes_part & (judgement.labels == labels)
+    if samples.are_of_all_ranks:
+        rows = is_believed.nonzero().squeeze(1)
+    else:
         # the newest samples are replayed, so their order must be the same on all ranks
-        rows = by_rank(rows)
+        rows = by_rank(is_believed)
     memory.on(labels.device).push(samples.embeddings[rows], labels[rows])
 
 

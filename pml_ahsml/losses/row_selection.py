@@ -38,7 +38,8 @@ class RowSelection:
     @property
     def keeps_all(self) -> bool:
         """Whether no row is dropped."""
-        return bool(self.query.all()) and (self.ref is None or bool(self.ref.all()))
+        keeps_refs = self.ref is None or len(self.ref_rows) == len(self.ref)
+        return len(self.query_rows) == len(self.query) and keeps_refs
 
     def filter_indices_tuple(self, indices_tuple: IndicesTuple) -> IndicesTuple:
         """Drop the pairs or triplets with a dropped row, and renumber the rest.

@@ -104,9 +104,9 @@ def check_same_labels(name: str, values: Any, labels: Tensor, of: str) -> Tensor
     ids = check_integers(name, values).to(labels.device)
     if ids.shape != labels.shape:
         raise ValueError(f"{name} must be of shape {tuple(labels.shape)}, got {tuple(ids.shape)}")
-    different, rows = ids.unique(return_inverse=True)
-    label_of = labels.new_zeros(len(different)).scatter_(0, rows, labels)
-    disagree = int((label_of[rows] != labels).sum())
+    in_order = ids.argsort(stable=True)
+    again, labels_in_order = ids[in_order].diff() == 0, labels[in_order]
+    disagree = int((again & (labels_in_order.diff() != 0)).sum())
     if disagree:
         raise ValueError(f"labels must be the same for {of}, got {disagree} rows that differ")
     return ids

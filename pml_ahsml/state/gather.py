@@ -170,14 +170,14 @@ def by_rank(rows: Tensor) -> Tensor:
         rows: (N,) bool, the selected rows.
 
     Returns:
-        (M,) indices of the selected rows by rank; for a single process the mask itself.
+        (M,) indices of the selected rows by rank.
 
     Example:
         >>> by_rank(torch.tensor([True, False]))
-        tensor([ True, False])
+        tensor([0])
     """
     if not is_distributed() or len(rows) % dist.get_world_size():
-        return rows
+        return rows.nonzero().squeeze(1)
     rank, size = dist.get_rank(), len(rows) // dist.get_world_size()
     own, others = torch.arange(len(rows), device=rows.device).tensor_split([size])
     order = torch.cat([others[: rank * size], own, others[rank * size :]])
