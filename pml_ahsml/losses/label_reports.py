@@ -1,6 +1,6 @@
 """Queries about labels that the wrapper answers without learning."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -12,10 +12,14 @@ from .arguments import Arguments, to_classes
 from .label_judge import LabelJudge
 from .sample_identity import check_sample_ids
 
+# Samples are judged in blocks of so many probabilities: with 11,318 classes some 200 MB at once.
+_BLOCK = 1 << 21
+
 
 class WithLabelReports:
     """Queries the label model and the class statistics of a wrapper, without changing them."""
 
+    num_classes: int
     num_samples: int | None
     class_statistics: ClassStatistics
     noise_model: LabelNoiseModel
@@ -38,7 +42,7 @@ class WithLabelReports:
         Returns:
             (N,) in [0, 1]; 1 during the warm-up, and for classes still in their own.
         """
-        return self._judge().trust(self._belief(embeddings, labels, sample_ids))
+        return self._in_blocks(embeddings, labels, sample_ids, self._judge().trust)
 
     @torch.no_grad()
     def posterior(
@@ -50,7 +54,7 @@ class WithLabelReports:
             (N, num_classes), rows sum to 1; one-hot at the given label during the warm-up, and for
             classes still in their own.
         """
-        return self._judge().posterior(self._belief(embeddings, labels, sample_ids))
+        return self._in_blocks(embeddings, labels, sample_ids, self._judge().posterior)
 
     def class_divergence(self, classes: Tensor | Sequence[int] | None = None) -> Tensor:
         """Geodesic distances between class centroids.
@@ -69,10 +73,26 @@ class WithLabelReports:
     def _judge(self) -> LabelJudge:
         raise NotImplementedError
 
-    def _belief(
-        self, embeddings: Tensor, labels: Tensor, sample_ids: Tensor | None
-    ) -> LabelPosterior:
+    def _in_blocks(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        sample_ids: Tensor | None,
+        report: Callable[[LabelPosterior], Tensor],
+    ) -> Tensor:
+        """(N, …) the report on each sample, from beliefs about blocks of them."""
         labels = self._arguments().labels(embeddings, labels)
         if sample_ids is not None:
             sample_ids = check_sample_ids(sample_ids, labels, self.num_samples)
-        return self._judge().believe(embeddings, labels, {"sample_ids": sample_ids})
+        step = max(1, _BLOCK // self.num_classes)
+        whole = first = None
+        for start in range(0, max(1, len(labels)), step):
+            rows = slice(start, start + step)
+            ids = {"sample_ids": None if sample_ids is None else sample_ids[rows]}
+            belief = self._judge().believe(embeddings[rows], labels[rows], ids, first)
+            of_block = report(belief)
+            if whole is None:
+                whole, first = of_block.new_empty(len(labels), *of_block.shape[1:]), belief
+            whole[rows] = of_block
+        assert whole is not None
+        return whole

@@ -95,11 +95,9 @@ def _remember(memory: ReplayMemory, samples: Samples) -> None:
     """
     judgement, labels = samples.judgement, samples.belief.labels
     is_believed = judgement.takes_part & (judgement.labels == labels)
-    if samples.are_of_all_ranks:
-        rows = is_believed.nonzero().squeeze(1)
-    else:
-        # the newest samples are replayed, so their order must be the same on all ranks
-        rows = by_rank(is_believed)
+    # the newest samples are replayed, so their order must be the same on all ranks
+    in_order = torch.nonzero if samples.are_of_all_ranks else by_rank
+    rows = in_order(is_believed).flatten()
     memory.on(labels.device).push(samples.embeddings[rows], labels[rows])
 
 
