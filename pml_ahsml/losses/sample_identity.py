@@ -98,6 +98,7 @@ def check_same_labels(name: str, values: Any, labels: Tensor, of: str) -> Tensor
         of: what must have the same label, for the message.
 
     Example:
+        >>> import torch
         >>> check_same_labels("ids", torch.tensor([5, 8]), torch.tensor([1, 0]), "rows of an id")
         tensor([5, 8])
     """

@@ -35,7 +35,7 @@ def test_the_full_suite_holds_the_rows_it_promises():
 def test_a_choice_leaves_the_rest_out():
     few = jobs("full", losses=["SupCon"], noise=["near:0.4"], seeds=[5])
     assert {(job.loss, job.noise, job.seed) for job in few} == {("SupCon", "near:0.4", 5)}
-    assert [job.run for job in few if job.data == "hwu"] == list(RUNS)
+    assert [job.run for job in few if job.data == "hwu"] == list(SUITES["full"].runs)
     assert {job.run for job in jobs("full", datasets=["hwu"], runs=["ours"])} == {"ours"}
 
 
