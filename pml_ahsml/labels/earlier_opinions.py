@@ -14,7 +14,7 @@ from ..state.saved_state import Rule
 _SHARE = 0.02
 
 # Least share of the doubts repeated at two visits in a row that must name the same class. It is .6
-# to .9 on pre-trained features. From scratch it is .05, and ½ once the network is trained.
+# to .9 on pre-trained features. From scratch it starts at .05 and ends at .35 to .5.
 _STEADY = 0.5
 
 # Number of classes kept per sample: the likeliest ones.

@@ -120,10 +120,8 @@ class NeighbourMemory(RecentSamples, Witness):
         Returns:
             (N, K) in [0, k].
         """
-        weights = self.agreement.new_ones(neighbours.shape[1], device=labels.device)
         weight, shares = self.agreement[0], self.agreement[1 : 1 + neighbours.shape[1]]
-        if weight > 0:
-            weights = nv.rank_weights(shares / weight)
+        weights = nv.rank_weights(shares / weight.where(weight > 0, 1)).where(weight > 0, 1)
         return nv.votes(neighbours, labels, weights, self.num_classes)
 
     def ask(self, evidence: ClassDistances, labels: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -186,10 +184,13 @@ class NeighbourMemory(RecentSamples, Witness):
         count = len(shares)
         latest = torch.cat([shares.new_ones(1), shares])
         self.agreement[: 1 + count].lerp_(latest, 1 - _SMOOTHING)
-        weight = self.agreement[0]
-        if weight < _ENOUGH or self.length // 2 < SHORTEST_MEMORY:
+        if int(self.numbers("length")[0]) // 2 < SHORTEST_MEMORY:
             return
-        if nv.expected_copies(self.agreement[1 : 1 + count] / weight) > _TOO_MANY_COPIES:
+        weight = self.agreement[0]
+        copies = nv.expected_copies(self.agreement[1 : 1 + count] / weight)
+        # both in one read
+        known, found = torch.stack([weight, copies]).tolist()
+        if known >= _ENOUGH and found > _TOO_MANY_COPIES:
             self.length //= 2
             # from here on it is measured on other rows, and perhaps fewer ranks
             self.agreement.zero_()

@@ -3,7 +3,7 @@ import pytest
 from benchmarks.noise.data import NAMES
 from benchmarks.noise.losses import LOSSES
 from benchmarks.noise.methods import METHODS, OURS
-from benchmarks.noise.suites import RUNS, SUITES, Choice, jobs_of
+from benchmarks.noise.suites import SUITES, Choice, jobs_of
 
 
 def jobs(suite, **choice):
