@@ -125,9 +125,7 @@ class ClassStatistics(ModuleWithTables):
     @property
     def gain(self) -> float:
         """Share of a visit in the running mean of its class, in [1 − momentum, 1]."""
-        distance, sampling = self.numbers("gain_statistics")
-        drift = 1 - sampling / distance if distance > 0 else 0.0
-        return max(1 - self.momentum, drift)
+        return float(self._gain())
 
     def tangent(self, embeddings: Tensor) -> Tensor:
         """(N, D) float32 tangent vectors of (N, D) embeddings, without a gradient."""
@@ -184,7 +182,7 @@ class ClassStatistics(ModuleWithTables):
         self.visits[classes] = visits
         sample = latest.gain_sample(old, visits, self.gain_statistics)
         self.gain_statistics.lerp_(sample.to(self.gain_statistics), 1 - _GAIN_SMOOTHING)
-        self.means[classes] = latest.moved(old, visits, self.gain).to(self.means.dtype)
+        self.means[classes] = latest.moved(old, visits, self._gain()).to(self.means.dtype)
         if self.is_exact:
             lengths = distances_to_all(classes, self._centroids())
             self.neighbour_distances[classes] = lengths
@@ -193,6 +191,11 @@ class ClassStatistics(ModuleWithTables):
             lengths, listed = distances_to_listed(classes, self._centroids())
             self.neighbour_distances[classes], self.neighbour_weights[classes] = lengths, listed
         self.count_change()
+
+    def _gain(self) -> Tensor:
+        distance, sampling = self.gain_statistics.to(exact_dtype(self.gain_statistics)).unbind()
+        drift = 1 - sampling / distance.where(distance > 0, torch.inf)
+        return drift.where(distance > 0, 0).clamp_min(1 - self.momentum)
 
     def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
         check_on_hyperboloid(

@@ -59,15 +59,15 @@ class Visits(NamedTuple):
         informative = torch.stack([distances, self.variances]).masked_fill(~known, 0)
         return torch.where(known.any(), informative.sum(1) / known.sum(), otherwise)
 
-    def moved(self, old: Tensor, numbers: Tensor, gain: float) -> Tensor:
+    def moved(self, old: Tensor, numbers: Tensor, gain: Tensor) -> Tensor:
         """Return the running means after these visits; ``old`` is overwritten.
 
         Args:
             old: (C, D + 1) running means before them.
             numbers: (C,) as in :meth:`gain_sample`.
-            gain: g, the smallest share of a visit.
+            gain: () g, the smallest share of a visit.
         """
-        step = numbers.to(old).reciprocal_().clamp_min_(gain)
+        step = numbers.to(old).reciprocal_().clamp_min_(gain.to(old))
         # a first visit sets the mean, however little its samples are trusted
         step = step.mul_(self.totals.clamp_max(1)).masked_fill_(numbers == 1, 1)
         return old.lerp_(self.means, step[:, None])

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from ..classes.class_distances import ClassDistances
@@ -108,10 +109,12 @@ def slopes(
         values["noise_rate"],
         values["spread"],
     )
-    by_name = {"noise_rate": by_noise_rate, "spread": by_spread}
+    by_name: dict[str, Tensor] = {"noise_rate": by_noise_rate, "spread": by_spread}
     surprise = posterior - belief.likelihood
     for name, witness in witnesses.items():
         if witness.parameter is not None:
             own = witness.parameter.name
             by_name[own] = witness.slope(surprise, evidence, belief.answers[name], values[own])
-    return by_name
+    # plain numbers from here on, all by one read
+    numbers = torch.stack([slope.to(by_noise_rate) for slope in by_name.values()]).tolist()
+    return dict(zip(by_name, numbers, strict=True))

@@ -98,7 +98,7 @@ def prior_slopes(
     labels: Tensor,
     noise_rate: float,
     spread: float,
-) -> tuple[float, float]:
+) -> tuple[Tensor, Tensor]:
     """Slopes of the log marginal likelihood of the labels, mean_i log Σ_k p_i(k)·T_{k,y_i}.
 
     Each is an expectation under the posterior minus that before the label was seen:
@@ -117,7 +117,7 @@ def prior_slopes(
         spread: σ > 0.
 
     Returns:
-        Two slopes; up is likelier.
+        Two slopes, (); up is likelier.
 
     Source:
         This project.
@@ -125,7 +125,7 @@ def prior_slopes(
     Example:
         >>> t, between = torch.tensor([[0.9, 0.1]]), torch.tensor([[0.0, 2.0]])
         >>> slopes = prior_slopes(t, t[:, 0], between, torch.ones(2), torch.tensor([0]), 0.5, 1.0)
-        >>> [round(slope, 6) for slope in slopes]
+        >>> [round(float(slope), 6) for slope in slopes]
         [-0.4, 0.1]
     """
     # summed in float64, so that the order of the rows (the rank that gathered) does not matter
@@ -133,8 +133,7 @@ def prior_slopes(
     # 0 at k = y instead of a difference: the rest may be tiny, and Adam follows its sign
     confused = posterior.scatter(1, labels[:, None], 0.0)
     wider = (label_distances - mean_distance).mul_(confused).sum(dtype=wide)
-    # plain numbers from here on: tensors of one element cost as much as large ones
-    trusted, further = (torch.stack([trust.sum(dtype=wide), wider]) / len(labels)).tolist()
+    trusted, further = (torch.stack([trust.sum(dtype=wide), wider]) / len(labels)).unbind()
     return 1 - trusted - noise_rate, further / spread
 
 

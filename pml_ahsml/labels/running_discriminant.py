@@ -1,6 +1,7 @@
 """A linear discriminant that follows a network in training."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -30,7 +31,8 @@ _DISTRUSTED_WEIGHT = 0.125
 _MOST_OF_A_SCATTER = 4096
 
 
-class Others(NamedTuple):
+@dataclass(frozen=True)
+class Others:
     """Sums over the samples of a class without the one that is judged.
 
     Args:
@@ -40,6 +42,11 @@ class Others(NamedTuple):
 
     sums: Tensor
     masses: Tensor
+
+    @cached_property
+    def num_known(self) -> int:
+        """Number of samples with others in their class."""
+        return int((self.masses > 0).sum())
 
 
 class RunningDiscriminant(ModuleWithTables):
@@ -128,12 +135,18 @@ class RunningDiscriminant(ModuleWithTables):
         rows = self._rows(sample_ids)
         if rows is None:
             return densities
-        own = own_log_densities(points, *self._without(rows, labels), self.whiten)
+        others = self._without(rows, labels)
+        own = own_log_densities(points, others.sums, others.masses, self.whiten)
         return densities.scatter_(1, _labels_then(rows, labels)[:, None], own[:, None])
 
     @torch.no_grad()
     def learn(
-        self, points: Tensor, labels: Tensor, trusted: Tensor, sample_ids: Tensor | None = None
+        self,
+        points: Tensor,
+        labels: Tensor,
+        trusted: Tensor,
+        sample_ids: Tensor | None = None,
+        others: Others | None = None,
     ) -> None:
         """Update the class means and the covariance from a batch.
 
@@ -142,9 +155,10 @@ class RunningDiscriminant(ModuleWithTables):
             labels: (N,) labels as given.
             trusted: (N,) bool; with ids, other samples weigh less in their class.
             sample_ids: (N,) each once; None without ids.
+            others: what :meth:`others` returned for them, to save time.
         """
-        others = self.others(labels, sample_ids)
-        if others.masses.any():
+        others = self.others(labels, sample_ids) if others is None else others
+        if others.num_known:
             number = int(self.numbers("batches")[0]) + 1
             self.batches += 1
             self._learn_scatter(points, labels, others, number)
@@ -203,7 +217,9 @@ class RunningDiscriminant(ModuleWithTables):
     def _scatter_of(self, points: Tensor, labels: Tensor, others: Others) -> Tensor:
         # in float64, so that the order of the rows does not matter
         wide = points.to(exact_dtype(points))
-        return within_scatter(wide, labels, *others, len(self.masses)).to(self.scatter)
+        return within_scatter(wide, labels, others.sums, others.masses, len(self.masses)).to(
+            self.scatter
+        )
 
     def _rows(self, sample_ids: Tensor | None) -> SampleRows | None:
         if self.samples is None or sample_ids is None:

@@ -169,14 +169,14 @@ class SecondOpinion(ModuleWithTables):
             belief = belief.select(one_row_each(ids))
             ids = belief.evidence.sample_ids
         labels = belief.labels
-        known = self.discriminant.others(labels, ids).masses > 0
-        num_known = 0 if belief.opinion is None else int(known.sum())
-        if belief.opinion is not None and num_known:
-            self._learn_confusions(belief if num_known == len(known) else belief.select(known))
+        others = self.discriminant.others(labels, ids)
+        if belief.opinion is not None and others.num_known:
+            are_all = others.num_known == len(labels)
+            self._learn_confusions(belief if are_all else belief.select(others.masses > 0))
             if self.earlier is not None and ids is not None:
                 self.earlier.learn(ids, belief.opinion.likelihood, labels)
         points = _coordinates(belief.evidence.points)
-        self.discriminant.learn(points, labels, belief.trust > 0.5, ids)
+        self.discriminant.learn(points, labels, belief.trust > 0.5, ids, others)
         self.count_change()
 
     def _learn_confusions(self, belief: LabelPosterior) -> None:
@@ -193,12 +193,12 @@ class SecondOpinion(ModuleWithTables):
         self.rate_sums.lerp_(rate.to(self.rate_sums), 1 - _DECAY_OF_RATE)
         if not len(self.joint):
             return
-        if self._is_plausible:
-            columns_of = belief.evidence.for_all_classes(opinion).T
-            latest = torch.zeros_like(self.joint, dtype=opinion.dtype)
-            self.joint.mul_(_DECAY).add_(latest.index_add_(1, labels, columns_of))
-        else:
-            self.joint.zero_()
+        columns_of = belief.evidence.for_all_classes(opinion).T
+        latest = torch.zeros_like(self.joint, dtype=opinion.dtype)
+        self.joint.mul_(_DECAY).add_(latest.index_add_(1, labels, columns_of))
+        # forgotten while too much is doubted; without reading the rate
+        weight, rate = self.rate_sums
+        self.joint.mul_(rate <= _MOST_WRONG * weight)
 
     def _log_transitions(self, labels: Tensor) -> Tensor:
         seen = self.discriminant.masses > 0

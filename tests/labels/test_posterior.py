@@ -105,7 +105,8 @@ def test_the_slope_by_the_spread_keeps_its_digits_where_hardly_anything_is_confu
         posterior = lp.label_posterior(p, prior_of(between, labels, 0.007, 0.7))
         trust = posterior.gather(1, labels[:, None]).squeeze(1)
         _, mean = cp.log_normaliser(all_neighbours(between), 0.7)
-        slopes.append(lp.prior_slopes(posterior, trust, between[labels], mean, labels, 0.5, 1)[1])
+        _, slope = lp.prior_slopes(posterior, trust, between[labels], mean, labels, 0.5, 1)
+        slopes.append(float(slope))
     assert 0 < abs(slopes[0]) < 1e-6
     assert slopes[1] == pytest.approx(slopes[0], rel=1e-3)
 

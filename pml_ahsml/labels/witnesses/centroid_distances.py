@@ -32,7 +32,7 @@ class CentroidDistances(Witness):
         evidence: ClassDistances,
         answer: tuple[Tensor, ...] | None,
         value: float,
-    ) -> float:
+    ) -> Tensor:
         """mean_i Σ_k (t_i(k) − p_i(k))·d_ik / τ. Overrides ``Witness.slope``."""
         # the surprise is 0 for classes without a centroid
         return mean_product(surprise, evidence.distances.nan_to_num(posinf=0)) / value

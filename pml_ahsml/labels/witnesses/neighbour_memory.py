@@ -149,9 +149,11 @@ class NeighbourMemory(RecentSamples, Witness):
         evidence: ClassDistances,
         answer: tuple[Tensor, ...] | None,
         value: float,
-    ) -> float:
+    ) -> Tensor:
         """β·mean_i Σ_k (t_i(k) − p_i(k))·v_ik. Overrides ``Witness.slope``."""
-        return 0.0 if answer is None else nv.weight_gradient(surprise, answer[1], value)
+        if answer is None:
+            return surprise.new_zeros(())
+        return nv.weight_gradient(surprise, answer[1], value)
 
     @torch.no_grad()
     def remember(self, points: Tensor, labels: Tensor, answer: tuple[Tensor, ...] | None) -> None:

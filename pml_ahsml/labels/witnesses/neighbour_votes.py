@@ -81,7 +81,7 @@ def votes(neighbours: Tensor, labels: Tensor, weights: Tensor, num_classes: int)
     return cast.new_zeros(len(labels), num_classes).scatter_add_(1, neighbours, cast)
 
 
-def weight_gradient(surprise: Tensor, votes: Tensor, weight: float) -> float:
+def weight_gradient(surprise: Tensor, votes: Tensor, weight: float) -> Tensor:
     """Slope of the log marginal likelihood of the labels by log β, where p_i(k) ∝ … exp(β·v_ik).
 
     β·mean_i Σ_k (t_i(k) − p_i(k))·v_ik: the expected votes under the posterior, minus those before
@@ -101,11 +101,11 @@ def weight_gradient(surprise: Tensor, votes: Tensor, weight: float) -> float:
     Example:
         >>> t, p = torch.tensor([[0.75, 0.25]]), torch.tensor([[0.5, 0.5]])
         >>> weight_gradient(t - p, torch.tensor([[4.0, 0.0]]), weight=0.5)
-        0.5
+        tensor(0.5000, dtype=torch.float64)
     """
     # summed in float64, so that the order of the rows does not matter
     total = (surprise * votes).sum(dtype=torch.float64)
-    return weight * float(total) / len(votes)
+    return weight * total / len(votes)
 
 
 def _farther(agreement: Tensor) -> Tensor:

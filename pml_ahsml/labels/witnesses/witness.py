@@ -101,7 +101,7 @@ class Witness(ModuleWithTables):
         evidence: ClassDistances,
         answer: tuple[Tensor, ...] | None,
         value: float,
-    ) -> float:
+    ) -> Tensor:
         """Slope of the log marginal likelihood by the logarithm of the parameter.
 
         Args:
@@ -110,7 +110,7 @@ class Witness(ModuleWithTables):
             answer: answer of :meth:`ask`.
             value: value of the parameter.
         """
-        return 0.0
+        return surprise.new_zeros(())
 
     def revise(
         self, log_prior: Tensor, columns: Tensor, noise_rate: float, posterior: Tensor
@@ -141,6 +141,6 @@ class Witness(ModuleWithTables):
         """
 
 
-def mean_product(surprise: Tensor, values: Tensor) -> float:
+def mean_product(surprise: Tensor, values: Tensor) -> Tensor:
     """mean_i Σ_k surprise_ik·values_ik, in float64, so that the order of rows does not matter."""
-    return float((surprise * values).sum(dtype=torch.float64)) / len(surprise)
+    return (surprise * values).sum(dtype=torch.float64) / len(surprise)
