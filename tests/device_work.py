@@ -1,7 +1,7 @@
 """What a step would ask of a GPU, counted without one."""
 
 from collections import Counter
-from types import TracebackType
+from contextlib import ExitStack
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -44,7 +44,7 @@ _VIEWS = {
 }
 
 
-class DeviceWork:
+class DeviceWork(ExitStack):
     """Counts the operations in a block, and those that the host has to wait for.
 
     Example:
@@ -55,9 +55,9 @@ class DeviceWork:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.operations: Counter[str] = Counter()
         self.waits: Counter[str] = Counter()
-        self._modes = (_Functions(self), _Operations(self))
 
     @property
     def num_operations(self) -> int:
@@ -69,19 +69,11 @@ class DeviceWork:
         """How often the host would wait for the device."""
         return self.waits.total()
 
-    def __enter__(self) -> "DeviceWork":
-        for mode in self._modes:
-            mode.__enter__()
+    def __enter__(self):
+        super().__enter__()
+        for mode in (_Functions(self), _Operations(self)):
+            self.enter_context(mode)
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for mode in reversed(self._modes):
-            mode.__exit__(kind, error, traceback)
 
 
 class _Functions(TorchFunctionMode):

@@ -15,7 +15,7 @@ _RIDGE = 0.3
 _SMALLEST_VARIANCE = 1e-12
 
 # Initial noise rate, as in the label model.
-_FIRST_NOISE_RATE = 0.2
+FIRST_NOISE_RATE = 0.2
 
 # Smallest noise rate. With 0, a label without counts would be impossible.
 _LOWEST = 1e-4
@@ -160,6 +160,9 @@ def log_even_transitions(noise_rate: float, labels: Tensor, seen: Tensor) -> Ten
     Returns:
         (N, K) log T_{k,y_i}.
 
+    Source:
+        This project.
+
     Example:
         >>> log_even_transitions(0.2, torch.tensor([0]), torch.ones(2).bool()).exp()
         tensor([[0.9000, 0.1000]])
@@ -195,7 +198,7 @@ def log_transitions(joint: Tensor, labels: Tensor, seen: Tensor, strength: float
         tensor([[0.9000, 0.1000]])
     """
     total, right = joint.sum(), joint.diagonal().sum()
-    rate = torch.where(total > 0, 1 - right / total, _FIRST_NOISE_RATE).clamp(_LOWEST, 1)
+    rate = torch.where(total > 0, 1 - right / total, FIRST_NOISE_RATE).clamp(_LOWEST, 1)
     columns = joint[:, labels].T + strength * rate / seen.sum().clamp_min(1)
     own = (strength * (1 - rate)).expand(len(labels), 1)
     return (columns.scatter_add(1, labels[:, None], own) / (joint.sum(1) + strength)).log()

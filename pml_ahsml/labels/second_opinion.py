@@ -10,17 +10,14 @@ from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
 from .earlier_opinions import EarlierOpinions
 from .label_posterior import LabelPosterior, Opinion
-from .linear_discriminant import log_even_transitions, log_transitions
+from .linear_discriminant import FIRST_NOISE_RATE, log_even_transitions, log_transitions
 from .posterior import taken_at_their_word
 from .running_discriminant import RunningDiscriminant
 from .sample_table import one_row_each
-from .witnesses.confusion_counts import MOST_CLASSES
+from .witnesses import MOST_CLASSES
 
 # Confusions are counted over about fifty batches.
 _DECAY = 0.98
-
-# Initial noise rate, as in the label model, where confusions are not counted.
-_FIRST_RATE = 0.2
 
 # Pseudo-counts of the prior of each class's confusions.
 _STRENGTH = 2.0
@@ -204,7 +201,7 @@ class SecondOpinion(ModuleWithTables):
         seen = self.discriminant.masses > 0
         if len(self.joint):
             return log_transitions(self.joint, labels, seen, _STRENGTH)
-        return log_even_transitions(self._rate or _FIRST_RATE, labels, seen)
+        return log_even_transitions(self._rate or FIRST_NOISE_RATE, labels, seen)
 
     @property
     def _rate(self) -> float:

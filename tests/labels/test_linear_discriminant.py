@@ -114,3 +114,14 @@ def test_transitions_add_up_to_one_and_stay_possible_without_a_wrong_label():
         found = ld.log_transitions(joint, labels, seen, 2.0)
         assert found.isfinite().all()
         torch.testing.assert_close(found.exp().sum(0), torch.ones(K))
+
+
+@pytest.mark.parametrize("noise_rate", [0.0, 0.3, 1.0])
+def test_even_transitions_are_alike_for_every_other_class_that_has_been_seen(noise_rate):
+    labels, seen = torch.tensor([2, 0]), torch.tensor([True, True, True, False])
+    found = ld.log_even_transitions(noise_rate, labels, seen).exp()
+    rate = max(noise_rate, 1e-4)  # with 0 a wrong label would be impossible
+    for i, y in enumerate(labels.tolist()):
+        for k in range(4):
+            expected = rate / 3 + (1 - rate) * (k == y)
+            assert float(found[i, k]) == pytest.approx(expected, rel=1e-5)
