@@ -1,4 +1,4 @@
-"""Distances of each row to candidates of its own, to the last digits, for re-ranking."""
+"""Exact distances from each row to its own candidates, for re-ranking."""
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ def candidate_distances(
 ) -> Tensor:
     """Compute the geodesic distances between row i of e and the rows candidates[i] of f.
 
-    P and √c·d are those of ``polar``. Where P is small, it comes from ``difference_form``.
+    P and √c·d are as in ``polar``. A small P comes from ``difference_form``.
 
     Args:
         e: (N, D) rows.
