@@ -8,10 +8,12 @@ from torch import Tensor
 # Elements of a block on a GPU: 256 MB in float32. Every block costs the launch of some kernels.
 _DEVICE_ELEMENTS = 1 << 26
 
-# Elements of the embeddings of pairs computed one by one: 2 MB in float64.
+# Elements of the embeddings of pairs computed one by one: 2 MB in float64. Blocks of 1 << 14 to
+# 1 << 22 elements are equally fast (1,024 near pairs of 128 dimensions, one thread).
 _PAIR_ELEMENTS = 1 << 18
 
-# Most rows, and most elements, converted to float64 at once: 16 MB.
+# Most rows, and most elements, converted to float64 at once: 16 MB. In a collapsed batch of 1,024
+# rows, 16 rows at once took 1.3 times as long; all at once saved a quarter.
 _WIDE_ROWS, _WIDE_ELEMENTS = 128, 1 << 21
 
 

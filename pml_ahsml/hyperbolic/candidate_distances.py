@@ -8,7 +8,8 @@ from .blocks import blocks, pair_blocks
 from .near_pairs import NEAR, difference_form
 from .polar import Polar, geodesic_length
 
-# Numbers of candidate rows gathered at once: 4 MB in float64.
+# Elements of candidate rows gathered at once: 4 MB in float64. 1 << 15 took 1.2 times as long,
+# 1 << 23 1.6 times (2,000 queries, 26 candidates, 128 dimensions, one thread).
 _BLOCK_ELEMENTS = 1 << 19
 
 

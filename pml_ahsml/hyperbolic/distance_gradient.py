@@ -13,7 +13,7 @@ from .near_pairs import FEW_NEAR, MANY_NEAR, direction_gap
 from .polar import Polar, left_factor, plain_distance_matrix, right_factor
 
 # Elements of a block. A row counts four embeddings as well: with N = D the sums over pairs are as
-# large as the matrix.
+# large as the matrix. 1 << 15 took 1.5 times as long, 1 << 21 saved a seventh (N = 4,096, D = 128).
 _BLOCK_ELEMENTS = 1 << 19
 
 

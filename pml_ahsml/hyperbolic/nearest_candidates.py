@@ -17,7 +17,8 @@ from torch import Tensor
 from .nearest_rows import largest_entries
 from .polar import Polar
 
-# Products computed at once: 64 MB in float32.
+# Products computed at once: 64 MB in float32. 1 << 20 took 1.6 times as long, 1 << 26 1.2 times
+# (2,000 queries, 20,000 references, one thread).
 _BLOCK_ELEMENTS = 1 << 24
 
 # Error bound of a sum of roundings, in standard deviations. A normal sum exceeds 6 once in 1e9.
