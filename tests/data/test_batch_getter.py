@@ -75,7 +75,7 @@ def test_a_loss_is_told_the_samples_before_each_call():
 
 def test_a_loss_that_wants_indices_gets_none_from_a_plain_data_set():
     loss = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, num_samples=len(SAMPLES))
-    with pytest.raises(ValueError, match="as that of an IndexedDataset does, got labels without"):
+    with pytest.raises(ValueError, match="as from an IndexedDataset, got labels without"):
         BatchGetter(loss)((torch.randn(3, D), torch.tensor([1, 2, 3])))
 
 

@@ -37,7 +37,7 @@ def test_labels_are_those_of_a_data_set_elsewhere(lists):
     positions = noise.order(mine)
     assert noise.labels[positions].tolist() == [98, 1]
     with pytest.raises(
-        ValueError, match=r"must identify .*, got 1, for which .*01167.* and .*01167"
+        ValueError, match=r"must identify .*, got 1, which cannot tell .*01167.* from .*01167"
     ):
         noise.order(mine, components=1)
     with pytest.raises(ValueError, match="must be in the list, got 'b.jpg' and 1 others"):

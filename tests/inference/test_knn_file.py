@@ -160,7 +160,7 @@ def test_other_things_that_torch_saves_are_refused(content, path):
 def test_an_index_without_training_is_refused(path):
     # nothing in it is what an index of no references has, too
     torch.save(torch.load(path) | untrained() | {"references": torch.ones(0, D)}, path)
-    assert_refused(path, "index of .* must be trained, got one that is not")
+    assert_refused(path, "index of .* must be trained, got an untrained one")
 
 
 def test_damaged_files_are_refused(path, generator):
