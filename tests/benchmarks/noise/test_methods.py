@@ -39,6 +39,7 @@ def test_one_part_is_missing_and_no_other_with_it():
     centred = {run: loss.class_statistics.centred for run, loss in losses.items()}
     assert [run for run in OURS if models[run].neighbours is None] == ["no_neighbours"]
     assert [run for run in OURS if models[run].confusion_counts is None] == ["no_counts"]
+    assert [run for run in OURS if models[run].second_opinion is None] == []
     assert [run for run in OURS if not centred[run]] == ["no_centre", "hyperbolic"]
     assert [run for run in OURS if losses[run].replay_memory is None] == ["trust", "no_memory"]
     assert [run for run in OURS if models[run].label_counts.any()] == ["ours_class_counts"]
