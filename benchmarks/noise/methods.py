@@ -1,4 +1,4 @@
-"""The ways to train on wrong labels, by the names that tables use."""
+"""The ways to train on wrong labels, by their names in the tables."""
 
 import functools
 from collections.abc import Callable
