@@ -27,8 +27,7 @@ _CANDIDATES = 1 << 20
 # coordinates would not fit into float32.
 _MOST_GROWTH = 2.0**30
 
-# In the ball, queries farther out than this multiple of the references move in to it. Their
-# neighbours keep their order.
+# In the ball, queries farther out than this multiple of the references move in to it.
 _FAR_OUT = 2.0**10
 
 
@@ -97,9 +96,7 @@ class PoincareKNN:
             raise TypeError(f"distance must be a PoincareDistance, got {type(distance).__name__}")
         rerank = check_count("rerank", rerank, minimum=0)
         if index_init_fn is not None and faiss is None:
-            raise ValueError(
-                f"index_init_fn must be None if faiss is not installed, got {index_init_fn!r}"
-            )
+            raise ValueError(f"index_init_fn must be None without faiss, got {index_init_fn!r}")
         self.distance = distance
         self.rerank = rerank
         self.index_init_fn = index_init_fn
