@@ -31,6 +31,7 @@ from benchmarks.noise.protocol import Trained, trained, trust
 from benchmarks.noise.results import Job
 from benchmarks.noise.suites import GIVEN_LABELS
 
+# As in cleanlab: the folds of CleanLearning, and the neighbours of Datalab.
 _FOLDS, _NEIGHBOURS = 5, 10
 
 HEAD = [

@@ -5,6 +5,7 @@ from collections import deque
 import torch
 from torch import Tensor
 
+# Constants of the protocol; warm-up and window are in batches.
 TEMPERATURE, MOMENTUM, WARMUP, WINDOW = 0.1, 0.5, 50, 100
 
 

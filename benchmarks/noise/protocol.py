@@ -23,6 +23,7 @@ from benchmarks.noise.methods import METHODS, Method, Told
 from benchmarks.noise.results import Job, Result
 from pml_ahsml import AdaptiveNoiseAwareLoss, PoincareKNN
 
+# With 4 samples of each class, a batch has 128 rows.
 _CLASSES_IN_A_BATCH = 32
 
 
