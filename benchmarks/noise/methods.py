@@ -6,12 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pytorch_metric_learning import miners
 from torch import Tensor
 
 from benchmarks.noise.data import EMBEDDING_SIZE
 from benchmarks.noise.losses import HYPERBOLIC, LOSSES
+from benchmarks.noise.mined import Mined
 from benchmarks.noise.prism import Prism
-from pml_ahsml import AdaptiveMargins, AdaptiveNoiseAwareLoss, ClassStatistics, Relabelling
+from pml_ahsml import (
+    AdaptiveMargins,
+    AdaptiveNoiseAwareLoss,
+    ClassStatistics,
+    HierarchicalSimilarityMiner,
+    Relabelling,
+)
 from pml_ahsml.losses.arguments import new_noise_model
 
 
@@ -110,6 +118,10 @@ def _wrap_without_centre(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwar
     return _WithoutCentre(loss, told.num_classes, EMBEDDING_SIZE)
 
 
+def _mined(make_miner: Callable[[], miners.BaseMiner]) -> Method:
+    return Method(lambda loss, _: Mined(loss, make_miner()))
+
+
 def _ours(*, clean_only: bool = False, is_hyperbolic: bool = False, **options: Any) -> Method:
     margins = options.get("margins")
     return Method(
@@ -149,5 +161,10 @@ METHODS: dict[str, Method] = {
     "hyperbolic": _ours(is_hyperbolic=True),
     "clean_only_margins": _ours(clean_only=True, warmup=None, margins=_MARGINS),
     "clean_only": Method(_plain, clean_only=True),
+    "multi_similarity_miner": _mined(miners.MultiSimilarityMiner),
+    "easy_hard_miner": _mined(miners.BatchEasyHardMiner),
+    "fixed_margin_miner": _mined(lambda: HierarchicalSimilarityMiner(gamma=0.5)),
+    "hierarchical_miner": _mined(HierarchicalSimilarityMiner),
 }
 OURS = tuple(name for name, method in METHODS.items() if method.is_ours)
+MINERS = tuple(name for name in METHODS if name.endswith("_miner"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from benchmarks.noise.data import LONG_TAILED, MEASUREMENTS
 from benchmarks.noise.labels import NO_NOISE
 from benchmarks.noise.losses import LOSSES, MAIN_LOSSES
-from benchmarks.noise.methods import METHODS, OURS
+from benchmarks.noise.methods import METHODS, MINERS, OURS
 from benchmarks.noise.results import Job
 
 Cell = tuple[str, str, str]  # data set, loss, noise
@@ -110,6 +110,11 @@ SUITES: dict[str, Suite] = {
         ],
         losses=("MultiSimilarity", "SupCon"),
         runs=(*_RUNS_WITH_IDS, "clean_only_margins"),
+    ),
+    "miners": Suite(
+        lambda losses: _product(("hwu", "clinc"), losses, (NO_NOISE, "symmetric:0.5")),
+        losses=("MultiSimilarity", "Triplet", "Contrastive"),
+        runs=("plain", *MINERS),
     ),
     "words": Suite(lambda losses: _product(("banking",), losses, _EASY)),
 }

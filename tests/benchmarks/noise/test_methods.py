@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from benchmarks.noise.losses import LOSSES, MAIN_LOSSES
-from benchmarks.noise.methods import METHODS, OURS, Told
+from benchmarks.noise.methods import METHODS, MINERS, OURS, Told
 from benchmarks.noise.prism import Prism
 from pml_ahsml import AdaptiveNoiseAwareLoss, PoincareDistance
 
@@ -27,7 +27,7 @@ def test_every_method_has_a_loss(run):
             continue
         loss = method.loss(name, TOLD)
         assert isinstance(loss, AdaptiveNoiseAwareLoss) == (run in OURS)
-        plain = loss.loss if run in (*OURS, "prism") else loss
+        plain = loss.loss if run in (*OURS, *MINERS, "prism") else loss
         assert isinstance(plain.distance, PoincareDistance) == method.is_hyperbolic
         if run in OURS:
             assert loss.num_views == method.num_views
