@@ -39,7 +39,7 @@ def _make_net() -> torch.nn.Module:
 def random_affine(images: Tensor) -> Tensor:
     """Rotation ±14°, scale ±15 %, shift ±12.5 %, shear ±0.2, each uniform.
 
-    By hand, as the figures of docs/noise.md were made with it: a library draws other numbers.
+    By hand, as the figures of docs/results were made with it: a library draws other numbers.
     """
     n = len(images)
 
