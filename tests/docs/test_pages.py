@@ -47,7 +47,8 @@ def test_pages_show_code():
     assert {name(page) for page in WITH_CODE} >= {
         "README.md",
         "docs/evaluation.md",
-        "docs/migrating.md",
+        "docs/guides/combine.md",
+        "docs/guides/start.md",
         "docs/poincare_losses.md",
     }
 
