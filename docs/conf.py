@@ -13,7 +13,14 @@ author = "the pml_ahsml authors"
 copyright = author  # noqa: A001
 version = release = pml_ahsml.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+]
+autosummary_generate = False
 exclude_patterns = ["_build"]
 
 html_theme = "furo"
@@ -23,7 +30,11 @@ html_show_sphinx = False
 # MathJax is a file of the site, so formulas need no network. The package holds the official release
 # 3.2.2; this build of it has its fonts and all TeX extensions in one file.
 mathjax_path = "tex-svg-full.js"
-html_static_path = [str(files("sphinx-mathjax-offline") / "static" / "mathjax" / mathjax_path)]
+html_css_files = ["tables.css"]
+html_static_path = [
+    "static",
+    str(files("sphinx-mathjax-offline") / "static" / "mathjax" / mathjax_path),
+]
 
 # GitHub too renders ```math fences and $…$, and gives these anchors to headings.
 myst_fence_as_directive = ["math"]
@@ -41,7 +52,11 @@ napoleon_custom_sections = ["Source"]
 
 nitpicky = True
 # torch's pages are not at hand when the site is built
-nitpick_ignore = [("py:class", "torch.nn.modules.module.Module")]
+nitpick_ignore = [
+    ("py:class", "torch.nn.modules.module.Module"),
+    # a first sentence that autosummary repeats outside of its module
+    ("py:func", "dendrogram_purity"),
+]
 
 
 def _list_returns(_app: Any, _what: str, _name: str, _of: Any, _options: Any, lines: Any) -> None:

@@ -46,17 +46,17 @@ def train(labels: Tensor, steps: int = _STEPS) -> tuple[dict[str, list[float]], 
 
 
 def draw_suspects(path: Path) -> None:
-    """The sixteen labels trusted least, of which a tenth are wrong."""
+    """The ten labels trusted least, of which a tenth are wrong."""
     labels, is_noisy = wrong_labels(truth, 0.1)
     _, trust, guesses = train(labels)
-    figure, axes = plt.subplots(2, 8, figsize=(9, 3), layout="constrained")
+    figure, axes = plt.subplots(2, 5, figsize=(6.5, 3.2), layout="constrained")
     for axis, i in zip(axes.flat, trust.argsort()[: axes.size].tolist(), strict=True):
         axis.imshow(images[i].view(8, 8).numpy(), cmap="gray_r")
         colour = "black" if is_noisy[i] else "tab:red"
         title = f"labelled {labels[i]}\nlooks like {guesses[i]}"
         axis.set_title(title, fontsize=10, color=colour)
         axis.axis("off")
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=130)
     plt.close(figure)
 
 
