@@ -30,7 +30,7 @@ html_show_sphinx = False
 # MathJax is a file of the site, so formulas need no network. The package holds the official release
 # 3.2.2; this build of it has its fonts and all TeX extensions in one file.
 mathjax_path = "tex-svg-full.js"
-html_css_files = ["tables.css"]
+html_css_files = ["site.css"]
 html_static_path = [
     "static",
     str(files("sphinx-mathjax-offline") / "static" / "mathjax" / mathjax_path),
