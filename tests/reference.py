@@ -1,4 +1,4 @@
-"""The equations written out as loops in float64: slow, plain, and what the tests compare with."""
+"""The equations as plain float64 loops, which the tests compare with."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The rows as a picture."""
+"""Plots the rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +14,8 @@ _LEGEND_COLUMNS = 4
 
 
 def plot(rows: Sequence[Row], runs: Sequence[str], path: Path) -> None:
-    """Mean MAP@R of the runs of each row, with the standard deviation over the seeds."""
-    # there is room for two lines of the legend
+    """Plot the mean MAP@R of the runs of each row, with the standard deviation over the seeds."""
+    # the figure has room for two lines of the legend
     more_legend = max(0, (len(runs) - 1) // _LEGEND_COLUMNS - 1)
     size = (9, 1 + 0.3 * len(rows) + 0.25 * more_legend)
     figure = Figure(figsize=size, layout="constrained")

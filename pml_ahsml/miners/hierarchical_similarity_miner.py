@@ -79,7 +79,7 @@ class HierarchicalSimilarityMiner(BaseMiner):
         self.add_to_recordable_attributes(list_of_names=["gamma", "span"], is_stat=False)
 
     def get_default_distance(self) -> PoincareDistance:
-        """The distance used if none is given."""
+        """Return the distance used if none is given."""
         return PoincareDistance()
 
     def forward(
@@ -89,7 +89,7 @@ class HierarchicalSimilarityMiner(BaseMiner):
         ref_emb: Tensor | None = None,
         ref_labels: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The pairs that violate their margin. Overrides ``BaseMiner.forward``."""
+        """Find the pairs that violate their margin. Overrides ``BaseMiner.forward``."""
         given = {
             "embeddings": embeddings,
             "labels": labels,
@@ -110,7 +110,7 @@ class HierarchicalSimilarityMiner(BaseMiner):
     def mine(
         self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor, ref_labels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The pairs that violate their margin. Overrides ``BaseMiner.mine``."""
+        """Find the pairs that violate their margin. Overrides ``BaseMiner.mine``."""
         # torch cannot compare and sort every integer dtype
         labels, ref_labels = (
             y if y.is_floating_point() else y.long() for y in (labels, ref_labels)

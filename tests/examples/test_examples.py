@@ -129,9 +129,9 @@ def test_find_wrong_labels(run, tmp_path):
     assert estimated == pytest.approx(true, abs=0.05)
     ((auroc,),) = figures(r"AUROC of trust: ([\d.]+)", output)
     assert auroc > 0.97
-    ((doubted, found, wrong),) = figures(r"(\d+) labels doubted; (\d+) of (\d+) wrong", output)
+    ((doubted, found, wrong),) = figures(r"(\d+) labels doubted; (\d+) of the (\d+)", output)
     assert found > 0.9 * max(doubted, wrong)
-    ((repaired, of),) = figures(r"the guess is right for (\d+) of these (\d+)", output)
+    ((repaired, of),) = figures(r"class is right for (\d+) of these (\d+)", output)
     assert of == found
     assert repaired > 0.9 * of
     assert is_picture(tmp_path / "pictures" / "wrong_labels.png")
