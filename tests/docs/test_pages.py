@@ -88,3 +88,7 @@ def test_every_page_of_the_site_is_linked_from_a_text():
     site = {name(page) for page in PAGES if ROOT / "docs" in page.parents}
     # the page about links that lead out of the site is reached by these
     assert site - linked - {"docs/index.md"} == {"docs/repository.md"}
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 110
