@@ -1,12 +1,16 @@
 """Sphinx configuration; `make docs` builds the site from this folder into docs/_build/html."""
 
-import os
 import re
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pml_ahsml
+
+_DOCS = Path(__file__).parent
+sys.path.insert(0, str(_DOCS))
+from site_links import for_the_site
 
 project = "pml_ahsml"
 author = "the pml_ahsml authors"
@@ -74,42 +78,14 @@ def _list_returns(_app: Any, _what: str, _name: str, _of: Any, _options: Any, li
     lines[start:end] = listed
 
 
-# Some pages of the repository are shown by a page of the site. Other files lie outside of it: links
-# to them lead to the repository where PML_AHSML_URL says its address, or else to a page about it.
-_DOCS = Path(__file__).parent
-_SHOWN_BY = {
-    "README.md": "index.md",
-    "CHANGELOG.md": "changelog.md",
-    "CONTRIBUTING.md": "contributing.md",
-}
-_LINK = re.compile(r"\]\((?![a-z]+:|#|/)([^)\s#]+)(#[^)\s]*)?\)")
-
-
-def _for_the_site(text: str, folder: Path) -> str:
-    """The text of a page that stands in ``folder``, with links as the site needs them."""
-
-    def lead(found: re.Match[str]) -> str:
-        target = (folder / found[1]).resolve()
-        anchor = found[2] or ""
-        if target.is_relative_to(_DOCS):
-            return f"](/{target.relative_to(_DOCS).as_posix()}{anchor})"
-        path = target.relative_to(_DOCS.parent).as_posix()
-        if path in _SHOWN_BY:
-            return f"](/{_SHOWN_BY[path]}{anchor})"
-        url = os.environ.get("PML_AHSML_URL")
-        return f"]({url}/blob/main/{path}{anchor})" if url else "](/repository.md)"
-
-    return _LINK.sub(lead, text)
-
-
 def _read_page(app: Any, page: str, content: list[str]) -> None:
     """Lead the links of a page of the site."""
-    content[0] = _for_the_site(content[0], (Path(app.srcdir) / page).parent)
+    content[0] = for_the_site(content[0], (Path(app.srcdir) / page).parent)
 
 
 def _read_included(_app: Any, path: Path, _page: str, content: list[str]) -> None:
     """Lead the links of a page of the repository that a page of the site shows."""
-    content[0] = _for_the_site(content[0], (_DOCS / path).resolve().parent)
+    content[0] = for_the_site(content[0], (_DOCS / path).resolve().parent)
 
 
 def setup(app: Any) -> None:
