@@ -47,7 +47,8 @@ def test_pages_show_code():
     assert {name(page) for page in WITH_CODE} >= {
         "README.md",
         "docs/evaluation.md",
-        "docs/migrating.md",
+        "docs/guides/combine.md",
+        "docs/guides/start.md",
         "docs/poincare_losses.md",
     }
 
@@ -72,3 +73,22 @@ def test_links_resolve(page):
         elif anchor and anchor not in anchors(target.read_text(encoding="utf-8")):
             broken.append(f"{link}: no such heading")
     assert not broken, f"{name(page)}: " + "; ".join(broken)
+
+
+def test_every_page_of_the_site_is_linked_from_a_text():
+    """Or only the sidebar knows it."""
+    shown_by = {"README.md": "docs/index.md"}
+    shown_by |= {f"{page}.md": f"docs/{page.lower()}.md" for page in ("CHANGELOG", "CONTRIBUTING")}
+    linked = set()
+    for page in PAGES:
+        for link in links(page.read_text(encoding="utf-8")):
+            target = (page.parent / link.partition("#")[0]).resolve()
+            if target != page and target.is_relative_to(ROOT):
+                linked.add(shown_by.get(name(target), name(target)))
+    site = {name(page) for page in PAGES if ROOT / "docs" in page.parents}
+    # the page about links that lead out of the site is reached by these
+    assert site - linked - {"docs/index.md"} == {"docs/repository.md"}
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 110

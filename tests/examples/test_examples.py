@@ -36,10 +36,10 @@ SHARED = "digits.py"
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
-def test_each_is_short_and_has_its_line_in_readme(path):
+def test_each_is_short_and_has_its_line_on_the_page(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 80
     if path.name != SHARED:
-        assert f"examples/{path.name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+        assert f"examples/{path.name}" in (ROOT / "docs/examples.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

