@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "inference": GEOMETRY | {"distances"},
     "visualization": CLASSES | {"labels", "inference"},
     "data": BASE,
+    "audit": CLASSES | {"labels", "visualization"},
 }
 
 

@@ -1,0 +1,5 @@
+"""The label audit: find wrong labels, look at them, clean them."""
+
+from .label_audit import LabelAudit
+
+__all__ = ["LabelAudit"]
