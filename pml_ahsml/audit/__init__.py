@@ -1,5 +1,6 @@
 """The label audit: find wrong labels, look at them, clean them."""
 
 from .label_audit import LabelAudit
+from .rows import ClassSummary, Cleaned, Confusion, Duplicate, Suspect
 
-__all__ = ["LabelAudit"]
+__all__ = ["ClassSummary", "Cleaned", "Confusion", "Duplicate", "LabelAudit", "Suspect"]

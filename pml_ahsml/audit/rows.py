@@ -17,9 +17,10 @@ class Suspect(NamedTuple):
         confidence: probability of the suggested class.
         agreeing: nearest samples with the same label, nearest first.
         disagreeing: nearest samples with other labels, nearest first.
+        is_of_no_class: it seems to belong to none of the classes.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides the method of tuples
     name: str
     given: str
     suggested: str
@@ -27,6 +28,7 @@ class Suspect(NamedTuple):
     confidence: float
     agreeing: tuple[int, ...]
     disagreeing: tuple[int, ...]
+    is_of_no_class: bool = False
 
 
 class ClassSummary(NamedTuple):
@@ -36,7 +38,7 @@ class ClassSummary(NamedTuple):
         name: of the class.
         size: number of samples labelled so.
         doubted: share of them that is doubted; nan for an empty class.
-        confused_with: the class suggested most often for them; "" if none is doubted.
+        confused_with: the class suggested most often for them; "" if no other class is.
         missing: number of samples labelled as other classes that are suggested to be of this one.
     """
 
@@ -59,7 +61,7 @@ class Confusion(NamedTuple):
 
     given: str
     suggested: str
-    count: int
+    count: int  # type: ignore[assignment]
     reverse: int
 
 
