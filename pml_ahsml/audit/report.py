@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from .label_audit import LabelAudit
 
 # rows of each table, so that 24 lines of 80 characters hold it all
-_ROWS = 5
-_NAME_LENGTH = 26
+_ROWS = 4
+_NAME_LENGTH = 22
 
 
 def report(audit: "LabelAudit") -> str:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 VERDICTS = ("wrong", "right", "unsure")
 
+# stands for the number of a class where several have its name
+_SEVERAL = -1
+
 # a longer value of a cell is cut in messages
 _SHOWN = 40
 
@@ -45,7 +48,9 @@ def read_verdicts(path: str | PathLike[str], audit: "LabelAudit") -> Verdicts:
         torch.zeros(count, dtype=torch.bool),
         torch.full((count,), -1, dtype=torch.long),
     )
-    numbers = {name: k for k, name in enumerate(audit.class_names)}
+    numbers: dict[str, int] = {}
+    for k, name in enumerate(audit.class_names):
+        numbers[name] = _SEVERAL if name in numbers else k
     line_of: dict[int, int] = {}
     # spreadsheets put a mark in front, which utf-8-sig drops
     with open(path, encoding="utf-8-sig", newline="") as file:
@@ -61,8 +66,8 @@ def read_verdicts(path: str | PathLike[str], audit: "LabelAudit") -> Verdicts:
             line_of[i] = line
             # a class may be called " tea"
             label = row.get("label") or ""
-            if label and label not in numbers:
-                raise _error(path, line, "label must be the name of a class", label)
+            if label and numbers.get(label, _SEVERAL) == _SEVERAL:
+                raise _error(path, line, "label must be the name of one class", label)
             if verdict == "right" and label and numbers[label] != audit.labels[i]:
                 given = audit.class_names[int(audit.labels[i])]
                 rule = f"label must be {one_line(given, _SHOWN)!r} or empty where it is right"
@@ -78,7 +83,7 @@ def read_verdicts(path: str | PathLike[str], audit: "LabelAudit") -> Verdicts:
 
 
 def _rows(path: str | PathLike[str], file: Iterator[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Number of the line that each row ends in, and the row by the names of the columns."""
+    """Number of the line that each row begins in, and the row by the names of the columns."""
     try:
         header_line = next(file, "")
         # some spreadsheets separate by semicolons
@@ -89,13 +94,13 @@ def _rows(path: str | PathLike[str], file: Iterator[str]) -> Iterator[tuple[int,
                 raise _error(path, 1, f"the columns must include {name!r}", ", ".join(header))
         # cells may hold whole texts
         reader = csv.reader(file, delimiter=delimiter)
+        line = 2
         for cells in reader:
-            if not cells:
-                continue
             if len(cells) > len(header):
-                line = reader.line_num + 1
                 raise _error(path, line, f"a row must have {len(header)} cells", len(cells))
-            yield reader.line_num + 1, dict(zip(header, cells, strict=False))
+            if cells:
+                yield line, dict(zip(header, cells, strict=False))
+            line = reader.line_num + 2
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} must be text in UTF-8, got {error.reason}") from error
     except csv.Error as error:
@@ -107,7 +112,8 @@ def _cell(row: Mapping[str, str], column: str) -> str:
 
 
 def _index(path: str | PathLike[str], line: int, cell: str, count: int) -> int:
-    if not (cell.isascii() and cell.isdigit()) or int(cell) >= count:
+    # not longer than any index: Python refuses to read a number of thousands of digits
+    if not (cell.isascii() and cell.isdigit() and len(cell) < 20) or int(cell) >= count:
         raise _error(path, line, f"index must be an integer in [0, {count})", cell)
     return int(cell)
 

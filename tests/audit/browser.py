@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,15 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 
 # A cold start on a busy machine; nothing waits so long where all is well.
 _PATIENCE = 120
+
+# The browser reads its file 3 and writes its file 4, which may be others in this process.
+_LAUNCHER = """
+import fcntl, os, sys
+read, write = (fcntl.fcntl(int(file), fcntl.F_DUPFD, 10) for file in sys.argv[1:3])
+os.dup2(read, 3)
+os.dup2(write, 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 
 
 def find_browser() -> str | None:
@@ -36,13 +46,11 @@ class Browser:
         self._count, self._rest, self._session = 0, b"", None
         self._read, to_us = os.pipe()
         from_us, self._write = os.pipe()
-        # The browser reads its file 3 and writes its file 4. A shell sets them, because those of
-        # this process are taken.
-        script = f'exec 3<&{from_us} 4>&{to_us}; exec "$@"'
         self._process = subprocess.Popen(
             [
-                *("sh", "-c", script, "sh", command, "--headless", "--no-sandbox", "--disable-gpu"),
-                *("--disable-dev-shm-usage", "--remote-debugging-pipe", "--hide-scrollbars"),
+                *(sys.executable, "-c", _LAUNCHER, str(from_us), str(to_us), command),
+                *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+                *("--remote-debugging-pipe", "--hide-scrollbars"),
                 *(f"--user-data-dir={folder / 'profile'}", "about:blank"),
             ],
             pass_fds=(from_us, to_us),

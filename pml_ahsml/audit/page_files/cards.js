@@ -45,7 +45,7 @@ function fillChoices(select, card) {
   const others = DATA.class_names.length > NAMED_CLASSES_LIMIT ? [] : [...DATA.class_names.keys()];
   others.sort((a, b) => className(a).localeCompare(className(b), "en", { numeric: true }));
   for (const k of [...likely, ...others.filter((k) => !likelySet.has(k))]) {
-    select.append(option(k, cut(className(k), 60)));
+    select.append(option(k, apart(cut(className(k), 60))));
   }
 }
 
@@ -76,14 +76,15 @@ class Card {
     );
     this.choice = make("select", { "aria-label": `Right label of ${cut(sampleTitle(card.index), 60)}` });
     const hasOther = card.suggested !== sample.label;
-    this.choice.append(option("", hasOther ? cut(suggested, 60) : "(not known)"));
+    this.choice.append(option("", hasOther ? apart(cut(suggested, 60)) : "(not known)"));
     this.choice.addEventListener("focus", () => fillChoices(this.choice, card));
     this.choice.addEventListener("change", () => {
       this.set("wrong", this.choice.value === "" ? null : Number(this.choice.value));
     });
     this.correction = make("label", { class: "correction", hidden: true }, "should be ", this.choice);
 
-    const title = `Sample ${cut(sampleTitle(card.index), 60)}, labelled ${cut(given, 60)}, rather ${cut(suggested, 60)}`;
+    const rather = hasOther ? `, rather ${cut(suggested, 60)}` : "";
+    const title = `Sample ${cut(sampleTitle(card.index), 60)}, labelled ${cut(given, 60)}${rather}`;
     this.element = make(
       "article",
       { class: "card", tabindex: "0", "aria-label": title, "data-index": card.index },
@@ -101,8 +102,8 @@ class Card {
             make("span", { class: "key" }, "labelled "),
             nameOf(given, "name given"),
             make("br"),
-            make("span", { class: "key" }, hasOther ? "rather " : "but no other class fits better than "),
-            nameOf(suggested, "name suggested"),
+            make("span", { class: "key" }, hasOther ? "rather " : "no other class fits better"),
+            ...(hasOther ? [nameOf(suggested, "name suggested")] : []),
           ),
         ),
       ),

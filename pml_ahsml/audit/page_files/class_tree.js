@@ -42,7 +42,10 @@ function showTree(onClass) {
   // what is inside is made when a group is opened for the first time
   const branch = (g) => {
     const [groups, classes, size] = DATA.tree[g];
-    const names = totals[g][2].map((k) => cut(className(k), 32)).join(", ");
+    const names = totals[g][2].flatMap((k, place) => [
+      place ? ", " : "",
+      nameOf(cut(className(k), 32)),
+    ]);
     const more = size > totals[g][2].length ? ` + ${number(size - totals[g][2].length)}` : "";
     const details = make(
       "details",
@@ -50,7 +53,11 @@ function showTree(onClass) {
       make(
         "summary",
         {},
-        make("span", { class: "branch-names" }, nameOf(names), make("span", { class: "quiet" }, more)),
+        make(
+          "span",
+          { class: "branch-names" },
+          make("span", {}, ...names, make("span", { class: "quiet" }, more)),
+        ),
         ...share(totals[g]),
       ),
     );

@@ -48,6 +48,11 @@ function cut(text, length) {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
 
+// a name within a text: marks of direction in it end with it
+function apart(name) {
+  return `\u2068${name}\u2069`;
+}
+
 function number(value) {
   return value.toLocaleString("en");
 }

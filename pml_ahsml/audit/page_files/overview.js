@@ -140,7 +140,7 @@ function showConfusions(onPair) {
   const list = make("ol", { class: "pairs" });
   const more = showInParts(list, DATA.confusions, row, 8, 40, "pairs");
   const left = DATA.num_confusions - DATA.confusions.length;
-  const rest = left ? [make("p", { class: "quiet" }, `${plural(left, "pair")} more in the JSON.`)] : [];
+  const rest = left ? [make("p", { class: "quiet" }, `${plural(left, "pair")} more in audit.confusions().`)] : [];
   byId("confusions").append(list, more, ...rest);
 }
 

@@ -39,7 +39,7 @@ function start() {
     );
     byClass.append(
       option("", "All classes"),
-      ...present.map((k) => option(k, `${cut(className(k), 40)} (${number(counts.get(k))})`)),
+      ...present.map((k) => option(k, `${apart(cut(className(k), 40))} (${number(counts.get(k))})`)),
     );
     byKind.append(
       option("", "Every doubt"),
@@ -83,7 +83,7 @@ function start() {
       card.element.hidden = !isShown(card);
       count += !card.element.hidden;
     }
-    const which = pair ? `, labelled ${cut(className(pair[0]), 40)}, rather ${cut(className(pair[1]), 40)}` : "";
+    const which = pair ? `, labelled ${apart(cut(className(pair[0]), 40))}, rather ${apart(cut(className(pair[1]), 40))}` : "";
     const isFiltered = count < cards.length || pair !== null;
     byId("count").textContent = isFiltered
       ? `${number(count)} of ${plural(cards.length, "sample")} shown${which}`
@@ -121,7 +121,7 @@ function start() {
     byClass.value = String(k);
     if (byClass.selectedIndex < 0) {
       // none of its samples is on this page
-      byClass.append(option(k, `${cut(className(k), 40)} (0)`));
+      byClass.append(option(k, `${apart(cut(className(k), 40))} (0)`));
       byClass.value = String(k);
     }
     goToCards();
