@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "visualization": CLASSES | {"labels", "inference"},
     "data": BASE,
     "audit": CLASSES | {"labels", "visualization"},
+    "__main__": {"audit"},
 }
 
 
