@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .beliefs import Beliefs, taken_as_given
 from .confused_labels import log_confusions
-from .weighing import fitted_weights
+from .weighing import fitted_weights, log_probabilities, with_rest
 from .witnesses import Progress
 
 # Witnesses are asked with the labels as given, and once more with what is believed then. Asked a
@@ -128,20 +128,18 @@ def judge(
         progress: told of each step that is done.
     """
     beliefs = taken_as_given(classes, labels)
+    is_label, others = classes == labels[:, None], num_classes - classes.shape[1]
     counted: Beliefs | None = None
     weights: Tensor | None = None
     for number in range(_ROUNDS):
-        witnesses = ask(beliefs)
+        witnesses = [with_rest(evidence, is_label) for evidence in ask(beliefs)]
         if weights is None:
             weights = torch.full((len(witnesses),), _FIRST_WEIGHT)
         for step in range(_STEPS):
-            weights = fitted_weights(witnesses, beliefs.weights, weights, seed)
-            evidence = torch.zeros(classes.shape)
-            for weight, witness in zip(weights, witnesses, strict=True):
-                # 0·(−inf) is not a number
-                evidence += weight * witness if weight > 0 else 0.0
+            weights = fitted_weights(witnesses, beliefs.weights, others, weights, seed)
+            evidence = log_probabilities(weights, witnesses, others)
             confusions = log_confusions(counted, classes, labels, num_classes)
-            judgement = Judgement(classes, labels, evidence.log_softmax(1), confusions)
+            judgement = Judgement(classes, labels, evidence, confusions)
             counted = beliefs = judgement.beliefs(power=1.0)
             progress("labels", number * _STEPS + step + 1, _ROUNDS * _STEPS)
     return judgement
