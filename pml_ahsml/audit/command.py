@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from ..checks import check_count
+from .cleaning import POLICIES
+from .files import cleaned_to_csv
 from .input_files import find_images, read_embeddings, read_labels, read_lines
 from .label_audit import LabelAudit
 from .names import one_line
@@ -21,6 +23,8 @@ examples:
   python -m pml_ahsml audit embeddings.npy labels.csv --html audit.html
   python -m pml_ahsml audit embeddings.npy labels.npy --names files.txt --images photos \\
       --html audit.html --csv suspects.csv
+  python -m pml_ahsml audit embeddings.npy labels.csv --verdicts verdicts.csv \\
+      --cleaned cleaned.csv
 
 exit codes: 0 done, 2 wrong input
 """
@@ -83,6 +87,9 @@ def _parser() -> ArgumentParser:
     add("--html", type=Path, metavar="FILE", help="write a page to look at and to tick")
     add("--csv", type=Path, metavar="FILE", help="write the doubted labels")
     add("--json", type=Path, metavar="FILE", help="write all of it")
+    add("--cleaned", type=Path, metavar="FILE", help="write all labels, mended, as .csv")
+    add("--policy", choices=POLICIES, default="drop", help="how to mend them (default: drop)")
+    add("--verdicts", type=Path, metavar="FILE", help="the ticks of the page, downloaded")
     add("--limit", type=int, default=300, help="number of samples on the page (default: 300)")
     add("--title", default="Label audit", help="title of the page")
     add("--noise-rate", type=float, metavar="RATE", help="share of wrong labels, if it is known")
@@ -93,11 +100,13 @@ def _parser() -> ArgumentParser:
 
 
 def _run(options: Namespace, audit: Callable[..., LabelAudit] | None) -> None:
-    for name in ("html", "csv", "json"):
+    for name in ("html", "csv", "json", "cleaned"):
         path = getattr(options, name)
         # hours may lie between the start and the end
         if path is not None and not path.parent.is_dir():
             raise ValueError(f"--{name} must be in a folder that exists, got {path}")
+    if options.verdicts is not None and not options.verdicts.is_file():
+        raise ValueError(f"--verdicts must be a file, got {options.verdicts}")
     check_count("--limit", options.limit, minimum=0)
     embeddings = read_embeddings(options.embeddings)
     count = len(embeddings)
@@ -118,6 +127,10 @@ def _run(options: Namespace, audit: Callable[..., LabelAudit] | None) -> None:
             seed=options.seed,
             progress=progress,
         )
+    if options.verdicts is not None:
+        found = found.apply(options.verdicts)
+    if options.cleaned is not None:
+        cleaned_to_csv(found, options.cleaned, options.policy)
     if options.csv is not None:
         found.to_csv(options.csv)
     if options.json is not None:
@@ -125,7 +138,7 @@ def _run(options: Namespace, audit: Callable[..., LabelAudit] | None) -> None:
     if options.html is not None:
         found.to_html(options.html, images, texts, limit=options.limit, title=options.title)
     print(found.report())
-    for path in (options.csv, options.json, options.html):
+    for path in (options.cleaned, options.csv, options.json, options.html):
         if path is not None:
             print(f"wrote {path}", file=sys.stderr)
 

@@ -127,6 +127,28 @@ def test_files_are_written(run, folder):
     assert json.loads((folder / "a.json").read_text())["num_samples"] == COUNT
 
 
+def test_verdicts_come_back_and_labels_go_out(run, folder, refused):
+    first = made_audit(COUNT, 4, labels=torch.arange(COUNT) % 4).suspects(1)[0].index
+    lines(folder / "v.csv", ["index,verdict", f"{first},right"])
+    files = ("embeddings.npy", "labels.npy", "--cleaned", "c.csv")
+    assert run(*files)[0] == 0
+    without = (folder / "c.csv").read_text().splitlines()
+    code, _, err, _ = run(*files, "--verdicts", "v.csv")
+    assert code == 0
+    assert "wrote c.csv" in err
+    after = (folder / "c.csv").read_text().splitlines()
+    assert [a for a, b in zip(after, without, strict=True) if a != b] == [
+        f"{first},,{first % 4},true"
+    ]
+    assert run(*files, "--policy", "keep")[0] == 0
+    assert (folder / "c.csv").read_text().count("true") == COUNT
+    assert "--verdicts must be a file, got none.csv" in refused(*files, "--verdicts", "none.csv")
+    lines(folder / "v.csv", ["index,verdict", "0,maybe"])
+    code, _, err, _ = run(*files, "--verdicts", "v.csv", "--quiet")
+    assert code == 2
+    assert "error: v.csv, line 2: verdict must be one of" in err
+
+
 @pytest.mark.parametrize("is_named", [True, False])
 def test_images(run, folder, is_named):
     (folder / "photos").mkdir()
@@ -212,7 +234,7 @@ def test_what_is_not_there(refused, folder):
     assert "images must be a folder, got photos" in (
         refused("embeddings.npy", "labels.npy", "--images", "photos")
     )
-    for name in ("html", "csv", "json"):
+    for name in ("html", "csv", "json", "cleaned"):
         assert f"--{name} must be in a folder that exists, got no/a" in (
             refused("embeddings.npy", "labels.npy", f"--{name}", "no/a")
         )
