@@ -59,7 +59,7 @@ def main(
 def _audit_labels() -> Callable[..., LabelAudit]:
     from .. import audit
 
-    return audit.audit_labels  # type: ignore[attr-defined,no-any-return]
+    return audit.audit_labels
 
 
 def _parser() -> ArgumentParser:
