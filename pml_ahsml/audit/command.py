@@ -11,12 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from ..checks import check_count
+from .audit_labels import audit_labels
 from .cleaning import POLICIES
 from .files import cleaned_to_csv
 from .input_files import find_images, read_embeddings, read_labels, read_lines
 from .label_audit import LabelAudit
 from .names import one_line
 from .progress_bar import ProgressBar
+from .report import findings
 
 _EXAMPLES = """
 examples:
@@ -29,9 +31,12 @@ examples:
 exit codes: 0 done, 2 wrong input
 """
 
+_NEXT = """Open it in a browser, tick samples and download the ticks. The same command with
+--verdicts verdicts.csv --cleaned cleaned.csv then writes mended labels."""
+
 
 def main(
-    argv: Sequence[str] | None = None, *, audit: Callable[..., LabelAudit] | None = None
+    argv: Sequence[str] | None = None, *, audit: Callable[..., LabelAudit] = audit_labels
 ) -> int:
     """Run the command.
 
@@ -54,12 +59,6 @@ def main(
         print("stopped", file=sys.stderr)
         return 130
     return 0
-
-
-def _audit_labels() -> Callable[..., LabelAudit]:
-    from .. import audit
-
-    return audit.audit_labels
 
 
 def _parser() -> ArgumentParser:
@@ -99,7 +98,7 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def _run(options: Namespace, audit: Callable[..., LabelAudit] | None) -> None:
+def _run(options: Namespace, audit: Callable[..., LabelAudit]) -> None:
     for name in ("html", "csv", "json", "cleaned"):
         path = getattr(options, name)
         # hours may lie between the start and the end
@@ -117,7 +116,7 @@ def _run(options: Namespace, audit: Callable[..., LabelAudit] | None) -> None:
     if names is None and images is not None:
         names = [path.name for path in images]
     with ProgressBar(sys.stderr, is_shown=not options.quiet) as progress:
-        found = (audit or _audit_labels())(
+        found = audit(
             torch.from_numpy(embeddings),
             torch.from_numpy(labels),
             class_names=class_names,
@@ -137,10 +136,12 @@ def _run(options: Namespace, audit: Callable[..., LabelAudit] | None) -> None:
         found.to_json(options.json)
     if options.html is not None:
         found.to_html(options.html, images, texts, limit=options.limit, title=options.title)
-    print(found.report())
+    print(findings(found))
     for path in (options.cleaned, options.csv, options.json, options.html):
         if path is not None:
             print(f"wrote {path}", file=sys.stderr)
+    if options.html is not None and options.verdicts is None and not options.quiet:
+        print(_NEXT, file=sys.stderr)
 
 
 def _classes(options: Namespace, count: int) -> tuple[NDArray[np.int64], list[str]]:

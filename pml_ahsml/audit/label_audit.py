@@ -90,7 +90,7 @@ class LabelAudit:
 
     @property
     def is_doubted(self) -> Tensor:
-        """(N,) bool: the label is more likely wrong than right."""
+        """(N,) bool, true where a label is more likely wrong than right."""
         return self.is_judged & (self.trust < _DOUBTED)
 
     def suspects(self, limit: int | None = None) -> list[Suspect]:
