@@ -43,7 +43,7 @@ def class_groups(distances: Tensor, branches: int | None = None) -> list[ClassGr
         fewer than two classes.
 
     Source:
-        Average linkage: scipy. The cut: this project.
+        Linkage: Ward (JASA, 1963), by scipy. The cut: this project.
 
     Example:
         >>> import torch
@@ -58,8 +58,10 @@ def class_groups(distances: Tensor, branches: int | None = None) -> list[ClassGr
     if len(seen) < 2:
         return []
     matrix = matrix[np.ix_(seen, seen)]
-    # the two triangles may differ by rounding
-    tree = linkage(squareform((matrix + matrix.T) / 2, checks=False), method="average")
+    # Average linkage peels off odd classes one by one: of 150 it leaves 134 in one group. Ward's
+    # groups are of like size; its formula is of Euclidean distances, and a guide with others.
+    # The two triangles may differ by rounding.
+    tree = linkage(squareform((matrix + matrix.T) / 2, checks=False), method="ward")
     return _cut(tree, seen, branches or min(max(isqrt(len(seen)), 2), _MOST_BRANCHES))
 
 

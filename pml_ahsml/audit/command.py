@@ -11,23 +11,32 @@ import torch
 from numpy.typing import NDArray
 
 from ..checks import check_count
+from .audit_labels import audit_labels
+from .cleaning import POLICIES
+from .files import cleaned_to_csv
 from .input_files import find_images, read_embeddings, read_labels, read_lines
 from .label_audit import LabelAudit
 from .names import one_line
 from .progress_bar import ProgressBar
+from .report import findings
 
 _EXAMPLES = """
 examples:
   python -m pml_ahsml audit embeddings.npy labels.csv --html audit.html
   python -m pml_ahsml audit embeddings.npy labels.npy --names files.txt --images photos \\
       --html audit.html --csv suspects.csv
+  python -m pml_ahsml audit embeddings.npy labels.csv --verdicts verdicts.csv \\
+      --cleaned cleaned.csv
 
 exit codes: 0 done, 2 wrong input
 """
 
+_NEXT = """Open it in a browser, tick samples and download the ticks. The same command with
+--verdicts verdicts.csv --cleaned cleaned.csv then writes mended labels."""
+
 
 def main(
-    argv: Sequence[str] | None = None, *, audit: Callable[..., LabelAudit] | None = None
+    argv: Sequence[str] | None = None, *, audit: Callable[..., LabelAudit] = audit_labels
 ) -> int:
     """Run the command.
 
@@ -50,12 +59,6 @@ def main(
         print("stopped", file=sys.stderr)
         return 130
     return 0
-
-
-def _audit_labels() -> Callable[..., LabelAudit]:
-    from .. import audit
-
-    return audit.audit_labels
 
 
 def _parser() -> ArgumentParser:
@@ -83,6 +86,9 @@ def _parser() -> ArgumentParser:
     add("--html", type=Path, metavar="FILE", help="write a page to look at and to tick")
     add("--csv", type=Path, metavar="FILE", help="write the doubted labels")
     add("--json", type=Path, metavar="FILE", help="write all of it")
+    add("--cleaned", type=Path, metavar="FILE", help="write all labels, mended, as .csv")
+    add("--policy", choices=POLICIES, default="drop", help="how to mend them (default: drop)")
+    add("--verdicts", type=Path, metavar="FILE", help="the ticks of the page, downloaded")
     add("--limit", type=int, default=300, help="number of samples on the page (default: 300)")
     add("--title", default="Label audit", help="title of the page")
     add("--noise-rate", type=float, metavar="RATE", help="share of wrong labels, if it is known")
@@ -92,12 +98,14 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def _run(options: Namespace, audit: Callable[..., LabelAudit] | None) -> None:
-    for name in ("html", "csv", "json"):
+def _run(options: Namespace, audit: Callable[..., LabelAudit]) -> None:
+    for name in ("html", "csv", "json", "cleaned"):
         path = getattr(options, name)
         # hours may lie between the start and the end
         if path is not None and not path.parent.is_dir():
             raise ValueError(f"--{name} must be in a folder that exists, got {path}")
+    if options.verdicts is not None and not options.verdicts.is_file():
+        raise ValueError(f"--verdicts must be a file, got {options.verdicts}")
     check_count("--limit", options.limit, minimum=0)
     embeddings = read_embeddings(options.embeddings)
     count = len(embeddings)
@@ -108,7 +116,7 @@ def _run(options: Namespace, audit: Callable[..., LabelAudit] | None) -> None:
     if names is None and images is not None:
         names = [path.name for path in images]
     with ProgressBar(sys.stderr, is_shown=not options.quiet) as progress:
-        found = (audit or _audit_labels())(
+        found = audit(
             torch.from_numpy(embeddings),
             torch.from_numpy(labels),
             class_names=class_names,
@@ -118,16 +126,22 @@ def _run(options: Namespace, audit: Callable[..., LabelAudit] | None) -> None:
             seed=options.seed,
             progress=progress,
         )
+    if options.verdicts is not None:
+        found = found.apply(options.verdicts)
+    if options.cleaned is not None:
+        cleaned_to_csv(found, options.cleaned, options.policy)
     if options.csv is not None:
         found.to_csv(options.csv)
     if options.json is not None:
         found.to_json(options.json)
     if options.html is not None:
         found.to_html(options.html, images, texts, limit=options.limit, title=options.title)
-    print(found.report())
-    for path in (options.csv, options.json, options.html):
+    print(findings(found))
+    for path in (options.cleaned, options.csv, options.json, options.html):
         if path is not None:
             print(f"wrote {path}", file=sys.stderr)
+    if options.html is not None and options.verdicts is None and not options.quiet:
+        print(_NEXT, file=sys.stderr)
 
 
 def _classes(options: Namespace, count: int) -> tuple[NDArray[np.int64], list[str]]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from torch import Tensor
 
@@ -33,8 +33,7 @@ COLUMNS = (
 def suspects_to_csv(audit: "LabelAudit", path: str | PathLike[str], limit: int | None) -> None:
     """Write what is to be looked at, with empty columns for verdicts."""
     rows = most_doubtful_first(audit, audit.is_doubted | audit.is_of_no_class, limit)
-    # names of files may hold bytes that are no text: these are escaped rather than refused
-    with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+    with _csv_file(path) as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for row in suspects(audit, rows):
@@ -55,11 +54,28 @@ def suspects_to_csv(audit: "LabelAudit", path: str | PathLike[str], limit: int |
             )
 
 
+def cleaned_to_csv(audit: "LabelAudit", path: str | PathLike[str], policy: str) -> None:
+    """Write the label of every sample, and whether to train on it."""
+    labels, mask = audit.cleaned(policy)
+    names = audit.sample_names
+    with _csv_file(path) as file:
+        writer = csv.writer(file)
+        writer.writerow(("index", "name", "label", "keep"))
+        for i, (label, keep) in enumerate(zip(labels.tolist(), mask.tolist(), strict=True)):
+            name = "" if names is None else names[i]
+            writer.writerow((i, name, audit.class_names[label], "true" if keep else "false"))
+
+
 def to_json(audit: "LabelAudit", path: str | PathLike[str]) -> None:
     """Write the audit as one object of strict JSON."""
     # made before the file is opened, so that an error leaves the old file as it was
     text = json.dumps(_everything(audit), allow_nan=False)
     Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def _csv_file(path: str | PathLike[str]) -> TextIO:
+    # names of files may hold bytes that are no text: these are escaped rather than refused
+    return open(path, "w", encoding="utf-8", errors="backslashreplace", newline="")
 
 
 def _everything(audit: "LabelAudit") -> dict[str, Any]:

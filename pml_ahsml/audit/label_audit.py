@@ -16,7 +16,7 @@ from .page import to_html
 from .report import report
 from .rows import ClassSummary, Cleaned, Confusion, Duplicate, Suspect
 from .tables import class_summaries, confusions, duplicates, most_doubtful_first, suspects
-from .verdicts import read_verdicts
+from .verdicts import check_verdicts, read_verdicts
 
 # A label is doubted if it is more likely wrong than right.
 _DOUBTED = 0.5
@@ -90,7 +90,7 @@ class LabelAudit:
 
     @property
     def is_doubted(self) -> Tensor:
-        """(N,) bool: the label is more likely wrong than right."""
+        """(N,) bool, true where a label is more likely wrong than right."""
         return self.is_judged & (self.trust < _DOUBTED)
 
     def suspects(self, limit: int | None = None) -> list[Suspect]:
@@ -253,17 +253,10 @@ class LabelAudit:
                 suggested class.
 
         Raises:
-            ValueError: if a shape is wrong, or a label is both right and wrong.
+            ValueError: if a shape or a class is wrong, or a label is both right and wrong.
+            TypeError: if a mask is not of dtype bool, or ``corrected`` not of integers.
         """
-        for name, mask in (("right", right), ("wrong", wrong)):
-            if mask.shape != self.labels.shape:
-                raise ValueError(
-                    f"{name} must be of shape {tuple(self.labels.shape)}, got {tuple(mask.shape)}"
-                )
-        if (right & wrong).any():
-            raise ValueError(
-                f"right and wrong must not overlap, got {int((right & wrong).sum())} labels in both"
-            )
+        check_verdicts(right, wrong, corrected, len(self.labels), len(self.class_names))
         known = right.clone()
         suggested = torch.where(right, self.labels, self.suggested)
         if corrected is not None:

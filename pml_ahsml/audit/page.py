@@ -30,14 +30,23 @@ def to_html(
     title: str,
 ) -> None:
     """Write the page; ``LabelAudit.to_html`` describes it."""
-    for name, values in (("images", images), ("texts", texts)):
-        if values is not None and (isinstance(values, str) or not hasattr(values, "__getitem__")):
-            raise TypeError(f"{name} must be a sequence, got {type(values).__name__}")
-        if values is not None and len(values) != len(audit.labels):
-            raise ValueError(f"{name} must have {len(audit.labels)} entries, got {len(values)}")
+    images = _checked("images", images, len(audit.labels))
+    texts = _checked("texts", texts, len(audit.labels))
     # made before the file is opened, so that an error leaves the old file as it was
     page = filled(page_data(audit, images, texts, limit), title)
     Path(path).write_text(page, encoding="utf-8", errors="xmlcharrefreplace", newline="\n")
+
+
+def _checked(name: str, values: Any, length: int) -> Any:
+    """The values, if they are so many that can be read by their rows."""
+    if values is None:
+        return None
+    if isinstance(values, str) or not hasattr(values, "__getitem__"):
+        raise TypeError(f"{name} must be a sequence, got {type(values).__name__}")
+    if len(values) != length:
+        raise ValueError(f"{name} must have {length} entries, got {len(values)}")
+    # a column of pandas is read by its index, which may be another than the rows
+    return values.to_numpy() if hasattr(values, "to_numpy") else values
 
 
 def filled(data: dict[str, Any], title: str) -> str:

@@ -16,16 +16,24 @@ _NAME_LENGTH = 22
 def report(audit: "LabelAudit") -> str:
     """The text; ``LabelAudit.report`` describes it."""
     lines = [
-        f"Label audit: {_number(len(audit.labels), 'sample')} "
-        f"in {_number(len(audit.class_names), 'class', 'classes')}",
-        *_summary(audit),
-        *_worst_classes(audit),
-        *_confused_pairs(audit),
+        findings(audit),
         "",
         "How to go on",
         '  audit.to_html("audit.html")    look at them, tick them, download the ticks',
         '  audit.apply("verdicts.csv")    the audit with these ticks',
         '  audit.cleaned("drop")          labels and a mask to train on',
+    ]
+    return "\n".join(lines)
+
+
+def findings(audit: "LabelAudit") -> str:
+    """What was found, without how to go on."""
+    lines = [
+        f"Label audit: {_number(len(audit.labels), 'sample')} "
+        f"in {_number(len(audit.class_names), 'class', 'classes')}",
+        *_summary(audit),
+        *_worst_classes(audit),
+        *_confused_pairs(audit),
     ]
     return "\n".join(lines)
 

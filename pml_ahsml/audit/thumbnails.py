@@ -61,26 +61,39 @@ def thumbnails(images: Any, sizes: Iterable[tuple[int, int]]) -> dict[int, Thumb
 
 
 def _thumbnail(image: Any, size: int, name: str) -> Thumbnail:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     if isinstance(image, str | os.PathLike):
-        # closes the file
-        with Image.open(image) as file:
-            file.draft("RGB", (size, size))  # a JPEG need not be decoded in full
-            picture = ImageOps.exif_transpose(file)
-            picture.thumbnail((size, size))
+        picture = _from_file(image, size)
     else:
         is_picture = isinstance(image, Image.Image)
         picture = image.copy() if is_picture else Image.fromarray(_as_bytes(image, name))
-        picture.thumbnail((size, size))
-    if picture.mode not in ("L", "RGB", "RGBA"):
-        picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
+    if picture.mode.startswith(("I", "F")):  # whole numbers of 16 or 32 bits, or floats
+        picture = Image.fromarray(_as_bytes(np.asarray(picture), name))
+    elif picture.mode not in ("L", "RGB", "RGBA"):
+        has_alpha = picture.mode in ("LA", "La", "PA", "RGBa") or "transparency" in picture.info
+        picture = picture.convert("RGBA" if has_alpha else "RGB")
+    picture.thumbnail((size, size))
     kinds = {"png": _encoded(picture, "PNG", optimize=True)}
     if picture.mode == "RGB":
         kinds["jpeg"] = _encoded(picture, "JPEG", quality=85)
     kind = min(kinds, key=lambda kind: len(kinds[kind]))
     uri = f"data:image/{kind};base64,{base64.b64encode(kinds[kind]).decode('ascii')}"
     return Thumbnail(uri, max(picture.size))
+
+
+def _from_file(path: str | os.PathLike[str], size: int) -> Any:
+    """The picture in a file, upright; OSError if there is none."""
+    from PIL import Image, ImageOps
+
+    try:
+        # closes the file
+        with Image.open(path) as file:
+            file.draft("RGB", (2 * size, 2 * size))  # a JPEG need not be decoded in full
+            return ImageOps.exif_transpose(file)
+    # what pillow raises for a broken file depends on its kind
+    except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise OSError(str(error)) from error
 
 
 def _encoded(picture: Any, kind: str, **options: Any) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from ..checks import check_integers, lowest_and_highest
 from .names import one_line
 
 if TYPE_CHECKING:
@@ -34,6 +35,28 @@ class Verdicts(NamedTuple):
     right: Tensor
     wrong: Tensor
     corrected: Tensor
+
+
+def check_verdicts(
+    right: Tensor, wrong: Tensor, corrected: Tensor | None, num_samples: int, num_classes: int
+) -> None:
+    """Raise unless these are verdicts of ``num_samples`` labels."""
+    for name, values in (("right", right), ("wrong", wrong), ("corrected", corrected)):
+        if values is not None and values.shape != (num_samples,):
+            raise ValueError(f"{name} must be of shape ({num_samples},), got {tuple(values.shape)}")
+    for name, mask in (("right", right), ("wrong", wrong)):
+        if mask.dtype != torch.bool:
+            raise TypeError(f"{name} must be of dtype bool, got {mask.dtype}")
+    if (right & wrong).any():
+        raise ValueError(
+            f"right and wrong must not overlap, got {int((right & wrong).sum())} labels in both"
+        )
+    if corrected is not None:
+        low, high = lowest_and_highest(check_integers("corrected", corrected))
+        if low < -1 or high >= num_classes:
+            raise ValueError(
+                f"corrected must lie in [-1, {num_classes}), got values from {low} to {high}"
+            )
 
 
 def read_verdicts(path: str | PathLike[str], audit: "LabelAudit") -> Verdicts:

@@ -54,6 +54,7 @@ class Browser:
                 *(f"--user-data-dir={folder / 'profile'}", "about:blank"),
             ],
             pass_fds=(from_us, to_us),
+            env=os.environ | {"TMPDIR": str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

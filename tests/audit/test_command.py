@@ -88,6 +88,7 @@ def test_two_files_are_enough(run, folder):
     code, out, err, given = run("embeddings.npy", "labels.npy")
     assert code == 0
     assert out.startswith("Label audit: 60 samples in 4 classes")
+    assert "audit.to_html" not in out  # what to do in Python
     assert "neighbours: 100%" in err
     np.testing.assert_array_equal(given["embeddings"].numpy(), np.load("embeddings.npy"))
     assert given["labels"].tolist() == [i % 4 for i in range(COUNT)]
@@ -116,6 +117,9 @@ def test_files_are_written(run, folder):
     assert code == 0
     for name in ("a.html", "s.csv", "a.json"):
         assert f"wrote {name}\n" in err
+    assert err.endswith(
+        "--verdicts verdicts.csv --cleaned cleaned.csv then writes mended labels.\n"
+    )
     page = (folder / "a.html").read_text(encoding="utf-8")
     assert "<title>My &lt;audit&gt;</title>" in page
     data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
@@ -125,6 +129,28 @@ def test_files_are_written(run, folder):
     assert data["samples"][str(first)]["text"] == f"text {first}"
     assert (folder / "s.csv").read_text().startswith("index,name,given")
     assert json.loads((folder / "a.json").read_text())["num_samples"] == COUNT
+
+
+def test_verdicts_come_back_and_labels_go_out(run, folder, refused):
+    first = made_audit(COUNT, 4, labels=torch.arange(COUNT) % 4).suspects(1)[0].index
+    lines(folder / "v.csv", ["index,verdict", f"{first},right"])
+    files = ("embeddings.npy", "labels.npy", "--cleaned", "c.csv")
+    assert run(*files)[0] == 0
+    without = (folder / "c.csv").read_text().splitlines()
+    code, _, err, _ = run(*files, "--verdicts", "v.csv")
+    assert code == 0
+    assert "wrote c.csv" in err
+    after = (folder / "c.csv").read_text().splitlines()
+    assert [a for a, b in zip(after, without, strict=True) if a != b] == [
+        f"{first},,{first % 4},true"
+    ]
+    assert run(*files, "--policy", "keep")[0] == 0
+    assert (folder / "c.csv").read_text().count("true") == COUNT
+    assert "--verdicts must be a file, got none.csv" in refused(*files, "--verdicts", "none.csv")
+    lines(folder / "v.csv", ["index,verdict", "0,maybe"])
+    code, _, err, _ = run(*files, "--verdicts", "v.csv", "--quiet")
+    assert code == 2
+    assert "error: v.csv, line 2: verdict must be one of" in err
 
 
 @pytest.mark.parametrize("is_named", [True, False])
@@ -212,7 +238,7 @@ def test_what_is_not_there(refused, folder):
     assert "images must be a folder, got photos" in (
         refused("embeddings.npy", "labels.npy", "--images", "photos")
     )
-    for name in ("html", "csv", "json"):
+    for name in ("html", "csv", "json", "cleaned"):
         assert f"--{name} must be in a folder that exists, got no/a" in (
             refused("embeddings.npy", "labels.npy", f"--{name}", "no/a")
         )
@@ -329,6 +355,21 @@ def test_a_picture_that_cannot_be_read_is_a_warning(run, folder):
     )
     assert code == 0
     assert err.startswith("warning: 1 images cannot be read and are not shown, the first is")
+
+
+def test_it_finds_wrong_labels(folder, capsys):
+    """With nothing in the place of anything."""
+    labels = np.arange(COUNT) % 3
+    random = np.random.default_rng(0)
+    np.save("points.npy", np.eye(3)[labels] + 0.1 * random.normal(size=(COUNT, 3)))
+    labels[7] = 0  # of class 1
+    lines(folder / "l.csv", ["label", *(("cat", "dog", "cow")[k] for k in labels)])
+    code = main(["audit", "points.npy", "l.csv", "--csv", "s.csv", "--cleaned", "c.csv"])
+    assert code == 0, capsys.readouterr().err
+    rows = (folder / "s.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[:4] for row in rows] == [["7", "", "cat", "dog"]]
+    kept = [row for row in (folder / "c.csv").read_text().splitlines() if row.endswith("false")]
+    assert kept == ["7,,cat,false"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["audit"], ["audit", "a", "b", "-k", "x"], ["other"]])

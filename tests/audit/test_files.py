@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from pml_ahsml.audit.files import cleaned_to_csv
 from tests.audit.made import HOSTILE, empty_audit, made_audit
 
 
@@ -66,6 +67,22 @@ def test_names_that_are_no_text_are_escaped(tmp_path):
     assert {row["name"] for row in read(tmp_path / "suspects.csv")} == {r"broken \udcff name"}
     audit.to_json(tmp_path / "audit.json")
     assert strict(tmp_path / "audit.json")["samples"]["name"][0] == names[0]
+
+
+@pytest.mark.parametrize("policy", ["drop", "relabel", "keep"])
+def test_cleaned(tmp_path, policy):
+    audit = made_audit(sample_names=tuple(f"sample {i}" for i in range(60)))
+    cleaned_to_csv(audit, tmp_path / "cleaned.csv", policy)
+    labels, mask = audit.cleaned(policy)
+    assert read(tmp_path / "cleaned.csv") == [
+        {
+            "index": str(i),
+            "name": f"sample {i}",
+            "label": f"class {int(labels[i])}",
+            "keep": "true" if mask[i] else "false",
+        }
+        for i in range(60)
+    ]
 
 
 def strict(path):

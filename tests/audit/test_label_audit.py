@@ -56,3 +56,10 @@ def test_verdicts_are_checked():
     right, wrong = masks()
     with pytest.raises(ValueError, match=r"wrong must be of shape \(60,\), got \(59,\)"):
         audit.with_verdicts(right, wrong[1:])
+    with pytest.raises(TypeError, match="right must be of dtype bool, got torch.int64"):
+        audit.with_verdicts(right.long(), wrong)
+    for bad in (5, -2):
+        with pytest.raises(ValueError, match=rf"corrected must lie in \[-1, 5\), got .* {bad}"):
+            audit.with_verdicts(right, wrong, torch.where(torch.arange(60) == 7, bad, 0))
+    with pytest.raises(TypeError, match="corrected must be of an integer dtype"):
+        audit.with_verdicts(right, wrong, torch.zeros(60))

@@ -6,6 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from tests.audit.made import HOSTILE, made_audit
@@ -135,3 +136,20 @@ def test_arguments_are_checked_before_anything_is_written(tmp_path):
         with pytest.raises(error, match=message):
             audit.to_html(path, **options)
     assert not path.exists()
+
+
+def test_a_column_of_pandas_is_read_by_its_rows(page):
+    class Column:
+        """Has the index of a table whose rows were shuffled."""
+
+        def __len__(self):
+            return 60
+
+        def __getitem__(self, key):
+            raise KeyError(key)
+
+        def to_numpy(self):
+            return np.array([f"text {i}" for i in range(60)], dtype=object)
+
+    data = json.loads(Reader(page(made_audit(), texts=Column())).contents["script"][0])
+    assert all(sample["text"] == f"text {i}" for i, sample in data["samples"].items())

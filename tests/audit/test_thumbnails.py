@@ -68,6 +68,18 @@ def test_other_numbers_are_stretched(values, expected):
     assert pixels(np.array([[0, 1000]])).tolist() == [[0, 255]]
 
 
+def test_pictures_of_other_modes():
+    deep = Image.fromarray(np.array([[0, 40_000], [20_000, 40_000]], dtype=np.uint16))
+    np.testing.assert_array_equal(pixels(deep), [[0, 255], [128, 255]])
+    assert pixels(Image.new("F", (2, 2), 0.5)).tolist() == [[128, 128], [128, 128]]
+    assert pixels(Image.new("LA", (2, 2), (9, 50))).tolist() == [[[9, 9, 9, 50]] * 2] * 2
+    assert pixels(Image.new("1", (2, 2), 1)).tolist() == [[[255] * 3] * 2] * 2
+    assert pixels(Image.new("CMYK", (2, 2), (0, 0, 0, 0))).tolist() == [[[255] * 3] * 2] * 2
+    clear = Image.new("P", (2, 2))
+    clear.info["transparency"] = 0
+    assert pixels(clear)[..., 3].tolist() == [[0, 0], [0, 0]]
+
+
 def test_large_images_are_made_small():
     assert pixels(noise(400, 300, 3)).shape == (96, 72, 3)
     assert pixels(noise(400, 300, 3), size=48).shape == (48, 36, 3)
