@@ -1,14 +1,14 @@
-"""Which labels are wrong? Three scores beside each other, on labels that somebody really gave.
+"""Compares three scores that find wrong labels, on real label errors.
 
-- *classifier*: the probability of the given label by a logistic regression on the features, out of
-  sample (five folds). It is the score that cleanlab gives by default
+- *classifier*: the out-of-sample probability of the given label by a logistic regression on the
+  features (five folds). It is cleanlab's default score
   (``get_label_quality_scores(labels, probabilities)``, method "self_confidence").
 - *neighbours*: the share of the ten nearest samples, by cosine, that have the same label.
 - *ours*: ``trust`` after a training of the noise benchmark with sample ids, MultiSimilarityLoss.
 
-AUROC, and average precision of finding the wrong labels, one seed; and how often the classifier
-predicts the given and the true label of a sample that it has not seen. Takes some five minutes on
-two cores.
+The table gives AUROC and average precision of finding the wrong labels, with one seed, and how
+often the classifier predicts the given and the true label out of sample. It takes about five
+minutes on two cores.
 
 Run: python -m benchmarks.noise.detection --data DIR
 """
@@ -31,6 +31,7 @@ from benchmarks.noise.protocol import Trained, trained, trust
 from benchmarks.noise.results import Job
 from benchmarks.noise.suites import GIVEN_LABELS
 
+# As in cleanlab: the folds of CleanLearning, and the neighbours of Datalab.
 _FOLDS, _NEIGHBOURS = 5, 10
 
 HEAD = [
@@ -45,10 +46,10 @@ HEAD = [
 
 
 def out_of_sample(run: Trained) -> Tensor:
-    """(N, K) class probabilities by a classifier that has not seen the sample."""
+    """Compute (N, K) class probabilities by a classifier that has not seen the sample."""
     labels = run.samples.labels.numpy()
     probabilities = np.zeros((len(labels), run.data.num_classes))
-    # (the classes that occur, in order)
+    # the columns are the classes that occur, in order
     probabilities[:, np.unique(labels)] = cross_val_predict(
         LogisticRegression(max_iter=200),
         _features(run).numpy(),
@@ -60,7 +61,7 @@ def out_of_sample(run: Trained) -> Tensor:
 
 
 def by_neighbours(run: Trained) -> Tensor:
-    """(N,) share of the nearest samples that have the same label."""
+    """Compute the (N,) shares of the nearest samples that have the same label."""
     features, labels = _features(run), run.samples.labels
     similarity = (features @ features.T).fill_diagonal_(-torch.inf)
     nearest = similarity.topk(_NEIGHBOURS).indices
@@ -68,7 +69,7 @@ def by_neighbours(run: Trained) -> Tensor:
 
 
 def row(cell: tuple[str, str], data_dir: Path) -> list[str]:
-    """AUROC and average precision of each score on one set of labels."""
+    """Make the row of one set of labels: AUROC and average precision of each score."""
     data, labels = cell
     run = trained(Job(data, "MultiSimilarity", f"given:{labels}", 0, "ours_ids"), data_dir)
     given, truth, is_noisy = run.samples.labels, run.data.train[1], run.samples.is_noisy
@@ -96,7 +97,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.noise.detection",
         description=__doc__,

@@ -108,7 +108,7 @@ class PoincareDistance(BaseDistance):
         return float((4 * self.clip_radius) ** self.power)
 
     def to_tangent(self, embeddings: Tensor) -> Tensor:
-        """Embeddings as tangent vectors at the origin, clipped to norm ``clip_radius``.
+        """Convert embeddings to tangent vectors at the origin, clipped to norm ``clip_radius``.
 
         Args:
             embeddings: (N, D), in this distance's ``embedding_space``.
@@ -121,7 +121,7 @@ class PoincareDistance(BaseDistance):
         return maps.clip_norm(embeddings, self.clip_radius)
 
     def from_tangent(self, tangent: Tensor) -> Tensor:
-        """Tangent vectors at the origin as embeddings, the inverse of :meth:`to_tangent`.
+        """Convert tangent vectors at the origin to embeddings, the inverse of :meth:`to_tangent`.
 
         Args:
             tangent: (N, D).
@@ -134,7 +134,7 @@ class PoincareDistance(BaseDistance):
         return tangent
 
     def compute_mat(self, query_emb: Tensor, ref_emb: Tensor | None) -> Tensor:
-        """All pairs, (N, M). Overrides ``BaseDistance.compute_mat``."""
+        """Compute the distances of all pairs, (N, M). Overrides ``BaseDistance.compute_mat``."""
         return geodesic.distance_matrix(
             query_emb,
             query_emb if ref_emb is None else ref_emb,
@@ -144,7 +144,10 @@ class PoincareDistance(BaseDistance):
         )
 
     def pairwise_distance(self, query_emb: Tensor, ref_emb: Tensor) -> Tensor:
-        """Matching rows, (N,). Overrides ``BaseDistance.pairwise_distance``."""
+        """Compute the distances of matching rows, (N,).
+
+        Overrides ``BaseDistance.pairwise_distance``.
+        """
         # in float32, clipping and mapping move points by more than near-duplicates differ
         exact = exact_dtype(query_emb)
         query, ref = (self.to_tangent(e.to(exact)) for e in (query_emb, ref_emb))
@@ -152,7 +155,7 @@ class PoincareDistance(BaseDistance):
 
 
 def _checked(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The options of ``BaseDistance``, which does not check them itself."""
+    """Check the options of ``BaseDistance``, which does not check them itself."""
     checked = dict(kwargs)
     for name in ("normalize_embeddings", "is_inverted", "collect_stats"):
         if checked.get(name) is not None:

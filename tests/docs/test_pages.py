@@ -16,7 +16,7 @@ WITH_CODE = [page for page in PAGES if runnable(page.read_text(encoding="utf-8")
 
 @pytest.fixture
 def one_process():
-    """A process group of one, for the blocks that are about several."""
+    """A process group of one, for blocks about distributed training."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -44,7 +44,7 @@ def test_code_runs(page, one_process, tmp_path, monkeypatch):
 
 
 def test_pages_show_code():
-    """Or the search for blocks has gone blind."""
+    """Guards against a search for blocks that finds nothing."""
     assert {name(page) for page in WITH_CODE} >= {
         "README.md",
         "docs/evaluation.md",
@@ -55,7 +55,7 @@ def test_pages_show_code():
 
 
 def test_links_are_found():
-    """Or the search for links has gone blind."""
+    """Guards against a search for links that finds nothing."""
     text = (
         "[a](b.md#c) ![d](e.png) [f](https://g.h) `[i](j)`\n```python\n[k](l)\n```\n## M (n), o\n"
     )

@@ -206,7 +206,7 @@ def test_a_compiled_step_leaves_the_wrapper_out():
     assert state_of(wrapper) == state_of(twin)
 
 
-def test_without_an_end_of_the_warm_up_nothing_is_judged():
+def test_with_endless_warmup_nothing_is_judged():
     loss = losses.MultiSimilarityLoss()
     wrapper = AdaptiveNoiseAwareLoss(loss, K, D, warmup=None, margins=None)
     for seed in range(60):

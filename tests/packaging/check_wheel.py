@@ -18,7 +18,7 @@ import pml_ahsml
 
 
 def main() -> None:
-    """Stop with a sentence at the first thing that is not as it must be."""
+    """Stop with a message at the first check that fails."""
     folder = Path(pml_ahsml.__file__).parent
     if Path(sys.prefix) not in folder.parents:
         sys.exit(f"pml_ahsml must be imported from {sys.prefix}, got it from {folder}")
