@@ -19,12 +19,12 @@ MAY_IMPORT = {
     "distances": GEOMETRY,
     "classes": GEOMETRY | {"distances"},
     "labels": CLASSES,
-    "losses": CLASSES | {"labels"},
+    "losses": CLASSES | {"labels", "audit"},
     "miners": CLASSES,
     "inference": GEOMETRY | {"distances"},
     "visualization": CLASSES | {"labels", "inference"},
     "data": BASE,
-    "audit": CLASSES | {"labels", "visualization"},
+    "audit": CLASSES | {"labels"},
     "__main__": {"audit"},
 }
 

@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from ..checks import check_count, check_in_interval, check_integers, check_labels, to_tensor
+from ..checks import check_count, check_in_interval, check_integers, to_tensor
+from .arguments import directions, labels_and_names, names_of
+from .assembly import Opinion, assembled
+from .judging.beliefs import Beliefs
 from .judging.judgement import Judgement, judge
-from .judging.unusual_samples import contradicting_duplicates, far_from_all
 from .judging.witnesses import FeatureWitnesses, GivenProbabilities, Progress
 from .label_audit import LabelAudit
-
-# With more classes, a tree of them has too many leaves to look at.
-_MOST_OF_A_TREE = 2000
 
 
 def audit_labels(
@@ -63,6 +61,7 @@ def audit_labels(
         This project; the model of confusions is that of Dawid & Skene (Applied Statistics, 1979).
 
     Example:
+        >>> import torch
         >>> generator = torch.Generator().manual_seed(0)
         >>> labels = torch.arange(2).repeat_interleave(20)
         >>> embeddings = torch.eye(2)[labels] + 0.1 * torch.randn(40, 2, generator=generator)
@@ -73,9 +72,9 @@ def audit_labels(
         >>> audit.suggested[3]
         tensor(0)
     """
-    points = _checked_embeddings(embeddings)
-    labels, names = _checked_labels(labels, len(points), class_names)
-    sample_names = _checked_names("sample_names", sample_names, len(points))
+    points = directions(embeddings)
+    labels, names = labels_and_names(labels, len(points), class_names)
+    sample_names = names_of("sample_names", sample_names, len(points))
     if noise_rate is not None:
         noise_rate = check_in_interval("noise_rate", noise_rate, 0, 1)
     groups = _checked_groups(groups, len(points))
@@ -86,88 +85,29 @@ def audit_labels(
     features = FeatureWitnesses(points, labels, len(names), k, groups, progress)
     classes = features.classes
 
-    def ask(beliefs: Any) -> list[Tensor]:
+    def ask(beliefs: Beliefs) -> list[Tensor]:
         return [*features.ask(beliefs), *([] if given is None else [given.ask(classes)])]
 
     found = judge(ask, classes, labels, len(names), seed, progress)
     if noise_rate is not None:
         found = found.with_noise_rate(noise_rate)
-    return _audit(found, features, names, sample_names)
+    opinion = _opinion(found)
+    return assembled(points, labels, opinion, features.neighbours, names, sample_names)
 
 
-def _audit(
-    found: Judgement,
-    features: FeatureWitnesses,
-    class_names: tuple[str, ...],
-    sample_names: tuple[str, ...] | None,
-) -> LabelAudit:
-    beliefs, labels = found.beliefs(), found.labels
+def _opinion(found: Judgement) -> Opinion:
+    beliefs, judged, rate = found.beliefs(), found.is_judged, found.noise_rate
     confidence, suggested = beliefs.likeliest()
-    judged, rate = found.is_judged, found.noise_rate
     # without others to compare with, a label is as likely right as any
-    trust = beliefs.of(labels).where(judged, 1 - rate)
-    pairs, cosines = contradicting_duplicates(features.points, labels, features.neighbours)
-    distances = None
-    if len(class_names) <= _MOST_OF_A_TREE:
-        means = features.means(beliefs)
-        distances = torch.cdist(means, means)
-    return LabelAudit(
-        labels=labels,
+    trust = beliefs.of(found.labels).where(judged, 1 - rate)
+    return Opinion(
         trust=trust,
-        suggested=suggested.where(judged, labels),
+        suggested=suggested.where(judged, found.labels),
         confidence=confidence.where(judged, trust),
         is_judged=judged,
-        is_of_no_class=far_from_all(features.points, features.neighbours),
         noise_rate=rate,
         noise_rate_interval=found.noise_rate_interval,
-        neighbours=features.neighbours,
-        duplicate_pairs=pairs,
-        duplicate_similarity=cosines,
-        class_distances=distances,
-        class_names=class_names,
-        sample_names=sample_names,
     )
-
-
-def _checked_embeddings(embeddings: Any) -> Tensor:
-    points = to_tensor("embeddings", embeddings)
-    if not points.is_floating_point():
-        points = points.float()
-    if points.ndim != 2 or not points.numel():
-        raise ValueError(f"embeddings must be of shape (N, D), got {tuple(points.shape)}")
-    points = points.float()
-    if not points.isfinite().all():
-        bad = int((~points.isfinite().all(1)).sum())
-        raise ValueError(
-            f"embeddings must be finite, got nan or inf in {bad} of {len(points)} rows"
-        )
-    return torch.nn.functional.normalize(points, dim=1)
-
-
-def _checked_labels(
-    labels: Any, length: int, class_names: Sequence[str] | None
-) -> tuple[Tensor, tuple[str, ...]]:
-    integers = check_integers("labels", to_tensor("labels", labels))
-    highest = int(integers.max()) if integers.numel() else 0
-    names = _checked_names("class_names", class_names, None)
-    if names is None:
-        names = tuple(str(number) for number in range(max(2, highest + 1)))
-    if len(names) < 2:
-        raise ValueError(f"class_names must hold at least 2 names, got {len(names)}")
-    return check_labels("labels", integers, length, len(names)), names
-
-
-def _checked_names(
-    name: str, values: Sequence[str] | None, length: int | None
-) -> tuple[str, ...] | None:
-    if values is None:
-        return None
-    if isinstance(values, str):
-        raise TypeError(f"{name} must be a sequence of names, got a str")
-    names = tuple(str(value) for value in values)
-    if length is not None and len(names) != length:
-        raise ValueError(f"{name} must hold {length} names, got {len(names)}")
-    return names
 
 
 def _checked_groups(groups: Any, length: int) -> Tensor | None:

@@ -66,15 +66,6 @@ class FeatureWitnesses:
         votes = log_votes(self.neighbours, beliefs, self.classes, self.num_classes)
         return [self._densities(beliefs), votes]
 
-    def means(self, beliefs: Beliefs) -> Tensor:
-        """(K, D) mean of each class; nan without samples."""
-        sums = torch.zeros(self.num_classes, self.points.shape[1], dtype=torch.float64)
-        masses = torch.zeros(self.num_classes, dtype=torch.float64)
-        weights, classes = beliefs.likeliest()
-        sums.index_add_(0, classes, self.points.double() * weights[:, None])
-        masses.index_add_(0, classes, weights.double())
-        return (sums / masses[:, None]).float()
-
     def _densities(self, beliefs: Beliefs) -> Tensor:
         if self.folds is None:
             densities = ClassDensities(self.points, beliefs, self.num_classes)
