@@ -1,5 +1,6 @@
 """Metric learning with wrong labels: a noise-aware, hyperbolic plugin for PML."""
 
+from .audit import LabelAudit, audit_labels
 from .classes.class_statistics import ClassStatistics
 from .data import inject_label_noise
 from .distances import PoincareDistance
@@ -15,9 +16,11 @@ __all__ = [
     "AdaptiveNoiseAwareLoss",
     "ClassStatistics",
     "HierarchicalSimilarityMiner",
+    "LabelAudit",
     "LabelNoiseModel",
     "PoincareDistance",
     "PoincareKNN",
     "Relabelling",
+    "audit_labels",
     "inject_label_noise",
 ]

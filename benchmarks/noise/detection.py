@@ -19,21 +19,17 @@ import multiprocessing
 import os
 from pathlib import Path
 
-import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
-from sklearn.model_selection import cross_val_predict
 from torch import Tensor
 
 from benchmarks import measuring
+from benchmarks.audit import scores
 from benchmarks.noise.protocol import Trained, trained, trust
 from benchmarks.noise.results import Job
 from benchmarks.noise.suites import GIVEN_LABELS
 
 # As in cleanlab: the folds of CleanLearning, and the neighbours of Datalab.
-_FOLDS, _NEIGHBOURS = 5, 10
-
 HEAD = [
     "data",
     "labels",
@@ -45,38 +41,17 @@ HEAD = [
 ]
 
 
-def out_of_sample(run: Trained) -> Tensor:
-    """Compute (N, K) class probabilities by a classifier that has not seen the sample."""
-    labels = run.samples.labels.numpy()
-    probabilities = np.zeros((len(labels), run.data.num_classes))
-    # the columns are the classes that occur, in order
-    probabilities[:, np.unique(labels)] = cross_val_predict(
-        LogisticRegression(max_iter=200),
-        _features(run).numpy(),
-        labels,
-        cv=_FOLDS,
-        method="predict_proba",
-    )
-    return torch.from_numpy(probabilities)
-
-
-def by_neighbours(run: Trained) -> Tensor:
-    """Compute the (N,) shares of the nearest samples that have the same label."""
-    features, labels = _features(run), run.samples.labels
-    similarity = (features @ features.T).fill_diagonal_(-torch.inf)
-    nearest = similarity.topk(_NEIGHBOURS).indices
-    return (labels[nearest] == labels[:, None]).float().mean(1)
-
-
 def row(cell: tuple[str, str], data_dir: Path) -> list[str]:
     """Make the row of one set of labels: AUROC and average precision of each score."""
     data, labels = cell
     run = trained(Job(data, "MultiSimilarity", f"given:{labels}", 0, "ours_ids"), data_dir)
     given, truth, is_noisy = run.samples.labels, run.data.train[1], run.samples.is_noisy
-    probabilities = out_of_sample(run)
+    features = _features(run)
+    # as in the tables of earlier versions, folds are stretches of the file
+    probabilities = scores.out_of_sample(features, given, run.data.num_classes, shuffled=False)
     cells = [data, labels, f"{is_noisy.float().mean():.2f}"]
-    by_classifier = probabilities.gather(1, given[:, None]).squeeze(1)
-    for score in (by_classifier, by_neighbours(run), trust(run)):
+    by_classifier = scores.of_labels(probabilities, given)
+    for score in (by_classifier, scores.by_neighbours(features, given), trust(run)):
         found = average_precision_score(is_noisy, -score)
         cells.append(f"{roc_auc_score(is_noisy, -score):.3f} / {found:.3f}")
     predicted = probabilities.argmax(1)

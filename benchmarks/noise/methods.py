@@ -55,6 +55,7 @@ class Method:
         num_views: augmented views of each sample in a batch.
         is_ours: whether the loss is an AdaptiveNoiseAwareLoss.
         clean_only: whether to train without the samples whose labels are wrong, as a reference.
+        cleaned: whether to train without the samples that an audit of the inputs would drop.
         is_hyperbolic: whether the plain loss has a PoincareDistance.
         needs_pairs: whether the plain loss must form pairs, not triplets.
         has_ids: whether the loss gets sample ids.
@@ -64,6 +65,7 @@ class Method:
     num_views: int = 1
     is_ours: bool = False
     clean_only: bool = False
+    cleaned: bool = False
     is_hyperbolic: bool = False
     needs_pairs: bool = False
     has_ids: bool = False
@@ -160,6 +162,7 @@ METHODS: dict[str, Method] = {
     "ahsml_views_all_margins": _ours(warmup=None, num_views=2, margins=_ALL_MARGINS),
     "hyperbolic": _ours(is_hyperbolic=True),
     "clean_only_margins": _ours(clean_only=True, warmup=None, margins=_MARGINS),
+    "cleaned": Method(_plain, cleaned=True),
     "clean_only": Method(_plain, clean_only=True),
     "multi_similarity_miner": _mined(miners.MultiSimilarityMiner),
     "easy_hard_miner": _mined(miners.BatchEasyHardMiner),

@@ -21,7 +21,7 @@ from benchmarks.noise.data import BATCH_SIZE, Benchmark, load
 from benchmarks.noise.labels import noisy_labels
 from benchmarks.noise.methods import METHODS, Method, Told
 from benchmarks.noise.results import Job, Result
-from pml_ahsml import AdaptiveNoiseAwareLoss, PoincareKNN
+from pml_ahsml import AdaptiveNoiseAwareLoss, PoincareKNN, audit_labels
 
 # With 4 samples of each class, a batch has 128 rows.
 _CLASSES_IN_A_BATCH = 32
@@ -86,6 +86,9 @@ def trained(job: Job, data_dir: Path, longer: int = 1) -> Trained:
     samples = Samples(inputs, labels, labels != truth)
     if method.clean_only:
         samples = samples[~samples.is_noisy]
+    if method.cleaned:
+        audit = audit_labels(inputs.flatten(1), labels)
+        samples = samples[audit.cleaned("drop").mask]
     torch.manual_seed(job.seed)
     c_f.NUMPY_RANDOM = np.random.default_rng(job.seed)  # what MPerClassSampler draws from
     net = data.make_net()

@@ -9,6 +9,7 @@ import pytest
 import torch.distributed as dist
 
 from tests.docs.pages import PAGES, ROOT, anchors, links, name, runnable
+from tests.ecosystem.with_lightning import QUIET_LIGHTNING
 
 WITH_CODE = [page for page in PAGES if runnable(page.read_text(encoding="utf-8"))]
 
@@ -25,7 +26,7 @@ def one_process():
 
 
 # PML's progress bar formats a tensor that carries a gradient
-@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad=True")
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad=True", *QUIET_LIGHTNING)
 @pytest.mark.parametrize("page", WITH_CODE, ids=name)
 def test_code_runs(page, one_process, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -49,6 +50,7 @@ def test_pages_show_code():
         "docs/evaluation.md",
         "docs/guides/combine.md",
         "docs/guides/start.md",
+        "docs/guides/audit.md",
         "docs/poincare_losses.md",
     }
 

@@ -24,6 +24,9 @@ def main() -> None:
         sys.exit(f"pml_ahsml must be imported from {sys.prefix}, got it from {folder}")
     if not (folder / "py.typed").exists():
         sys.exit("py.typed must be in the wheel, got none")
+    for part in ("page.html", "page.css", "start.js"):
+        if not (folder / "audit" / "page_files" / part).exists():
+            sys.exit(f"the page of an audit must be in the wheel, got no {part}")
     for extra in ("faiss", "matplotlib", "pytest"):
         if importlib.util.find_spec(extra) is not None:
             sys.exit(f"{extra} must not be needed, got an environment that holds it")
