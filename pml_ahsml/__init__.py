@@ -2,7 +2,7 @@
 
 from .classes.class_statistics import ClassStatistics
 from .data import inject_label_noise
-from .distances import PoincareDistance
+from .distances import LorentzSimilarity, PoincareDistance
 from .inference import PoincareKNN
 from .labels.label_noise_model import LabelNoiseModel
 from .losses import AdaptiveMargins, AdaptiveNoiseAwareLoss, Relabelling
@@ -16,6 +16,7 @@ __all__ = [
     "ClassStatistics",
     "HierarchicalSimilarityMiner",
     "LabelNoiseModel",
+    "LorentzSimilarity",
     "PoincareDistance",
     "PoincareKNN",
     "Relabelling",
