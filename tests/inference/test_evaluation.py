@@ -87,7 +87,9 @@ def test_bad_arguments_are_refused():
     assert inference_model(trunk, knn_func=own).match_finder.distance is own.distance
     with pytest.raises(ValueError, match="threshold must be positive and finite, got 0"):
         PoincareMatchFinder(threshold=0)
-    with pytest.raises(TypeError, match="must be a PoincareDistance, got int"):
+    with pytest.raises(
+        TypeError, match="must be a PoincareDistance or a LorentzSimilarity, got int"
+    ):
         PoincareMatchFinder(3)
     with pytest.raises(ValueError, match="threshold must be given"):
         PoincareMatchFinder().is_match(torch.randn(1, 2), torch.randn(1, 2))

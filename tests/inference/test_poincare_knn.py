@@ -371,7 +371,9 @@ def test_a_tester_that_normalises_is_caught():
 
 
 def test_bad_arguments_are_refused(monkeypatch):
-    with pytest.raises(TypeError, match="must be a PoincareDistance, got CosineSimilarity"):
+    with pytest.raises(
+        TypeError, match="PoincareDistance or a LorentzSimilarity, got CosineSimilarity"
+    ):
         PoincareKNN(CosineSimilarity())
     with pytest.raises(ValueError, match="rerank must be at least 0, got -1"):
         PoincareKNN(rerank=-1)

@@ -127,7 +127,7 @@ def test_another_loss_may_take_the_place_of_the_first():
         (
             losses.ContrastiveLoss(distance=PoincareDistance()),
             ValueError,
-            "loss must have the PoincareDistance of the loss before it",
+            "loss must have the hyperbolic distance of the loss before it",
         ),
     ],
 )
