@@ -26,7 +26,7 @@ def _small(seed: int) -> list[Job]:
     return [
         Job("hwu", loss, NO_NOISE, size, 0, way, seed)
         for size, loss in itertools.product(SIZES, LOSSES)
-        for way in ("own", "lorentz")
+        for way in ("own", "lorentz", "flat")
     ]
 
 

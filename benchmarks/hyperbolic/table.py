@@ -1,6 +1,5 @@
 """The results as Markdown."""
 
-import math
 import statistics
 from collections.abc import Iterable, Sequence
 
@@ -25,11 +24,11 @@ def report(results: Sequence[Result]) -> str:
 
 
 def rows_of(results: Iterable[Result]) -> dict[tuple[str, str, str, int], Row]:
-    """The seeds that both ways of a row have, by data set, loss, noise and size."""
+    """The seeds that a row has before and after the swap, by data set, loss, noise and size."""
     rows: dict[tuple[str, str, str, int], Row] = {}
     for result in results:
         key = (result.data, result.loss, result.noise, result.size)
-        way = "lorentz" if result.way == "lorentz" else "original"
+        way = result.way if result.way in ("lorentz", "flat") else "original"
         rows.setdefault(key, {}).setdefault(way, []).append(result)
     complete = {}
     for key, ways in rows.items():
@@ -56,6 +55,8 @@ def gain(row: Row, figure: str) -> float:
 def _table(rows: dict[tuple[str, str, str, int], Row], figure: str) -> str:
     head = ["data", "loss", "noise", "dimensions", "seeds", "before", "LorentzSimilarity"]
     head += ["difference", "its cosine", "at the rim"]
+    has_flat = any("flat" in row for row in rows.values())
+    head += ["hardly curved"] * has_flat
     lines = []
     for (data, loss, noise, size), row in rows.items():
         lines.append(
@@ -70,9 +71,17 @@ def _table(rows: dict[tuple[str, str, str, int], Row], figure: str) -> str:
                 f"{gain(row, figure):+.3f}",
                 f"{mean(row, 'lorentz', 'cosine_' + figure):.3f}",
                 f"{mean(row, 'lorentz', 'at_rim'):.2f}",
+                *([_flat(row, figure)] if has_flat else []),
             ]
         )
     return table(head, lines) + f"\n{_summary(rows, figure)}\n"
+
+
+def _flat(row: Row, figure: str) -> str:
+    """A figure with hardly any curvature, where it was made on the same seeds."""
+    if len(row.get("flat", [])) < len(row["lorentz"]):
+        return ""
+    return f"{mean(row, 'flat', figure):.3f}"
 
 
 def _summary(rows: dict[tuple[str, str, str, int], Row], figure: str) -> str:
@@ -84,20 +93,15 @@ def _summary(rows: dict[tuple[str, str, str, int], Row], figure: str) -> str:
         parts.append(
             f"mean difference{where} {statistics.fmean(gains):+.3f}, worst {min(gains):+.3f}"
         )
-    auroc = [
-        result.wrong_by_norm
-        for row in rows.values()
-        for result in row["lorentz"]
-        if not math.isnan(result.wrong_by_norm)
-    ]
     text = "; ".join(parts)
-    text = text[0].upper() + text[1:] + "."
-    if auroc:
-        text += (
-            " A small norm points to a sample whose nearest neighbour is wrong with an AUROC of "
-            f"{statistics.fmean(auroc):.2f}."
-        )
-    return text
+    auroc = [
+        statistics.fmean(mean(row, way, "wrong_by_norm") for row in rows.values())
+        for way in ("lorentz", "original")
+    ]
+    return (
+        f"{text[0].upper()}{text[1:]}. A small norm tells the test samples whose nearest neighbour "
+        f"is wrong with an AUROC of {auroc[0]:.2f} ({auroc[1]:.2f} before)."
+    )
 
 
 def _is_clean(result: Result) -> bool:

@@ -61,24 +61,30 @@ def trained(job: Job, data: Benchmark) -> tuple[torch.nn.Module, Any]:
 
 def tested(embeddings: Tensor, labels: Tensor, loss: Any) -> dict[str, float]:
     """The figures of a Result."""
-    by_cosine = accuracy(embeddings, labels, CustomKNN(CosineSimilarity()))
-    by_own, at_rim, wrong = by_cosine, float("nan"), float("nan")
+    knn: Any = CustomKNN(CosineSimilarity())
+    by_cosine = by_own = accuracy(embeddings, labels, knn)
+    norms, at_rim = embeddings.norm(dim=1), float("nan")
     if isinstance(loss.distance, LorentzSimilarity):
         knn = PoincareKNN(loss.distance)
         by_own = accuracy(embeddings, labels, knn)
-        norms = embeddings.norm(dim=1)
         at_rim = float((norms * loss.distance.scale >= loss.distance.clip_radius).float().mean())
-        nearest = knn(embeddings, 1, embeddings, ref_includes_query=True)[1].squeeze(1)
-        is_wrong = labels[nearest] != labels
-        wrong = float(roc_auc_score(is_wrong, -norms))
+    nearest = knn(embeddings, 1, embeddings, ref_includes_query=True)[1].squeeze(1)
+    is_wrong = labels[nearest] != labels
     return {
         "precision_at_1": by_own[0],
         "map_at_r": by_own[1],
         "cosine_precision_at_1": by_cosine[0],
         "cosine_map_at_r": by_cosine[1],
         "at_rim": at_rim,
-        "wrong_by_norm": wrong,
+        "wrong_by_norm": _auroc(is_wrong, -norms),
     }
+
+
+def _auroc(is_wrong: Tensor, scores: Tensor) -> float:
+    """AUROC, nan where there is only one of the two kinds."""
+    if bool(is_wrong.all()) or not bool(is_wrong.any()):
+        return float("nan")
+    return float(roc_auc_score(is_wrong, scores))
 
 
 def accuracy(embeddings: Tensor, labels: Tensor, knn: Any) -> tuple[float, float]:
