@@ -71,7 +71,7 @@ class HyperbolicDistance(BaseDistance):
         else:
             self._fixed_curvature = float(curvature)
         self._fixed_scale = scale if isinstance(scale, float) else 1.0
-        self.learnt_scale = LearntScale(clip_radius / 2) if scale == "auto" else None
+        self.learnt_scale = LearntScale(clip_radius / 4) if scale == "auto" else None
         self.add_to_recordable_attributes(list_of_names=["clip_radius"], is_stat=False)
 
     @property

@@ -41,12 +41,11 @@ class LorentzSimilarity(HyperbolicDistance):
             call. It replaces ``curvature`` and ``learn_curvature``.
         embedding_space: "tangent" for the output of a network, "ball" for points of the ball
             (geoopt parameters), which are never scaled.
-        scale: "auto" makes the coordinates of the median row of the first batch r/2 in the root
-            mean square, so that its norm is r·√D/2: in few dimensions rows start inside the clip
-            radius, where the norm adds room, in many beyond it, where the similarity is a cosine
-            (docs/hyperbolic.md has the figures). A number σ > 0 is taken as it is; None is 1.
-            Under ``torch.distributed`` "auto" averages over all ranks, which must see their first
-            batch at the same step.
+        scale: "auto" makes the norm of the median row of the first batch r·D/4: at the clip radius
+            in four dimensions, inside it in fewer, where the norm adds room, and beyond it in more,
+            where the similarity is a cosine (docs/hyperbolic.md has the figures). A number σ > 0 is
+            taken as it is; None is 1. Under ``torch.distributed`` "auto" averages over all ranks,
+            which must see their first batch at the same step.
         **kwargs: passed to ``BaseDistance``: normalize_embeddings (False here), p, power,
             collect_stats.
 
@@ -71,7 +70,7 @@ class LorentzSimilarity(HyperbolicDistance):
         >>> loss = MultiSimilarityLoss(distance=LorentzSimilarity())
         >>> embeddings = 0.5 * torch.eye(4).requires_grad_()
         >>> loss(embeddings, torch.tensor([0, 0, 1, 1])).backward()
-        >>> loss.distance.scale  # half the clip radius over 0.5/√4
+        >>> loss.distance.scale  # the clip radius over 0.5, in four dimensions
         4.6
     """
 

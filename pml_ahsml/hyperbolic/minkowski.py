@@ -32,6 +32,11 @@ from .polar import (
 # Elements of the matrix worked on at once, as in ``geodesic``.
 _BLOCK_ELEMENTS = 1 << 20
 
+# A pair is near if P is below this multiple of sinh A·sinh B. In s = 1 − P/K an error of P counts
+# by itself, not relative to P as in a distance, so only rows equal but for rounding need care.
+# A product of thousands of terms in float32 is off by some 1e-6 at most.
+_NEAR = {torch.float32: 2.0**-16, torch.float64: 2.0**-40}
+
 # torch below 2.3 cannot tell; there the autograd function breaks the graph
 _is_compiling = getattr(torch.compiler, "is_compiling", lambda: False)
 
@@ -50,10 +55,10 @@ def similarity_matrix(
             = 1 − 2·(sinh²((A_u − A_v)/2) + sinh A_u·sinh A_v·‖û − v̂‖²/4)/sinh² A_r,
 
     A_u = 2√c‖u‖, û = u/‖u‖, A_r = 2√c·r, d_max = 4r. Where both norms are r, it is the cosine.
-    Near pairs are computed from coordinate differences or in float64, so that equal rows have
-    exactly 1. Second derivatives work and are slower. Half precision is computed in float32 and
-    returned in the dtype of the arguments. Float32 overflows where A_r exceeds 44; with r = 2.3 and
-    c = 0.1 it is 1.5.
+    Pairs that differ by hardly more than rounding are computed from coordinate differences or in
+    float64, so that equal rows have exactly 1. Second derivatives work and are slower. Half
+    precision is computed in float32 and returned in the dtype of the arguments. Float32 overflows
+    where A_r exceeds 44; with r = 2.3 and c = 0.1 it is 1.5.
 
     Args:
         tangent: (N, D) tangent vectors at the origin.
@@ -136,11 +141,7 @@ class _SimilarityMatrix(torch.autograd.Function):
         y = x if same else polar_coordinates(row_norms(f), c, max_norm, on_ball)
         similarity = left_factor(e, x, e.dtype) @ right_factor(f, y, e.dtype).T
         exact_right = functools.cache(lambda: right_factor(f, y, exact_dtype(f)))
-        bound = (
-            near_pairs.NEAR[e.dtype] * float(x.sinh.max() * y.sinh.max())
-            if similarity.numel()
-            else 0.0
-        )
+        bound = _NEAR[e.dtype] * float(x.sinh.max() * y.sinh.max()) if similarity.numel() else 0.0
         slope = -1 / float(largest_sinh_squared(c, max_norm))
         if same:
             similarity.fill_diagonal_(torch.inf)  # so that the diagonal is no near pair
@@ -148,7 +149,7 @@ class _SimilarityMatrix(torch.autograd.Function):
             p = similarity[rows]
             if float(p.amin()) <= bound:
                 own = x.take(rows)
-                found = near_pairs.find_near_pairs(p, own, y)
+                found = near_pairs.find_near_pairs(p, own, y, _NEAR[p.dtype])
                 near_pairs.recompute_near_pairs(p, found, e[rows], f, own, y, exact_right)
             # rounding can lead beyond −1, where an arccosine ends
             p.mul_(slope).add_(1).clamp_min_(-1)

@@ -179,13 +179,14 @@ class NearPairs(NamedTuple):
     kinds: Tensor
 
 
-def find_near_pairs(p: Tensor, x: Polar, y: Polar) -> NearPairs:
+def find_near_pairs(p: Tensor, x: Polar, y: Polar, limit: float | None = None) -> NearPairs:
     """Find the pairs whose P is too small for the product it comes from.
 
     Args:
         p: (N, M) P by a matrix product.
         x: polar coordinates of the N rows.
         y: polar coordinates of the M rows.
+        limit: multiple of sinh A·sinh B below which a pair is near; that of NEAR by default.
 
     Returns:
         The near pairs.
@@ -197,7 +198,8 @@ def find_near_pairs(p: Tensor, x: Polar, y: Polar) -> NearPairs:
         >>> near.i, near.j, near.kinds
         (tensor([0]), tensor([0]), tensor([1, 0], dtype=torch.uint8))
     """
-    factor, x_sinh, y_sinh = NEAR[p.dtype], x.sinh.to(p), y.sinh.to(p)
+    factor = NEAR[p.dtype] if limit is None else limit
+    x_sinh, y_sinh = x.sinh.to(p), y.sinh.to(p)
     rows = (p.amin(1) <= factor * x_sinh * y_sinh.max()).nonzero().squeeze(1)
     near = take_rows(p, rows) <= torch.outer(factor * x_sinh[rows], y_sinh)
     counts = near.sum(1)

@@ -1,4 +1,5 @@
 import copy
+import warnings
 
 import pytest
 import torch
@@ -27,10 +28,10 @@ def test_a_scale_is_a_factor_of_the_embeddings(kind, scale):
 
 
 @KINDS
-def test_auto_takes_the_coordinates_of_the_first_batch_to_half_the_radius_and_keeps_it(kind):
+def test_auto_takes_the_median_row_of_the_first_batch_to_a_norm_of_its_dimension(kind):
     distance = kind(0.5, 1.5, scale="auto")
     assert distance.scale == 1
-    e = torch.tensor([[0.1, 0.0], [-0.25, 0.25], [-70.0, 0.0]], requires_grad=True)
+    e = torch.tensor([[0.1, 0.0], [0.0, 0.25], [-70.0, 0.0]], requires_grad=True)
     values = distance(e)
     assert distance.scale == pytest.approx(3.0)
     torch.testing.assert_close(values, kind(0.5, 1.5, scale=3.0)(e))
@@ -79,7 +80,7 @@ def test_normalised_embeddings_go_to_the_rim():
     e = torch.randn(5, 16)
     cosine = torch.nn.functional.cosine_similarity(e[:, None], e, dim=2)
     torch.testing.assert_close(distance(e), cosine, rtol=0, atol=1e-6)
-    assert distance.scale == pytest.approx(4.6)
+    assert distance.scale == pytest.approx(9.2)
 
 
 def test_the_scale_is_saved_loaded_copied_and_no_parameter():
@@ -99,6 +100,27 @@ def test_the_scale_is_saved_loaded_copied_and_no_parameter():
     with pytest.raises(ValueError, match="learnt_scale.factors"):
         resumed.load_state_dict(state)
     assert resumed.distance.scale == loss.distance.scale
+
+
+def test_a_compiled_loss_finds_the_scale():
+    distance, e = LorentzSimilarity(), torch.randn(6, 4, requires_grad=True)
+    with warnings.catch_warnings():
+        # torch warns about itself while it compiles
+        warnings.simplefilter("ignore")
+        compiled = torch.compile(lambda e: distance(e).square().sum(), backend="aot_eager")
+        value = compiled(e)
+    assert distance.learnt_scale.is_found
+    torch.testing.assert_close(value, distance(e).square().sum())
+    assert distance.state_dict()["learnt_scale.changes"] == 1
+
+
+def test_transforms_need_a_known_scale():
+    distance, e = LorentzSimilarity(), torch.randn(3, 5, 4)
+    with pytest.raises(ValueError, match="call find_scale before"):
+        torch.func.vmap(distance)(e)
+    distance.find_scale(e[0])
+    expected = torch.stack([distance(own) for own in e])
+    torch.testing.assert_close(torch.func.vmap(distance)(e), expected)
 
 
 def test_points_of_the_ball_are_not_scaled():
