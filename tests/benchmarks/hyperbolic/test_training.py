@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from benchmarks.hyperbolic import training
+from benchmarks.hyperbolic.norms import wrong_label_auroc
 from benchmarks.hyperbolic.results import Job
 from benchmarks.hyperbolic.timing import ratio
 from benchmarks.noise.data import load
@@ -51,6 +52,12 @@ def test_neighbours_are_those_of_the_distance_of_training():
     assert found["precision_at_1"] == 1
     assert found["cosine_precision_at_1"] == 0
     assert found["at_rim"] == 0
+
+
+def test_a_small_norm_ranks_first():
+    inputs, is_wrong = torch.tensor([[0.1, 0.0], [3.0, 0.0], [0.2, 0.0]]), torch.tensor([1, 0, 1])
+    assert wrong_label_auroc(torch.nn.Identity(), inputs, is_wrong) == 1
+    assert wrong_label_auroc(torch.nn.Identity(), inputs, 1 - is_wrong) == 0
 
 
 def test_a_ratio_of_times_is_positive():
