@@ -38,7 +38,7 @@ class LearntScale(ModuleWithTables):
         super().__init__()
         self.target = target
         # 0 before the first batch
-        self.register_table("factors", torch.zeros(1, dtype=torch.float64), Rule(lowest=0))
+        self.register_table("factors", torch.zeros(1, dtype=torch.float32), Rule(lowest=0))
 
     @property
     @torch.compiler.disable  # what a compiled step has found must be seen by the next one

@@ -96,7 +96,7 @@ def test_the_scale_is_saved_loaded_copied_and_no_parameter():
     assert copy.deepcopy(loss).half().distance.scale == loss.distance.scale
     assert not PoincareDistance().state_dict()
     state = loss.state_dict()
-    state["distance.learnt_scale.factors"] = torch.tensor([-1.0], dtype=torch.float64)
+    state["distance.learnt_scale.factors"] = torch.tensor([-1.0])
     with pytest.raises(ValueError, match="learnt_scale.factors"):
         resumed.load_state_dict(state)
     assert resumed.distance.scale == loss.distance.scale
