@@ -24,14 +24,17 @@ def report(results: Sequence[Result]) -> str:
 
 
 def rows_of(results: Iterable[Result]) -> dict[tuple[str, str, str, int], Row]:
-    """The seeds that a row has before and after the swap, by data set, loss, noise and size."""
+    """The seeds that a row has before and after the swap, small sizes first.
+
+    By data set, loss, noise and size.
+    """
     rows: dict[tuple[str, str, str, int], Row] = {}
     for result in results:
         key = (result.data, result.loss, result.noise, result.size)
         way = result.way if result.way in ("lorentz", "flat") else "original"
         rows.setdefault(key, {}).setdefault(way, []).append(result)
     complete = {}
-    for key, ways in rows.items():
+    for key, ways in sorted(rows.items(), key=lambda row: (row[0][3], row[0])):
         seeds = [{result.seed for result in ways.get(way, [])} for way in ("original", "lorentz")]
         both = seeds[0] & seeds[1]
         if both:

@@ -52,7 +52,7 @@ def matrix_gradient(
         >>> x, y = (torch.stack(polar_coordinates(row_norms(u), 1.0, 0.5, False)) for u in (e, f))
         >>> grad, options = torch.ones(1, 1), (0.5, False, False)
         >>> matrix_gradient(grad, e, f, 1.0, options, (True, False, False), (x, y))[0]
-        tensor([[0., 1.]])
+        tensor([[0.0000, 1.0000]])
     """
     # backward() may be called under autocast
     with torch.autocast(grad.device.type, enabled=False):

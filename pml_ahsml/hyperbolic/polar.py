@@ -239,8 +239,8 @@ def plain_similarity_matrix(
     Example:
         >>> u = torch.tensor([[2.3, 0.0], [-2.3, 0.0]])
         >>> plain_similarity_matrix(u, u[:1], 0.1, 2.3, False)
-        tensor([[ 1.],
-                [-1.]])
+        tensor([[ 1.0000],
+                [-1.0000]])
     """
     p, apart, c = _plain_excess(e, f, curvature, max_norm, on_ball)
     similarity: Tensor = 1 - torch.where(apart, p, 0.0) / largest_sinh_squared(c, max_norm)
