@@ -7,8 +7,10 @@ EMPTY := .venv-empty
 DOCS_INSTALLED := $(VENV)/.installed-docs
 LOWEST := .venv-lowest
 LOWEST_INSTALLED := $(LOWEST)/.installed
+# The tested versions. CONSTRAINTS=/dev/null takes the newest of everything.
+CONSTRAINTS := constraints.txt
 
-.PHONY: demo test test-lowest soak mutation check wheel docs links format clean
+.PHONY: demo test test-lowest soak mutation check wheel release docs links format clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/quickstart.py
@@ -42,9 +44,14 @@ wheel: $(INSTALLED)
 	rm -rf build dist $(EMPTY)
 	$(BIN)/python -m build --wheel --outdir dist
 	$(PYTHON) -m venv $(EMPTY)
-	$(EMPTY)/bin/python -m pip install --quiet --constraint constraints.txt dist/*.whl
+	$(EMPTY)/bin/python -m pip install --quiet --constraint $(CONSTRAINTS) dist/*.whl
 	$(EMPTY)/bin/python -I tests/packaging/check_wheel.py
 	rm -rf $(EMPTY)
+
+# For PyPI, in dist: make release URL=https://github.com/OWNER/NAME, from the last commit.
+release: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet twine
+	$(BIN)/python tools/release.py $(URL)
 
 # The site, in docs/_build/html; no network needed. A warning, such as a link that leads nowhere
 # inside of it, is an error.
@@ -65,13 +72,13 @@ clean:
 
 # The constraints pin the tested set: an open range would bring the newest torch with its CUDA
 # packages onto machines that have no GPU.
-$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+$(INSTALLED): setup.cfg pyproject.toml $(CONSTRAINTS)
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[dev]"
 	touch $(INSTALLED)
 
 $(DOCS_INSTALLED): $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[docs]"
 	touch $(DOCS_INSTALLED)
 
 $(LOWEST_INSTALLED): setup.cfg pyproject.toml constraints-lowest.txt

@@ -10,14 +10,14 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def now(device: torch.device) -> float:
-    """Seconds, when what was asked of the device is done."""
+    """Return the time in seconds, once the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def peak_bytes(action: Callable[[], None], device: torch.device) -> int:
-    """Most memory that an action holds at once, beyond what was held before."""
+    """Return the peak memory of an action, beyond what was held before."""
     if device.type == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
@@ -36,13 +36,13 @@ def peak_bytes(action: Callable[[], None], device: torch.device) -> int:
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """Markdown."""
+    """Format a table as Markdown."""
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows]) + "\n"
 
 
 def versions(*names: str) -> str:
-    """Those of Python and of some packages."""
+    """Return the versions of Python and of some packages, as text."""
     found = [f"Python {platform.python_version()}"]
     for name in names:
         try:

@@ -1,13 +1,13 @@
-"""How many small faults the tests notice, by a sample of faults.
+"""Mutation testing: how many small faults do the tests notice?
 
-``python -m benchmarks.mutation`` puts one fault at a time into a copy of the project (``-`` for
-``+``, ``<=`` for ``<``, a number one higher, a condition negated, a decorator removed) and runs the
-tests beside it: the doctests of the file, the tests at its path, then those of the same folder,
-until one fails. The faults are those of cosmic-ray, less those that hardly anything lets pass: in
-annotations, and bits in place of arithmetic.
+``python -m benchmarks.mutation`` draws a sample of faults and puts one at a time into a copy of the
+project: ``-`` for ``+``, ``<=`` for ``<``, a number one higher, a negated condition, a removed
+decorator. It then runs the tests until one fails: the doctests of the file, the tests at its path,
+then those of the same folder. The faults come from cosmic-ray, without those that nearly any test
+notices: in annotations, and bit operators in place of arithmetic.
 
-It can be stopped at any time: what is known is read from ``--output``. A fault that was noticed is
-not tried again while its file is the same, any other not while no source and no test changes.
+It may be stopped at any time and continues from ``--output``. A fault that was noticed is not tried
+again until its file changes; any other not until a source file or a test changes.
 """
 
 import argparse
@@ -46,14 +46,14 @@ FAMILIES = ({"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"}, {"BitAnd", "
 
 
 def digest(*texts: str) -> str:
-    """A short hash."""
+    """Return a short hash of the texts."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 class Mutant(NamedTuple):
-    """A fault: which operator of cosmic-ray, at which of its places in a file.
+    """A fault: an operator of cosmic-ray, at one of its places in a file.
 
-    ``line`` says where that is: the column and the text of the line.
+    ``line`` holds the column and the text of the line.
     """
 
     path: str
@@ -62,18 +62,18 @@ class Mutant(NamedTuple):
     occurrence: int
 
     def code(self) -> str:
-        """The file with the fault."""
+        """Return the source of the file with the fault."""
         source = (ROOT / self.path).read_text()
         return mutate_code(source, get_operator(self.operator)(), self.occurrence)
 
     def diff(self) -> str:
-        """What the fault is."""
+        """Return the fault as a diff."""
         lines = (ROOT / self.path).read_text().splitlines(), self.code().splitlines()
         return "\n".join(difflib.unified_diff(*lines, self.path, self.operator, n=1, lineterm=""))
 
 
 def is_tried(operator: str) -> bool:
-    """Whether an operator replaces like by like, if it replaces operators at all."""
+    """Tell whether an operator either replaces no operators, or replaces them within a family."""
     kind, *replaced = operator.split("_")
     replaces = kind.endswith(("BinaryOperator", "ComparisonOperator"))
     like_by_like = any(set(replaced) <= family for family in FAMILIES)
@@ -81,7 +81,7 @@ def is_tried(operator: str) -> bool:
 
 
 def mutants_by_place(path: str) -> list[list[Mutant]]:
-    """The faults that a file may have, by where in it they are."""
+    """List the possible faults of a file, grouped by their place in it."""
     source, places = (ROOT / path).read_text(), {}
     nodes, lines = list(ast_nodes(get_ast(source))), source.splitlines()
     written = [vars(node) for node in ast.walk(ast.parse(source))]
@@ -98,10 +98,10 @@ def mutants_by_place(path: str) -> list[list[Mutant]]:
 
 
 def sample(places: list[list[Mutant]], count: int, seed: int) -> list[Mutant]:
-    """One fault at each of ``count`` places, by a hash of their lines.
+    """Draw one fault at each of ``count`` places, by a hash of their lines.
 
-    Files take part in proportion to their size. Where a line is changed the sample changes by what
-    may be wrong in that line, so that what has been found out about the others stays of use.
+    Larger files get proportionally more faults. If a line changes, only the faults of that line
+    change in the sample, so the outcomes of the others stay valid.
     """
     drawn = []
     for place in places:
@@ -111,7 +111,7 @@ def sample(places: list[list[Mutant]], count: int, seed: int) -> list[Mutant]:
 
 
 def tests_of(path: str) -> tuple[list[str], list[str]]:
-    """The tests of a file, and the others of its folder, those that mention it first."""
+    """List the tests of a file, then the others of its folder, those that mention it first."""
     folder, stem = Path("tests", *Path(path).parts[1:-1]), Path(path).stem
     tests = list((ROOT / folder).glob("test_*.py"))
     tests.sort(key=lambda t: (t.stem != f"test_{stem}", stem not in t.read_text(), t.name))
@@ -121,7 +121,7 @@ def tests_of(path: str) -> tuple[list[str], list[str]]:
 
 
 def start(copy: Path, groups: Iterable[list[str]], timeout: int) -> int:
-    """Run groups of tests in a copy until a group fails, in a process whose id is returned."""
+    """Start a process that runs groups of tests in a copy until one fails; return its id."""
     if pid := os.fork():
         return pid
     code = int(pytest.ExitCode.USAGE_ERROR)
@@ -147,11 +147,11 @@ def start(copy: Path, groups: Iterable[list[str]], timeout: int) -> int:
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
-    os._exit(code if code >= 0 else 1)  # a signal is as good as a failure
+    os._exit(code if code >= 0 else 1)  # a signal counts as a failure
 
 
 def outcome(pid: int, status: int, copy: Path) -> str:
-    """What the exit status says; nothing that the process has started goes on."""
+    """Read the outcome from the exit status, and stop everything the process has started."""
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
     if os.WIFSIGNALED(status):
@@ -163,7 +163,7 @@ def outcome(pid: int, status: int, copy: Path) -> str:
 
 
 def outcomes(mutants: list[Mutant], copies: list[Path], timeout: int) -> Iterator:
-    """Each fault with what became of it, tried in all copies at a time."""
+    """Try the faults, one in each copy at a time, and yield each with its outcome."""
     waiting, running = list(mutants), {}
     try:
         while waiting or running:
@@ -184,13 +184,13 @@ def outcomes(mutants: list[Mutant], copies: list[Path], timeout: int) -> Iterato
 
 
 def read(output: Path, tree: str) -> dict[str, str]:
-    """What earlier runs have found and still holds, by the hash of the file with the fault."""
+    """Read the outcomes of earlier runs that still hold, by the hash of the file with the fault."""
     rows = map(json.loads, output.read_text().splitlines() if output.exists() else [])
     return {r["key"]: r["outcome"] for r in rows if r["outcome"] == "killed" or r["tree"] == tree}
 
 
 def main() -> None:
-    """Draw faults, try those of which nothing is known yet, and say which were not noticed."""
+    """Draw faults, try those whose outcome is unknown, and print those that were not noticed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=240, help="faults to try")

@@ -1,9 +1,9 @@
 """Every PML loss with a PoincareDistance: does it work, and with which margin or temperature?
 
-Trains a small network on scikit-learn's digits, clean labels, for each setting of each loss and
-writes the table that ends docs/poincare_losses.md. The settings tried are those below: PML's
-defaults first, then values for distances that reach 9.2 instead of 1 or 2. Takes some ten minutes
-on two cores.
+Trains a small network on scikit-learn's digits with clean labels, for each setting of each loss,
+and writes the table at the end of docs/poincare_losses.md. The settings are listed below: PML's
+defaults first, then values for distances that reach 9.2 instead of 1 or 2. It takes about ten
+minutes on two cores.
 
 Run: python -m benchmarks.poincare_losses [--page FILE]
 """
@@ -26,6 +26,7 @@ from sklearn.datasets import load_digits
 
 from pml_ahsml import PoincareDistance, PoincareKNN
 
+# 300 batches of four samples of each class train the network in seconds, ten epochs of the digits.
 NUM_CLASSES, EMBEDDING_SIZE, STEPS, BATCH_SIZE, SEEDS = 10, 64, 300, 40, (0, 1)
 
 CLASSIFIERS = (
@@ -36,7 +37,7 @@ CLASSIFIERS = (
     losses.SoftTripleLoss,
 )
 
-# Settings for distances in [0, 9.2], beside PML's defaults.
+# Settings for distances in [0, 9.2], tried besides PML's defaults.
 TRIED: dict[str, list[dict[str, Any]]] = {
     "ContrastiveLoss": [
         {"neg_margin": 4},
@@ -65,7 +66,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
     "TripletMarginLoss": [{"margin": 0.5}, {"margin": 1}, {"margin": 2}],
 }
 
-# Accepted without a word, but the distance is not what the loss then optimises.
+# These losses accept a PoincareDistance without a warning, but do not optimise it.
 IGNORES = {
     "P2SGradLoss": "takes it and ignores it: it always works with cosines",
     "ManifoldLoss": "takes it and reads distances as similarities",
@@ -73,7 +74,7 @@ IGNORES = {
 
 
 def metric_losses() -> list[type[losses.BaseMetricLossFunction]]:
-    """All losses that PML exports, without its base classes."""
+    """List the losses that PML exports, without its base classes."""
     base = {losses.BaseMetricLossFunction, losses.GenericPairLoss}
     exported = [c for _, c in sorted(vars(losses).items()) if inspect.isclass(c)]
     return [c for c in exported if issubclass(c, losses.BaseMetricLossFunction) and c not in base]
@@ -86,7 +87,7 @@ def make(
     embedding_size: int = EMBEDDING_SIZE,
     **kwargs: Any,
 ) -> Any:
-    """An instance of a loss, with what it cannot do without."""
+    """Make an instance of a loss with the arguments it requires."""
     required: dict[str, dict[str, Any]] = {
         "P2SGradLoss": {"descriptors_dim": embedding_size, "num_classes": num_classes},
         "RankedListLoss": {"margin": 0.4, "Tn": 1},
@@ -99,7 +100,7 @@ def make(
 
 
 def train_and_test(make_loss: Any, knn: Any) -> float:
-    """MAP@R on the test digits, mean over the seeds."""
+    """Return the MAP@R on the test digits, averaged over the seeds."""
     digits = load_digits()
     images = torch.tensor(digits.data / 16, dtype=torch.float32)
     labels = torch.tensor(digits.target)
@@ -125,7 +126,7 @@ def train_and_test(make_loss: Any, knn: Any) -> float:
 
 
 def row(cls: type[losses.BaseMetricLossFunction]) -> str:
-    """One line of the table."""
+    """Make one line of the table."""
     name = cls.__name__
     if name in IGNORES:
         return f"| {name} | {IGNORES[name]} | | |"
@@ -152,7 +153,7 @@ def row(cls: type[losses.BaseMetricLossFunction]) -> str:
 
 def main(page: Path) -> None:
     """Try all losses and write the table."""
-    warnings.filterwarnings("ignore")  # PML's own, of newer versions of torch and numpy
+    warnings.filterwarnings("ignore")  # PML warns with newer versions of torch and numpy
     rows = []
     for cls in metric_losses():
         rows.append(row(cls))
@@ -161,7 +162,7 @@ def main(page: Path) -> None:
 
 
 def write_table(rows: list[str], page: Path) -> None:
-    """Put the rows in the place of those that end the page."""
+    """Replace the rows at the end of the page."""
     text = page.read_text(encoding="utf-8")
     page.write_text(text[: text.index(HEAD)] + HEAD + "\n".join(rows) + "\n", encoding="utf-8")
 

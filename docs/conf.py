@@ -1,17 +1,30 @@
 """Sphinx configuration; `make docs` builds the site from this folder into docs/_build/html."""
 
 import re
+import sys
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pml_ahsml
+
+_DOCS = Path(__file__).parent
+sys.path.insert(0, str(_DOCS))
+from site_links import for_the_site
 
 project = "pml_ahsml"
 author = "the pml_ahsml authors"
 copyright = author  # noqa: A001
 version = release = pml_ahsml.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+]
+autosummary_generate = False
 exclude_patterns = ["_build"]
 
 html_theme = "furo"
@@ -21,7 +34,11 @@ html_show_sphinx = False
 # MathJax is a file of the site, so formulas need no network. The package holds the official release
 # 3.2.2; this build of it has its fonts and all TeX extensions in one file.
 mathjax_path = "tex-svg-full.js"
-html_static_path = [str(files("sphinx-mathjax-offline") / "static" / "mathjax" / mathjax_path)]
+html_css_files = ["site.css"]
+html_static_path = [
+    "static",
+    str(files("sphinx-mathjax-offline") / "static" / "mathjax" / mathjax_path),
+]
 
 # GitHub too renders ```math fences and $…$, and gives these anchors to headings.
 myst_fence_as_directive = ["math"]
@@ -39,7 +56,11 @@ napoleon_custom_sections = ["Source"]
 
 nitpicky = True
 # torch's pages are not at hand when the site is built
-nitpick_ignore = [("py:class", "torch.nn.modules.module.Module")]
+nitpick_ignore = [
+    ("py:class", "torch.nn.modules.module.Module"),
+    # a first sentence that autosummary repeats outside of its module
+    ("py:func", "dendrogram_purity"),
+]
 
 
 def _list_returns(_app: Any, _what: str, _name: str, _of: Any, _options: Any, lines: Any) -> None:
@@ -57,6 +78,18 @@ def _list_returns(_app: Any, _what: str, _name: str, _of: Any, _options: Any, li
     lines[start:end] = listed
 
 
+def _read_page(app: Any, page: str, content: list[str]) -> None:
+    """Lead the links of a page of the site."""
+    content[0] = for_the_site(content[0], (Path(app.srcdir) / page).parent)
+
+
+def _read_included(_app: Any, path: Path, _page: str, content: list[str]) -> None:
+    """Lead the links of a page of the repository that a page of the site shows."""
+    content[0] = for_the_site(content[0], (_DOCS / path).resolve().parent)
+
+
 def setup(app: Any) -> None:
-    """Register the function above."""
+    """Register the functions above."""
     app.connect("autodoc-process-docstring", _list_returns, priority=100)
+    app.connect("source-read", _read_page)
+    app.connect("include-read", _read_included)

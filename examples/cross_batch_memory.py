@@ -1,4 +1,4 @@
-"""A memory of past batches that wrong labels do not get into.
+"""A cross-batch memory that stores trusted samples only.
 
 Run: python examples/cross_batch_memory.py
 """
@@ -19,8 +19,8 @@ def wrap(loss):
     return AdaptiveNoiseAwareLoss(loss, num_classes=10, embedding_size=64)
 
 
-# The memory goes inside: the wrapper hands it the trusted samples of each batch. PML refuses the
-# wrapper inside a memory, by its class name.
+# The memory goes inside the wrapper, which passes it the trusted samples of each batch. PML does
+# not accept the wrapper inside a memory.
 for name, loss in (
     ("plain", ContrastiveLoss()),
     ("with a memory", remember(ContrastiveLoss())),
@@ -28,7 +28,7 @@ for name, loss in (
     ("wrapped with a memory", wrap(remember(ContrastiveLoss()))),
 ):
     net = make_network()
-    # batches as small as a large network would leave room for: two samples of each class
+    # small batches, as a large network would need them: two samples of each class
     fit(net, loss, images[train], labels, per_class=2, batch_size=20)
     _, map_at_r = evaluate(embed(net, images[test]), truth[test])
     print(f"{name + ':':22} MAP@R {map_at_r:.3f}")

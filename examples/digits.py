@@ -1,6 +1,6 @@
-"""What the examples share: scikit-learn's digits, a small network, training and testing.
+"""Shared by the examples: scikit-learn's digits, a small network, training and testing.
 
-``images`` are (1797, 64), values in [0, 1]; ``truth`` are the right labels, (1797,).
+``images`` is (1797, 64) with values in [0, 1]; ``truth`` holds the right labels, (1797,).
 """
 
 from argparse import ArgumentParser
@@ -24,12 +24,12 @@ train, test = slice(0, 1200), slice(1200, None)
 
 
 def wrong_labels(labels, rate):
-    """The labels with a share of them made wrong, and which those are."""
+    """Make a share of the labels wrong; return the noisy labels and which are wrong."""
     return inject_label_noise(labels, rate, generator=torch.Generator().manual_seed(0))
 
 
 def make_network(embedding_size=64):
-    """A network of two layers, which starts from the same weights each time."""
+    """Make a network of two layers, which starts from the same weights each time."""
     torch.manual_seed(0)
     return torch.nn.Sequential(
         torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, embedding_size)
@@ -37,13 +37,13 @@ def make_network(embedding_size=64):
 
 
 def make_sampler(labels, per_class, batch_size, steps, seed=0):
-    """Batches with ``per_class`` samples of each class, the same ones each time."""
+    """Make a sampler of batches with ``per_class`` samples of each class, the same each time."""
     c_f.NUMPY_RANDOM = np.random.default_rng(seed)  # what MPerClassSampler draws from
     return MPerClassSampler(labels, per_class, length_before_new_iter=steps * batch_size)
 
 
 def fit(net, loss, images, labels, *, per_class=12, batch_size=120, steps=200, seed=0):
-    """Trains the network; ``loss`` takes embeddings and labels."""
+    """Train the network; ``loss`` takes embeddings and labels."""
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
     sampler = make_sampler(labels, per_class, batch_size, steps, seed)
     for rows in torch.tensor(list(sampler)).split(batch_size):
@@ -54,12 +54,12 @@ def fit(net, loss, images, labels, *, per_class=12, batch_size=120, steps=200, s
 
 @torch.no_grad()
 def embed(net, images):
-    """Embeddings without a gradient."""
+    """Compute embeddings without a gradient."""
     return net(images)
 
 
 def evaluate(query, labels, reference=None, distance=None):
-    """precision@1 and MAP@R, among ``reference`` of the same labels or else among each other."""
+    """Return precision@1 and MAP@R among ``reference``, of the same labels, or within the query."""
     hyperbolic = isinstance(distance, PoincareDistance)
     knn_func = PoincareKNN(distance) if hyperbolic else CustomKNN(distance or CosineSimilarity())
     metrics = ("precision_at_1", "mean_average_precision_at_r")
@@ -70,9 +70,11 @@ def evaluate(query, labels, reference=None, distance=None):
 
 
 def output_folder(description):
-    """The folder that ``--output`` names, made where there is none."""
+    """Return the folder that ``--output`` names; create it if necessary."""
     parser = ArgumentParser(description=description)
-    parser.add_argument("--output", type=Path, default=Path("."), help="folder for what it writes")
+    parser.add_argument(
+        "--output", type=Path, default=Path("."), help="folder for the files it writes"
+    )
     output = parser.parse_args().output
     output.mkdir(parents=True, exist_ok=True)
     return output

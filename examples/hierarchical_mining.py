@@ -1,4 +1,4 @@
-"""Mining by class-wise margins: classes that are alike get others than classes that are not.
+"""Mining with class-wise margins: similar classes get other margins than dissimilar ones.
 
 Run: python examples/hierarchical_mining.py
 """

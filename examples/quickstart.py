@@ -1,4 +1,4 @@
-"""Digits with 40 % wrong labels: a plain loss, the same loss wrapped, and what it found out.
+"""Digits with 40 % wrong labels: a plain loss, the same loss wrapped, and what the wrapper found.
 
 Run: python examples/quickstart.py [--output DIR]    (writes quickstart.json and quickstart.png)
 """
@@ -22,7 +22,7 @@ noisy, is_noisy = wrong_labels(truth[train], 0.4)
 right = ~is_noisy
 
 wrapped = AdaptiveNoiseAwareLoss(MultiSimilarityLoss(), num_classes=10, embedding_size=64)
-# Distances reach 9.2 where cosine similarities span 2: base and exponents by that factor.
+# Distances reach 9.2 and cosine similarities span 2, so base and exponents scale by 4.6.
 hyperbolic = MultiSimilarityLoss(alpha=0.43, beta=11, base=2.3, distance=PoincareDistance())
 hyperbolic = AdaptiveNoiseAwareLoss(hyperbolic, num_classes=10, embedding_size=64)
 nets, results = {}, {}

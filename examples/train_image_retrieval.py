@@ -1,8 +1,8 @@
-"""Train an image retrieval network, with wrong labels in the training set or without.
+"""Train an image retrieval network, with or without wrong labels in the training set.
 
-It trains on half of the classes and tests by retrieval among images of the other half: Recall@1
-(precision_at_1) and MAP@R. Presets hold published hyper-parameters; options given beside a preset
-override it. After each epoch OUTPUT has checkpoint.pt (--resume goes on from it), results.json and
+Half of the classes are for training, the other half for testing by retrieval: Recall@1
+(precision_at_1) and MAP@R. Presets hold published hyper-parameters; further options override them.
+After each epoch OUTPUT holds checkpoint.pt (--resume continues from it), results.json and
 tensorboard.
 
   python examples/train_image_retrieval.py --root photos --backbone torchvision:resnet18
@@ -10,8 +10,8 @@ tensorboard.
   python examples/train_image_retrieval.py --preset hyp-vit-cub --root CUB --download
   python examples/train_image_retrieval.py --preset hyp-vit-cub --show
 
-It needs the extra "images": pip install .[images]; docs/reproduce.md has the commands for the
-tables of the papers, and what they would cost.
+It needs the extra "images": pip install .[images]. docs/reproduce.md has the commands for the
+tables of the papers and their costs.
 """
 
 import sys
@@ -23,7 +23,7 @@ from image_retrieval.training import Run
 
 
 def train(run: Run) -> dict[str, float]:
-    """Trains the epochs that are left; returns the figures of the last."""
+    """Train the remaining epochs; return the figures of the last."""
     settings = run.settings
     with _writer(run) as writer:
         while run.epoch < settings.epochs:
@@ -41,7 +41,7 @@ def train(run: Run) -> dict[str, float]:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, float] | None:
-    """The command line, ``sys.argv`` if none is given; returns the figures of the last epoch."""
+    """Run a command line, by default ``sys.argv``; return the figures of the last epoch."""
     try:
         command = parse(arguments, __doc__)
         if command.show:

@@ -1,4 +1,4 @@
-"""Two augmented views of every image, which belong together whatever the label says.
+"""Two augmented views of every image are a positive pair, whatever the label.
 
 Run: python examples/two_view_consistency.py
 """
@@ -25,7 +25,7 @@ from torch.utils.data import TensorDataset
 from pml_ahsml import AdaptiveNoiseAwareLoss
 from pml_ahsml.data import BatchGetter, TwoViewDataset
 
-# PML's progress bar shows the loss with its gradient attached, of which torch warns
+# PML's progress bar shows the loss with its gradient attached, which makes torch warn
 warnings.filterwarnings("ignore", "Converting a tensor with requires_grad=True to a scalar")
 STEPS, BATCH_SIZE = 120, 60
 labels, _ = wrong_labels(truth[train], 0.4)
@@ -36,7 +36,7 @@ def weak(image):
 
 
 def strong(image):
-    """Moved, turned and stretched a little."""
+    """Move, turn and stretch the image a little."""
     change = torch.cat([0.08 * torch.randn(2, 2), 0.12 * torch.randn(2, 1)], 1)
     grid = affine_grid((torch.eye(2, 3) + change)[None], (1, 1, 8, 8), align_corners=False)
     return grid_sample(image.view(1, 1, 8, 8), grid, align_corners=False).flatten()

@@ -1,4 +1,4 @@
-"""Five pictures of a training with wrong labels, and one from PML's tester.
+"""Five plots of a training with wrong labels, and one from PML's tester.
 
 Run: python examples/visualize_embeddings.py [--output DIR]    (needs pip install 'pml_ahsml[plot]')
 """
@@ -48,7 +48,7 @@ vis.plot_trust_histogram(trust, is_noisy, ax=axes["histogram"])
 vis.plot_noise_history(history, true_rate=float(is_noisy.float().mean()), ax=axes["history"])
 figure.savefig(output / "visualize_embeddings.png", dpi=80)
 
-# The disk of the test set, from a tester, at each epoch that it is called for.
+# The tester plots the disk of the test set at each epoch in which it is called.
 tester = GlobalEmbeddingSpaceTester(
     normalize_embeddings=False,
     dataloader_num_workers=0,

@@ -1,5 +1,6 @@
 """Metric learning with wrong labels: a noise-aware, hyperbolic plugin for PML."""
 
+from .audit import LabelAudit, audit_labels
 from .classes.class_statistics import ClassStatistics
 from .data import inject_label_noise
 from .distances import LorentzSimilarity, PoincareDistance
@@ -15,10 +16,12 @@ __all__ = [
     "AdaptiveNoiseAwareLoss",
     "ClassStatistics",
     "HierarchicalSimilarityMiner",
+    "LabelAudit",
     "LabelNoiseModel",
     "LorentzSimilarity",
     "PoincareDistance",
     "PoincareKNN",
     "Relabelling",
+    "audit_labels",
     "inject_label_noise",
 ]

@@ -1,4 +1,4 @@
-"""Checks of what users pass in, with one wording: "<argument> must be <rule>, got <value>"."""
+"""Checks of arguments; every error reads "<argument> must be <rule>, got <value>"."""
 
 import math
 import numbers
@@ -18,19 +18,19 @@ _INTEGER_DTYPES = frozenset(
 
 
 def check_positive(name: str, value: Any) -> float:
-    """The Python number for ``value``, or an error unless it is positive and finite.
+    """Return ``value`` as a Python number; raise unless it is positive and finite.
 
-    Numbers of numpy and tensors without a dimension are numbers, a bool is none.
+    NumPy scalars and tensors without dimensions count as numbers, a bool does not.
     """
     number = _checked_number(name, value)
-    # an integer beyond the range of floats is as good as infinite
+    # an integer beyond the range of floats counts as infinite
     if not 0 < number <= sys.float_info.max:
         raise ValueError(f"{name} must be positive and finite, got {number}")
     return number
 
 
 def check_in_interval(name: str, value: Any, low: float, high: float) -> float:
-    """The Python number for ``value``, or an error unless it is in [low, high]."""
+    """Return ``value`` as a Python number; raise unless it is in [low, high]."""
     number = _checked_number(name, value)
     if not low <= number <= high:
         raise ValueError(f"{name} must be in [{low}, {high}], got {number}")
@@ -38,7 +38,7 @@ def check_in_interval(name: str, value: Any, low: float, high: float) -> float:
 
 
 def check_count(name: str, value: Any, minimum: int) -> int:
-    """The Python integer for ``value``, or an error unless it is one of at least ``minimum``."""
+    """Return ``value`` as a Python integer; raise unless it is an integer ≥ ``minimum``."""
     count = _python_number(value)
     if not isinstance(count, int):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
@@ -48,14 +48,14 @@ def check_count(name: str, value: Any, minimum: int) -> int:
 
 
 def check_flag(name: str, value: Any) -> bool:
-    """The Python bool for ``value``, or an error unless it is a bool of Python or numpy."""
+    """Return ``value`` as a Python bool; raise unless it is a bool of Python or NumPy."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be a bool, got {type(value).__name__}")
     return bool(value)
 
 
 def check_tensor(name: str, value: Any) -> None:
-    """Raise unless ``value`` is a tensor whose entries are all there."""
+    """Raise unless ``value`` is a dense tensor with values."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a tensor, got {type(value).__name__}")
     if value.layout != torch.strided or value.is_nested:
@@ -66,7 +66,7 @@ def check_tensor(name: str, value: Any) -> None:
 
 
 def check_integers(name: str, values: Any) -> Tensor:
-    """``values`` as int64, or an error unless they are a tensor of an integer dtype."""
+    """Return ``values`` as int64; raise unless they are a tensor of an integer dtype."""
     check_tensor(name, values)
     if values.dtype not in _INTEGER_DTYPES:
         raise TypeError(f"{name} must be of an integer dtype, got {values.dtype}")
@@ -77,7 +77,7 @@ def check_integers(name: str, values: Any) -> Tensor:
 def check_embeddings(name: str, embeddings: Any, embedding_size: int) -> None:
     """Raise unless ``embeddings`` is a floating point (N, embedding_size) tensor of finite rows.
 
-    Statistics are kept in float32, so that a row's norm must be finite there.
+    The norm of each row must be finite in float32, in which statistics are kept.
     """
     check_tensor(name, embeddings)
     if not embeddings.is_floating_point():
@@ -87,7 +87,7 @@ def check_embeddings(name: str, embeddings: Any, embedding_size: int) -> None:
             f"{name} must be of shape (N, {embedding_size}), got {tuple(embeddings.shape)}"
         )
     rows = embeddings.detach().float()
-    # one norm of all is cheaper than a mask, and finite unless a row is bad or all overflow
+    # one norm of all rows is cheaper than a mask; it is finite unless a row is bad or it overflows
     if math.isfinite(torch.linalg.vector_norm(rows)):
         return
     finite = torch.isfinite(embeddings).all(1)
@@ -105,9 +105,9 @@ def check_embeddings(name: str, embeddings: Any, embedding_size: int) -> None:
 
 
 def check_labels(name: str, labels: Any, num_rows: int, num_classes: int) -> Tensor:
-    """The labels as int64, or an error.
+    """Return the labels as int64.
 
-    They must be an integer (num_rows,) tensor with values in [0, num_classes).
+    Raise unless they are an integer (num_rows,) tensor with values in [0, num_classes).
     """
     integers = check_integers(name, labels)
     if integers.shape != (num_rows,):
@@ -123,7 +123,7 @@ def check_labels(name: str, labels: Any, num_rows: int, num_classes: int) -> Ten
 
 
 def lowest_and_highest(integers: Tensor) -> tuple[int, int]:
-    """The smallest and the largest of some integers, by one read; 0 and 0 of none."""
+    """Return the smallest and the largest integer by one read, or 0 and 0 if there are none."""
     if integers.numel() == 0:
         return 0, 0
     low, high = torch.stack(torch.aminmax(integers)).tolist()
@@ -131,11 +131,11 @@ def lowest_and_highest(integers: Tensor) -> tuple[int, int]:
 
 
 def to_tensor(name: str, value: Any) -> Tensor:
-    """An array, a list or a tensor as a tensor on the CPU without a gradient, or an error."""
+    """Return an array, a list or a tensor as a tensor on the CPU without a gradient."""
     if isinstance(value, Tensor):
         check_tensor(name, value)
     try:
-        # not where torch.set_default_device says
+        # on the CPU, whatever torch.set_default_device says
         return torch.as_tensor(value, device="cpu").detach()
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(
@@ -151,7 +151,7 @@ def _checked_number(name: str, value: Any) -> float:
 
 
 def _python_number(value: Any) -> int | float | None:
-    """What a number of Python, numpy or torch is in Python; None for anything else."""
+    """Return a number of Python, NumPy or torch as a Python number; None for anything else."""
     if isinstance(value, Tensor | np.ndarray):
         if value.ndim > 0 or (isinstance(value, Tensor) and value.is_meta):
             return None

@@ -1,14 +1,14 @@
-"""The precision that sums and near points need."""
+"""The dtype of sums and of near points, for which float32 has too few digits."""
 
 import torch
 from torch import Tensor
 
 
 def exact_dtype(x: Tensor) -> torch.dtype:
-    """Float64, or float32 on the one kind of device that has nothing wider (MPS).
+    """Return float64, or float32 on MPS, which has no float64.
 
     Args:
-        x: a tensor on the device in question.
+        x: a tensor; its device counts.
 
     Returns:
         The dtype.

@@ -1,4 +1,4 @@
-"""What a step would ask of a GPU, counted without one."""
+"""Counts the work of a step on a GPU, without a GPU."""
 
 from collections import Counter
 from contextlib import ExitStack
@@ -45,7 +45,7 @@ _VIEWS = {
 
 
 class DeviceWork(ExitStack):
-    """Counts the operations in a block, and those that the host has to wait for.
+    """Counts the operations in a block, and those for which the host must wait.
 
     Example:
         >>> with DeviceWork() as work:
@@ -77,7 +77,7 @@ class DeviceWork(ExitStack):
 
 
 class _Functions(TorchFunctionMode):
-    """Sees what reads values without an operation: on the CPU ``tolist`` and ``numpy``."""
+    """Detects reads of values that are no operation: on the CPU ``tolist`` and ``numpy``."""
 
     def __init__(self, work: DeviceWork) -> None:
         super().__init__()

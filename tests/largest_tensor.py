@@ -1,11 +1,11 @@
-"""How much memory something takes at once."""
+"""Measures the largest tensor of a computation."""
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class LargestTensor(TorchDispatchMode):
-    """Notes how many elements the largest result of an operation has."""
+    """Records the number of elements of the largest result of an operation."""
 
     elements = 0
 

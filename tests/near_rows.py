@@ -1,4 +1,4 @@
-"""Rows of which some are near to others, in each way that the distance kernel knows."""
+"""Rows that cover all cases of the distance kernel."""
 
 import torch
 

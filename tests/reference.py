@@ -1,4 +1,4 @@
-"""The equations written out as loops in float64: slow, plain, and what the tests compare with."""
+"""The equations as plain float64 loops, which the tests compare with."""
 
 import math
 
@@ -94,6 +94,29 @@ def violating_pairs(
                 positives.add((i, j))
             if a != b and s[i, j] > negative[a, b]:
                 negatives.add((i, j))
+    return positives, negatives
+
+
+def pairs_near_the_hardest(
+    s: Tensor, labels: Tensor, span: float
+) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+    """Positives with s_ij < max_n s_in + w·Ŝ_aa and negatives with s_ij > min_p s_ip − w·Ŝ_ab."""
+    y = labels.tolist()
+    everyone = range(len(y))
+    within, between = class_similarity(s, labels, max(y) + 1)
+    within, between = rescale(within, span), rescale(between, span)
+    values = [float(s[i, j]) for i in everyone for j in everyone if i != j]
+    w = (max(values) - min(values)) / 2
+    positives, negatives = set(), set()
+    for i in everyone:
+        own = [j for j in everyone if j != i and y[j] == y[i]]
+        others = [j for j in everyone if y[j] != y[i]]
+        hardest_positive = min((float(s[i, j]) for j in own), default=math.inf)
+        hardest_negative = max((float(s[i, j]) for j in others), default=-math.inf)
+        positives |= {(i, j) for j in own if s[i, j] < hardest_negative + w * within[y[i]]}
+        negatives |= {
+            (i, j) for j in others if s[i, j] > hardest_positive - w * between[y[i], y[j]]
+        }
     return positives, negatives
 
 

@@ -67,7 +67,7 @@ def test_refusals_name_the_argument_the_rule_and_the_value(call, error, message)
         call()
 
 
-def test_what_is_right_passes():
+def test_valid_values_pass():
     checks.check_positive("c", 1)
     checks.check_in_interval("g", 1, 0, 1)
     checks.check_count("k", 2, 2)
@@ -175,7 +175,7 @@ def test_long_rows_that_only_overflow_together_pass():
 
 
 @pytest.mark.parametrize("value", ["abc", ["a"], object(), np.array(["a"])])
-def test_what_makes_no_tensor_is_refused_by_name(value):
+def test_values_that_make_no_tensor_are_refused_by_name(value):
     with pytest.raises(TypeError, match=f"x must be a tensor, .* got {type(value).__name__}"):
         checks.to_tensor("x", value)
 

@@ -19,11 +19,13 @@ MAY_IMPORT = {
     "distances": GEOMETRY,
     "classes": GEOMETRY | {"distances"},
     "labels": CLASSES,
-    "losses": CLASSES | {"labels"},
+    "losses": CLASSES | {"labels", "audit"},
     "miners": CLASSES,
     "inference": GEOMETRY | {"distances"},
     "visualization": CLASSES | {"labels", "inference"},
     "data": BASE,
+    "audit": CLASSES | {"labels"},
+    "__main__": {"audit"},
 }
 
 

@@ -1,1 +1,1 @@
-"""What hyperbolic geometry costs beside Euclidean: time, memory, accuracy, neighbours, wrapper."""
+"""What hyperbolic geometry costs compared with Euclidean, and what the wrapper costs."""

@@ -1,9 +1,10 @@
-"""What hyperbolic geometry costs beside Euclidean: time, memory, accuracy, neighbours, wrapper.
+"""What hyperbolic geometry costs compared with Euclidean, and what the wrapper costs.
 
-All ways to a distance matrix run side by side in one process, in turn; a ratio is the median over
-the rounds of the ratio within a round. Those that broadcast over N×M×D run at small sizes only.
-hypll is compared where it is installed (pip install hypll, in a virtual environment of its own).
-Writes the figures as JSON, and docs/geometry.md and docs/geometry.png from them.
+Measures time, memory, accuracy and nearest neighbours. All ways to compute a distance matrix take
+turns in one process; a ratio is the median over the rounds of the ratio within a round. Ways that
+broadcast over N×M×D run at small sizes only. hypll takes part if it is installed (pip install
+hypll, in a separate virtual environment). The figures are written as JSON, and docs/geometry.md and
+docs/geometry.png are made from them.
 
 Run: python -m benchmarks.geometry [--fast] [--output DIR]
 """
@@ -32,30 +33,30 @@ _SIZES = [
     (1024, 512, "classes"), (1024, 512, "collapsed"),
 ]  # fmt: skip
 _FAST_SIZES = [(32, 8, "random"), (32, 8, "collapsed")]
-# N×N×D float32 numbers; so many are half a gigabyte, and a backward pass holds several.
+# Elements of an N×N×D array. This many take half a gigabyte in float32; backward holds several.
 _BROADCAST_BELOW = 512**3
-# Times on a shared machine jump; the median of fewer rounds would jump, too.
+# Times jump on a shared machine, and so would the median of fewer rounds.
 _FEWEST_ROUNDS = 7
 
 
 def measure_timings(device: torch.device, rounds: int, fast: bool) -> list[dict[str, Any]]:
-    """Time and memory of the distance matrix."""
+    """Measure time and memory of the distance matrix."""
     return timings(_FAST_SIZES if fast else _SIZES, 1 if fast else rounds, device, _BROADCAST_BELOW)
 
 
 def measure_accuracy(device: torch.device, rounds: int, fast: bool) -> list[dict[str, Any]]:
-    """Errors, on the CPU and without rounds."""
+    """Measure errors, on the CPU and without rounds."""
     return accuracy(8 if fast else 128, 64)
 
 
 def measure_neighbours(device: torch.device, rounds: int, fast: bool) -> dict[str, Any]:
-    """Searches, on the CPU; three rounds, as each takes long."""
+    """Measure searches, on the CPU, in three rounds because each takes long."""
     n, d = (200, 8) if fast else (20_000, 128)
     return nearest_neighbours(n, d, 10, 1 if fast else 3)
 
 
 def measure_overhead(device: torch.device, rounds: int, fast: bool) -> dict[str, Any]:
-    """What the wrapper costs."""
+    """Measure what the wrapper costs."""
     return overhead(FAST if fast else Sizes(rounds=rounds), device)
 
 
@@ -91,7 +92,7 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def machine(device: torch.device) -> str:
-    """Where the figures come from."""
+    """Describe the machine and the packages that the figures come from."""
     packages = versions("torch", "pytorch-metric-learning", "geoopt", "faiss-cpu", "hypll")
     where = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"
     if device.type == "cuda":
@@ -100,7 +101,7 @@ def machine(device: torch.device) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.geometry",
         description=__doc__,
@@ -110,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--fast", action="store_true", help="tiny sizes, to try the command")
     parser.add_argument(
         "--parts", nargs="*", choices=tuple(PARTS), default=tuple(PARTS),
-        help="measure these again and keep the others from the output folder; none to draw anew",
+        help="measure these and keep the others from the output folder; none only draws again",
     )  # fmt: skip
     parser.add_argument("--threads", type=int, help="torch's choice by default")
     parser.add_argument("--rounds", type=int, default=9, help="at least 7")

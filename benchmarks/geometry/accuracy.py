@@ -1,4 +1,4 @@
-"""Errors of the ways to a distance matrix in float32."""
+"""Measures the float32 errors of the ways to compute a distance matrix."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,10 +17,10 @@ _GAPS = (1e-4, 1e-3, 1e-2, 1e-1)
 
 
 def accuracy(rows: int, d: int) -> list[dict[str, Any]]:
-    """Largest relative errors in float32 against float64, of distances and of gradients.
+    """Measure the largest relative errors of distances and gradients in float32.
 
-    By the radius of points in random directions, then of pairs of near-duplicates by their
-    distance.
+    The cases are points in random directions at several radii, and pairs of near-duplicates at
+    several distances. The reference is float64.
     """
     generator = torch.Generator().manual_seed(0)
     directions = normalize(torch.randn(rows, d, generator=generator))
@@ -49,7 +49,7 @@ def accuracy(rows: int, d: int) -> list[dict[str, Any]]:
 def _cases(
     directions: Tensor, c: float, generator: torch.Generator
 ) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Name, embeddings, and which pairs of them are looked at."""
+    """Yield the name of each case, its embeddings, and the pairs to compare."""
     every = ~torch.eye(len(directions), dtype=torch.bool)
     for radius in _RADII:
         yield f"radius {radius:.3g}", directions * radius, every
@@ -63,7 +63,7 @@ def _cases(
 
 
 def moved(e: Tensor, gap: float, c: float, generator: torch.Generator) -> Tensor:
-    """Rows at about the geodesic distance ``gap``, in random directions."""
+    """Move rows by about the geodesic distance ``gap``, in random directions."""
     e64 = e.double()
     direction = normalize(torch.randn(e.shape, generator=generator)).double()
     speed = near_pairs.pairwise_distance(e64, e64 + 1e-7 * direction, c)[:, None] / 1e-7
@@ -71,7 +71,7 @@ def moved(e: Tensor, gap: float, c: float, generator: torch.Generator) -> Tensor
 
 
 def errors(way: Matrix, e: Tensor, c: float, pairs: Tensor) -> dict[str, float]:
-    """Largest relative error of the distances of some pairs, and of the gradient in norm."""
+    """Measure the largest relative error of some pairs' distances, and of the gradient in norm."""
     i, j = pairs.nonzero().unbind(1)
     e = e.requires_grad_()
     actual = way(e)[i, j]
@@ -89,5 +89,5 @@ def errors(way: Matrix, e: Tensor, c: float, pairs: Tensor) -> dict[str, float]:
 
 
 def _worst(error: Tensor) -> float:
-    """Largest absolute value, inf for a nan."""
+    """Return the largest absolute value, inf for a nan."""
     return float(error.abs().nan_to_num(torch.inf).max())

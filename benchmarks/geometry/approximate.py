@@ -1,4 +1,4 @@
-"""How many of the nearest neighbours faiss's approximate indices find."""
+"""Measures how many nearest neighbours the approximate indices of faiss find."""
 
 import importlib.util
 from collections.abc import Callable
@@ -12,7 +12,7 @@ HAS_FAISS = importlib.util.find_spec("faiss") is not None
 
 
 def recalls(e: Tensor, k: int, distance: PoincareDistance, exact: Tensor) -> dict[str, float]:
-    """Share of the (N, k) neighbours that each index finds; nothing where faiss is missing."""
+    """Compute the share of the (N, k) neighbours that each index finds; empty without faiss."""
     if not HAS_FAISS:
         return {}
     import faiss
@@ -28,7 +28,7 @@ def recalls(e: Tensor, k: int, distance: PoincareDistance, exact: Tensor) -> dic
 
 
 def hnsw(metric: int, _: int) -> Callable[[int], Any]:
-    """A graph with 32 links a point, and efSearch 128."""
+    """Make a factory of graphs with 32 links per point and efSearch 128."""
     import faiss
 
     def make(d: int) -> Any:
@@ -40,7 +40,7 @@ def hnsw(metric: int, _: int) -> Callable[[int], Any]:
 
 
 def ivf(metric: int, count: int) -> Callable[[int], Any]:
-    """A cell for 200 points, an eighth of the cells probed."""
+    """Make a factory of indices with a cell for 200 points, which probe an eighth of the cells."""
     import faiss
 
     def make(d: int) -> Any:
@@ -52,7 +52,7 @@ def ivf(metric: int, count: int) -> Callable[[int], Any]:
 
 
 def set_threads(number: int) -> None:
-    """Of faiss, where it is installed."""
+    """Set the number of threads of faiss, if it is installed."""
     if HAS_FAISS:
         import faiss
 

@@ -1,4 +1,4 @@
-"""Other ways to the matrix of hyperbolic distances, to compare with."""
+"""Other ways to compute a matrix of hyperbolic distances, to compare with."""
 
 import importlib.util
 import math
@@ -16,12 +16,12 @@ Matrix = Callable[[Tensor], Tensor]
 
 
 def to_ball(embeddings: Tensor, c: float, clip_radius: float) -> Tensor:
-    """Clip and map into the ball, as all of these start."""
+    """Clip embeddings and map them into the ball."""
     return maps.expmap0(maps.clip_norm(embeddings, clip_radius), c)
 
 
 def plain_autograd(c: float, clip_radius: float) -> Matrix:
-    """The polar form written with ordinary operations, near pairs recomputed from differences."""
+    """Make the polar form from ordinary operations; near pairs come from differences."""
 
     def matrix(embeddings: Tensor) -> Tensor:
         u = maps.clip_norm(embeddings, clip_radius)
@@ -31,7 +31,7 @@ def plain_autograd(c: float, clip_radius: float) -> Matrix:
 
 
 def polar_form(u: Tensor, v: Tensor, c: float) -> Tensor:
-    """Distances d = (2/√c)·asinh √( sinh²((A − B)/2) + sinh A·sinh B·‖û − v̂‖²/4 )."""
+    """Compute d = (2/√c)·asinh √( sinh²((A − B)/2) + sinh A·sinh B·‖û − v̂‖²/4 )."""
     a, b = (2 * math.sqrt(c) * x.norm(dim=1, keepdim=True) for x in (u, v))
     x = u * (a.sinh() / u.norm(dim=1, keepdim=True))
     y = v * (b.sinh() / v.norm(dim=1, keepdim=True))
@@ -59,20 +59,20 @@ def _from_differences(u: Tensor, v: Tensor, c: float) -> Tensor:
 
 
 class PlainDistance(BaseDistance):
-    """The polar form under plain autograd as a PML distance, for its k-NN."""
+    """The polar form under plain autograd, as a PML distance for its k-NN."""
 
     def __init__(self, c: float, clip_radius: float) -> None:
         super().__init__(normalize_embeddings=False)
         self.c, self.clip_radius = c, clip_radius
 
     def compute_mat(self, query_emb: Tensor, ref_emb: Tensor) -> Tensor:
-        """All pairs."""
+        """Compute the distances of all pairs. Overrides ``BaseDistance.compute_mat``."""
         u, v = (maps.clip_norm(e, self.clip_radius) for e in (query_emb, ref_emb))
         return polar_form(u, v, self.c)
 
 
 def geoopt_broadcast(c: float, clip_radius: float) -> Matrix:
-    """``geoopt.PoincareBall.dist`` of all pairs by broadcasting, O(N·M·D) memory."""
+    """Make ``geoopt.PoincareBall.dist`` of all pairs by broadcasting, in O(N·M·D) memory."""
     ball = geoopt.PoincareBall(c)
 
     def matrix(embeddings: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ def geoopt_broadcast(c: float, clip_radius: float) -> Matrix:
 
 
 def moebius_matrix(c: float, clip_radius: float) -> Matrix:
-    """(2/√c)·artanh(√c·‖(−x) ⊕ y‖), inner products by one product, the sum by broadcasting.
+    """Make (2/√c)·artanh(√c·‖(−x) ⊕ y‖): one matrix product, and a sum by broadcasting.
 
     x ⊕ y = ((1 + 2c⟨x, y⟩ + c‖y‖²)·x + (1 − c‖x‖²)·y) / (1 + 2c⟨x, y⟩ + c²‖x‖²‖y‖²)
     (Ganea et al., NeurIPS 2018, equation 3).
@@ -104,7 +104,7 @@ def moebius_matrix(c: float, clip_radius: float) -> Matrix:
 
 
 def hypll_matrix(c: float, clip_radius: float) -> Matrix | None:
-    """``cdist`` of hypll's Poincaré ball, None where hypll is not installed."""
+    """Make ``cdist`` of hypll's Poincaré ball, or None if hypll is not installed."""
     if importlib.util.find_spec("hypll") is None:
         return None
     hypll: Any = importlib.import_module("hypll.manifolds.poincare_ball.math.diffgeom")

@@ -1,4 +1,4 @@
-"""Nearest neighbours: how long a search takes, and whether it finds the right ones."""
+"""Measures how long a search for nearest neighbours takes, and whether it finds the right ones."""
 
 import statistics
 import time
@@ -15,16 +15,16 @@ from benchmarks.geometry.ways import CLIP, C
 from pml_ahsml import PoincareDistance, PoincareKNN
 from pml_ahsml.hyperbolic import geodesic, maps
 
-# (queries, k, references, whether they are the same) -> (distances, indices), as PML's k-NN
+# (queries, k, references, whether they are the same) -> (distances, indices), like PML's k-NN
 Search = Callable[[Tensor, int, Tensor, bool], tuple[Tensor, Tensor]]
 
 CLIPPED, ALL_RADII = "all clipped", "radius U(0, 2.3)"
-# name: spread about 100 points of a cluster; None where there are no clusters
+# name: spread of the 100 points of a cluster; None without clusters
 KINDS = {CLIPPED: None, ALL_RADII: None, "clusters, σ = 0.02": 0.02, "clusters, σ = 0.002": 0.002}
 
 
 def nearest_neighbours(n: int, d: int, k: int, rounds: int) -> dict[str, Any]:
-    """Time of all queries against all references, agreement with float64, and recall."""
+    """Measure time of all queries against all references, agreement with float64, and recall."""
     times = search_times(points(CLIPPED, n, d), k, rounds)
     agreement = []
     for c in (0.1, 1.0):
@@ -35,7 +35,7 @@ def nearest_neighbours(n: int, d: int, k: int, rounds: int) -> dict[str, Any]:
 
 
 def points(kind: str, n: int, d: int) -> Tensor:
-    """Points of the settings in which neighbours are compared."""
+    """Make the points of one of ``KINDS``."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(n, d, generator=generator)
     directions = torch.nn.functional.normalize(torch.randn(n, d, generator=generator))
@@ -51,7 +51,7 @@ def points(kind: str, n: int, d: int) -> Tensor:
 
 @torch.no_grad()
 def search_times(e: Tensor, k: int, rounds: int) -> list[dict[str, Any]]:
-    """Median seconds of each way, and ratios to PoincareKNN within a round."""
+    """Measure the median seconds of each way, and ratios to PoincareKNN within a round."""
     distance = PoincareDistance(C, CLIP)
     ways: dict[str, Search] = {
         "PoincareKNN": PoincareKNN(distance),
@@ -80,7 +80,7 @@ def search_times(e: Tensor, k: int, rounds: int) -> list[dict[str, Any]]:
 
 @torch.no_grad()
 def agreements(e: Tensor, k: int, c: float) -> dict[str, float]:
-    """Share of queries with exactly the right neighbours, then recall of approximate indices."""
+    """Compute the share of queries with exactly the right neighbours, and approximate recalls."""
     exact = brute_force(e, k, c)
     searches: dict[str, Search] = {
         "identical": PoincareKNN(PoincareDistance(c, CLIP)),
@@ -95,7 +95,7 @@ def agreements(e: Tensor, k: int, c: float) -> dict[str, float]:
 
 
 def brute_force(e: Tensor, k: int, c: float) -> Tensor:
-    """Neighbours in float64, the query left out."""
+    """Find the neighbours of each row in float64, without the row itself."""
     u = maps.clip_norm(e.double(), CLIP)
     found = []
     for start in range(0, len(u), 256):

@@ -1,4 +1,4 @@
-"""The figures as a picture."""
+"""Plots the figures."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from benchmarks.geometry.ways import CURVATURES, OURS
 
 
 def plot(figures: dict[str, Any], path: Path) -> None:
-    """Time against LpDistance, and errors of near-duplicates."""
+    """Plot the time relative to LpDistance, and the errors of near-duplicates."""
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     times = [r for r in figures["timings"]["rows"] if r["kind"] == "random"]

@@ -1,4 +1,4 @@
-"""The figures as Markdown."""
+"""Formats the figures as Markdown."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _SEARCHES = {
 
 
 def report(figures: dict[str, Any], command: str) -> str:
-    """The page."""
+    """Make the page."""
     parts = (
         "# Hyperbolic geometry: cost and accuracy\n",
         f"Made by `{command}`; each part names the machine it was measured on.\n",

@@ -1,4 +1,4 @@
-"""Time and memory of the distance matrix."""
+"""Measures time and memory of the distance matrix."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ from benchmarks.geometry.ways import BROADCASTING, EUCLIDEAN, OURS, contestants,
 from benchmarks.measuring import now, peak_bytes
 
 Size = tuple[int, int, str]  # N, D and the kind of embeddings
-Times = list[tuple[float, float]]  # seconds of forward, and of forward and backward, by round
+Times = list[tuple[float, float]]  # seconds of forward, and of forward and backward, per round
 
 
 def timings(
     sizes: Sequence[Size], rounds: int, device: torch.device, broadcast_below: int
 ) -> list[dict[str, Any]]:
-    """Median times, and ratios to LpDistance within a round."""
+    """Measure median times, and ratios to LpDistance within a round."""
     rows = []
     for n, d, kind in sizes:
         ways = _ways_for((n, d, kind), broadcast_below)
@@ -47,7 +47,7 @@ def _ways_for(size: Size, broadcast_below: int) -> dict[str, Matrix]:
 
 
 def take_turns(ways: Mapping[str, Matrix], embeddings: Tensor, rounds: int) -> dict[str, Times]:
-    """Seconds of each way in each round."""
+    """Measure the seconds of each way in each round."""
     incoming = torch.rand(len(embeddings), len(embeddings), device=embeddings.device)
     for way in ways.values():
         step(way, embeddings, incoming)  # warm-up
@@ -59,7 +59,7 @@ def take_turns(ways: Mapping[str, Matrix], embeddings: Tensor, rounds: int) -> d
 
 
 def _medians(times: Mapping[str, Times], name: str) -> dict[str, float]:
-    """Milliseconds, and ratios within a round, which a busy machine changes least."""
+    """Compute medians of times and of ratios within a round, which a busy machine changes least."""
     own, euclidean, ours = times[name], times[EUCLIDEAN], times[OURS]
 
     def ratio(others: Times, part: int) -> float:
@@ -75,7 +75,7 @@ def _medians(times: Mapping[str, Times], name: str) -> dict[str, float]:
 
 
 def step(matrix: Matrix, embeddings: Tensor, incoming: Tensor) -> tuple[float, float]:
-    """Seconds of one forward pass, and of forward and backward."""
+    """Measure the seconds of one forward pass, and of forward and backward."""
     embeddings = embeddings.requires_grad_()
     embeddings.grad = None
     started = now(embeddings.device)
@@ -86,7 +86,10 @@ def step(matrix: Matrix, embeddings: Tensor, incoming: Tensor) -> tuple[float, f
 
 
 def peak_memory(matrix: Matrix, embeddings: Tensor, n: int) -> float:
-    """Peak of forward and backward in N×M float32 matrices, both ends of the matrix included."""
+    """Measure the peak memory of forward and backward, in units of one N×N float32 matrix.
+
+    The distances and their incoming gradient are included.
+    """
 
     def both() -> None:
         embeddings.grad = None

@@ -1,4 +1,4 @@
-"""The ways to a distance matrix that are compared, and what they are compared on."""
+"""The ways to compute a distance matrix, and the embeddings they are compared on."""
 
 import torch
 from pytorch_metric_learning.distances import CosineSimilarity, LpDistance
@@ -22,7 +22,7 @@ BROADCASTING = ("geoopt broadcast", "Möbius matrix", "hypll cdist")
 
 
 def contestants(c: float = C) -> dict[str, Matrix]:
-    """The ways to a distance matrix, by name; hypll's where it is installed."""
+    """Make the ways to compute a distance matrix, by name; hypll's if it is installed."""
     ways: dict[str, Matrix | None] = {
         EUCLIDEAN: LpDistance(),
         COSINE: CosineSimilarity(),
@@ -36,7 +36,7 @@ def contestants(c: float = C) -> dict[str, Matrix]:
 
 
 def inputs(n: int, d: int, kind: str, device: torch.device) -> Tensor:
-    """Embeddings: random, in tight classes of four, or collapsed to nearly one point."""
+    """Make embeddings: random, in tight classes of four, or collapsed to nearly one point."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(n, d, generator=generator)
     if kind == "random":

@@ -1,9 +1,9 @@
-"""Wrong labels, four ways: plain, PRISM (told the noise rate), ours (not told), right labels only.
+"""Trains with wrong labels in four ways: plain, PRISM (told the rate), ours, clean labels only.
 
-Every row (data set, loss, noise) has four runs on the same seeds and for the same number of steps.
-*Recovered* = (ours − plain)/(clean only − plain) of the mean MAP@R, shown where that gap is at
-least .03. Runs that stand in the CSV file are not made again, so an interrupted suite goes on
-where it stopped; delete the file after a change to the method.
+Every row (data set, loss, noise) has four runs with the same seeds and number of steps. *Recovered*
+= (ours − plain)/(clean only − plain) of the mean MAP@R, shown if that gap is at least .03. Runs in
+the CSV file are not repeated, so an interrupted suite continues where it stopped. Delete the file
+after a change to the method.
 
 Run: python -m benchmarks.noise --suite quick
      python -m benchmarks.noise --suite full --data DIR
@@ -38,7 +38,7 @@ _CHOICES = ("datasets", "losses", "noise", "seeds", "runs")
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Make the runs that are missing, then the table and the plot."""
+    """Make the missing runs, then the table and the plot."""
     check_count("longer", arguments.longer, minimum=1)
     suite = SUITES[arguments.suite]
     wanted = jobs_of(suite, Choice(**{name: getattr(arguments, name) for name in _CHOICES}))
@@ -58,7 +58,7 @@ def main(arguments: argparse.Namespace) -> None:
 def make_missing(
     wanted: Sequence[Job], path: Path, data_dir: Path, longer: int, processes: int
 ) -> None:
-    """Make the runs that the file does not hold and add them to it."""
+    """Make the runs that are not in the file, and append them."""
     made = {result.job for result in read_results(path)}
     missing = [job for job in wanted if job not in made]
     print(f"{len(missing)} runs to make, {len(made)} made before", flush=True)
@@ -78,13 +78,13 @@ def make_missing(
 
 
 def machine() -> str:
-    """Where the figures come from."""
+    """Describe the machine and the packages that the figures come from."""
     packages = versions("torch", "pytorch-metric-learning", "numpy", "pml_ahsml")
     return f"{packages}; {os.cpu_count()} cores, {platform.machine()}, no GPU, one thread a run."
 
 
 def command(arguments: argparse.Namespace) -> str:
-    """The command line that chose these rows, less where its files are."""
+    """Return the command that chose these rows, without its paths."""
     words = ["python -m benchmarks.noise --suite", arguments.suite]
     for name in _CHOICES:
         values = getattr(arguments, name)
@@ -94,13 +94,13 @@ def command(arguments: argparse.Namespace) -> str:
 
 
 def stem(arguments: argparse.Namespace) -> str:
-    """The name of the files with the results, of longer trainings another one."""
+    """Return the name of the result files; longer trainings have files of their own."""
     times = f"_{arguments.longer}_times" if arguments.longer > 1 else ""
     return f"noise_{arguments.suite}{times}"
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.noise",
         description=__doc__,
@@ -120,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
         "--longer",
         type=int,
         default=1,
-        help="train so many times the epochs, in files of their own",
+        help="multiply the epochs by this; the results go to separate files",
     )
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     return parser

@@ -1,14 +1,14 @@
-"""Which labels are wrong? Three scores beside each other, on labels that somebody really gave.
+"""Compares three scores that find wrong labels, on real label errors.
 
-- *classifier*: the probability of the given label by a logistic regression on the features, out of
-  sample (five folds). It is the score that cleanlab gives by default
+- *classifier*: the out-of-sample probability of the given label by a logistic regression on the
+  features (five folds). It is cleanlab's default score
   (``get_label_quality_scores(labels, probabilities)``, method "self_confidence").
 - *neighbours*: the share of the ten nearest samples, by cosine, that have the same label.
 - *ours*: ``trust`` after a training of the noise benchmark with sample ids, MultiSimilarityLoss.
 
-AUROC, and average precision of finding the wrong labels, one seed; and how often the classifier
-predicts the given and the true label of a sample that it has not seen. Takes some five minutes on
-two cores.
+The table gives AUROC and average precision of finding the wrong labels, with one seed, and how
+often the classifier predicts the given and the true label out of sample. It takes about five
+minutes on two cores.
 
 Run: python -m benchmarks.noise.detection --data DIR
 """
@@ -19,20 +19,17 @@ import multiprocessing
 import os
 from pathlib import Path
 
-import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
-from sklearn.model_selection import cross_val_predict
 from torch import Tensor
 
 from benchmarks import measuring
+from benchmarks.audit import scores
 from benchmarks.noise.protocol import Trained, trained, trust
 from benchmarks.noise.results import Job
 from benchmarks.noise.suites import GIVEN_LABELS
 
-_FOLDS, _NEIGHBOURS = 5, 10
-
+# As in cleanlab: the folds of CleanLearning, and the neighbours of Datalab.
 HEAD = [
     "data",
     "labels",
@@ -44,38 +41,17 @@ HEAD = [
 ]
 
 
-def out_of_sample(run: Trained) -> Tensor:
-    """(N, K) class probabilities by a classifier that has not seen the sample."""
-    labels = run.samples.labels.numpy()
-    probabilities = np.zeros((len(labels), run.data.num_classes))
-    # (the classes that occur, in order)
-    probabilities[:, np.unique(labels)] = cross_val_predict(
-        LogisticRegression(max_iter=200),
-        _features(run).numpy(),
-        labels,
-        cv=_FOLDS,
-        method="predict_proba",
-    )
-    return torch.from_numpy(probabilities)
-
-
-def by_neighbours(run: Trained) -> Tensor:
-    """(N,) share of the nearest samples that have the same label."""
-    features, labels = _features(run), run.samples.labels
-    similarity = (features @ features.T).fill_diagonal_(-torch.inf)
-    nearest = similarity.topk(_NEIGHBOURS).indices
-    return (labels[nearest] == labels[:, None]).float().mean(1)
-
-
 def row(cell: tuple[str, str], data_dir: Path) -> list[str]:
-    """AUROC and average precision of each score on one set of labels."""
+    """Make the row of one set of labels: AUROC and average precision of each score."""
     data, labels = cell
     run = trained(Job(data, "MultiSimilarity", f"given:{labels}", 0, "ours_ids"), data_dir)
     given, truth, is_noisy = run.samples.labels, run.data.train[1], run.samples.is_noisy
-    probabilities = out_of_sample(run)
+    features = _features(run)
+    # as in the tables of earlier versions, folds are stretches of the file
+    probabilities = scores.out_of_sample(features, given, run.data.num_classes, shuffled=False)
     cells = [data, labels, f"{is_noisy.float().mean():.2f}"]
-    by_classifier = probabilities.gather(1, given[:, None]).squeeze(1)
-    for score in (by_classifier, by_neighbours(run), trust(run)):
+    by_classifier = scores.of_labels(probabilities, given)
+    for score in (by_classifier, scores.by_neighbours(features, given), trust(run)):
         found = average_precision_score(is_noisy, -score)
         cells.append(f"{roc_auc_score(is_noisy, -score):.3f} / {found:.3f}")
     predicted = probabilities.argmax(1)
@@ -96,7 +72,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.noise.detection",
         description=__doc__,

@@ -1,4 +1,4 @@
-"""The wrong labels of a row."""
+"""Makes the noisy labels of a row."""
 
 from typing import Any
 
@@ -11,21 +11,21 @@ from pml_ahsml.data.noise_kinds import mean_similarity
 
 NO_NOISE = "none:0"
 
-# given:NAME, labels that somebody really gave
+# given:NAME stands for real labels from the source NAME
 _GIVEN = "given"
 
-# Kinds that ask which samples or classes are alike.
+# Kinds that depend on the similarity of samples or classes.
 _BY_SIMILARITY = ("near", "pair", "instance")
 
 
 def noisy_labels(noise: str, seed: int, data: Benchmark) -> Tensor:
-    """The training labels of a row, the same for all its runs.
+    """Make the training labels of a row, the same for all its runs.
 
     Args:
-        noise: kind:rate, with a kind of ``inject_label_noise`` or "one_way": of every second class
-            twice the rate is labelled as the class nearest to it, and nothing the other way round;
-            or given:NAME, the labels that NAME gave.
-        seed: of the wrong labels; of given ones, which set of those that there are.
+        noise: kind:rate or given:NAME. The kind is one of ``inject_label_noise``, or "one_way":
+            every second class loses twice the rate of its samples to its nearest class, and none
+            go the other way. given:NAME takes the real labels from the source NAME.
+        seed: seed of the noise; for given labels, it chooses the set.
         data: the data set.
     """
     inputs, labels = data.train
@@ -52,7 +52,7 @@ def noisy_labels(noise: str, seed: int, data: Benchmark) -> Tensor:
 
 
 def one_way_matrix(rate: float, inputs: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """(K, K) how often a sample of class k is labelled y."""
+    """Compute the (K, K) probabilities that a sample of class k is labelled y."""
     similarity = mean_similarity(inputs, labels, num_classes)
     similarity.fill_diagonal_(-torch.inf)
     matrix = torch.eye(num_classes)

@@ -1,4 +1,4 @@
-"""The losses of the noise benchmark, by the names that its tables use."""
+"""The losses of the noise benchmark, by their names in its tables."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from pytorch_metric_learning import losses
 from benchmarks.noise.data import EMBEDDING_SIZE
 from pml_ahsml import PoincareDistance
 
-Factory = Callable[[int], torch.nn.Module]  # by the number of classes
+Factory = Callable[[int], torch.nn.Module]  # takes the number of classes
 
 LOSSES: dict[str, Factory] = {
     "MultiSimilarity": lambda _: losses.MultiSimilarityLoss(),
@@ -33,7 +33,7 @@ LOSSES: dict[str, Factory] = {
 }
 MAIN_LOSSES = ("MultiSimilarity", "SupCon", "Triplet")
 
-# The wrapped losses in hyperbolic distance, with the settings of docs/poincare_losses.md.
+# The main losses with hyperbolic distance, with the settings of docs/poincare_losses.md.
 HYPERBOLIC: dict[str, Factory] = {
     "MultiSimilarity": lambda _: losses.MultiSimilarityLoss(
         alpha=0.43, beta=11, base=2.3, distance=PoincareDistance()

@@ -1,4 +1,4 @@
-"""The ways to train on wrong labels, by the names that tables use."""
+"""The ways to train on wrong labels, by their names in the tables."""
 
 import functools
 from collections.abc import Callable
@@ -6,27 +6,30 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pytorch_metric_learning import miners
 from torch import Tensor
 
 from benchmarks.noise.data import EMBEDDING_SIZE
 from benchmarks.noise.losses import HYPERBOLIC, LOSSES
+from benchmarks.noise.mined import Mined
 from benchmarks.noise.prism import Prism
 from pml_ahsml import (
     AdaptiveMargins,
     AdaptiveNoiseAwareLoss,
     ClassStatistics,
-    LabelNoiseModel,
+    HierarchicalSimilarityMiner,
     Relabelling,
 )
+from pml_ahsml.losses.arguments import new_noise_model
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a method may know of its training set.
+    """What a method may know about its training set.
 
     Args:
-        class_counts: (K,) samples of each class, as labelled.
-        noise_rate: share of wrong labels in a batch, the true one: the mean over classes.
+        class_counts: (K,) samples per label.
+        noise_rate: the true share of wrong labels in a batch: its mean over classes.
     """
 
     class_counts: Tensor
@@ -34,39 +37,41 @@ class Told:
 
     @property
     def num_classes(self) -> int:
-        """K."""
+        """K, the number of classes."""
         return len(self.class_counts)
 
     @property
     def num_samples(self) -> int:
-        """S."""
+        """S, the size of the training set."""
         return int(self.class_counts.sum())
 
 
 @dataclass(frozen=True)
 class Method:
-    """How to train.
+    """A way to train.
 
     Args:
-        make_loss: from the plain loss and what is known.
+        make_loss: makes the loss of the training from the plain loss and what is told.
         num_views: augmented views of each sample in a batch.
         is_ours: whether the loss is an AdaptiveNoiseAwareLoss.
-        clean_only: whether samples with wrong labels are left out, which nobody could do.
+        clean_only: whether to train without the samples whose labels are wrong, as a reference.
+        cleaned: whether to train without the samples that an audit of the inputs would drop.
         is_hyperbolic: whether the plain loss has a PoincareDistance.
-        needs_pairs: whether the plain loss must be one that forms pairs, not triplets.
-        has_ids: whether the loss is told which sample each row is.
+        needs_pairs: whether the plain loss must form pairs, not triplets.
+        has_ids: whether the loss gets sample ids.
     """
 
     make_loss: Callable[[torch.nn.Module, Told], torch.nn.Module]
     num_views: int = 1
     is_ours: bool = False
     clean_only: bool = False
+    cleaned: bool = False
     is_hyperbolic: bool = False
     needs_pairs: bool = False
     has_ids: bool = False
 
     def loss(self, name: str, told: Told) -> torch.nn.Module:
-        """The loss of that name, as this method uses it."""
+        """Make the loss of that name, as this method uses it."""
         plain = (HYPERBOLIC if self.is_hyperbolic else LOSSES)[name](told.num_classes)
         return self.make_loss(plain, told)
 
@@ -91,26 +96,32 @@ def _wrap_with_ids(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwareLoss:
     return _wrap(loss, told, num_samples=told.num_samples)
 
 
-# The two parts below cannot be handed to the constructor of AdaptiveNoiseAwareLoss today. These two
-# functions are the only places that exchange a part of it, before it has seen a batch.
+class _WithoutCounts(AdaptiveNoiseAwareLoss):
+    """Does not count how often each class is labelled as another."""
+
+    _new_noise_model = staticmethod(functools.partial(new_noise_model, max_counted_classes=0))
+
+
+class _WithoutCentre(AdaptiveNoiseAwareLoss):
+    """Takes directions from the origin, not from the running mean of all embeddings."""
+
+    @staticmethod
+    def _new_statistics(
+        loss: torch.nn.Module, num_classes: int, embedding_size: int
+    ) -> ClassStatistics:
+        return ClassStatistics(num_classes, embedding_size)
+
+
 def _wrap_without_counts(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwareLoss:
-    """Without counts of which class is labelled as which."""
-    wrapper = _wrap(loss, told)
-    whole = wrapper.noise_model
-    wrapper.noise_model = LabelNoiseModel(
-        told.num_classes,
-        neighbours=whole.neighbours,
-        second_opinion=whole.second_opinion,
-        max_counted_classes=0,
-    )
-    return wrapper
+    return _WithoutCounts(loss, told.num_classes, EMBEDDING_SIZE)
 
 
 def _wrap_without_centre(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwareLoss:
-    """With directions as they are, not from their running mean."""
-    wrapper = _wrap(loss, told)
-    wrapper.class_statistics = ClassStatistics(told.num_classes, EMBEDDING_SIZE)
-    return wrapper
+    return _WithoutCentre(loss, told.num_classes, EMBEDDING_SIZE)
+
+
+def _mined(make_miner: Callable[[], miners.BaseMiner]) -> Method:
+    return Method(lambda loss, _: Mined(loss, make_miner()))
 
 
 def _ours(*, clean_only: bool = False, is_hyperbolic: bool = False, **options: Any) -> Method:
@@ -127,7 +138,7 @@ def _ours(*, clean_only: bool = False, is_hyperbolic: bool = False, **options: A
 
 _MARGINS, _ALL_MARGINS = AdaptiveMargins(), AdaptiveMargins(view_margin=True)
 
-# "ours" is what a user gets; those after it add or take away one part.
+# "ours" is what a user gets; the methods after it add or remove one part.
 METHODS: dict[str, Method] = {
     "plain": Method(_plain),
     "prism": Method(_prism),
@@ -151,6 +162,12 @@ METHODS: dict[str, Method] = {
     "ahsml_views_all_margins": _ours(warmup=None, num_views=2, margins=_ALL_MARGINS),
     "hyperbolic": _ours(is_hyperbolic=True),
     "clean_only_margins": _ours(clean_only=True, warmup=None, margins=_MARGINS),
+    "cleaned": Method(_plain, cleaned=True),
     "clean_only": Method(_plain, clean_only=True),
+    "multi_similarity_miner": _mined(miners.MultiSimilarityMiner),
+    "easy_hard_miner": _mined(miners.BatchEasyHardMiner),
+    "fixed_margin_miner": _mined(lambda: HierarchicalSimilarityMiner(gamma=0.5)),
+    "hierarchical_miner": _mined(HierarchicalSimilarityMiner),
 }
 OURS = tuple(name for name, method in METHODS.items() if method.is_ours)
+MINERS = tuple(name for name in METHODS if name.endswith("_miner"))

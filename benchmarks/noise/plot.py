@@ -1,4 +1,4 @@
-"""The rows as a picture."""
+"""Plots the rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.noise.methods import METHODS
 from benchmarks.noise.rows import Row
 
 _COLOURS = {"plain": "tab:gray", "prism": "tab:blue", "clean_only": "k"}
@@ -14,14 +13,14 @@ _LEGEND_COLUMNS = 4
 
 
 def plot(rows: Sequence[Row], runs: Sequence[str], path: Path) -> None:
-    """Mean MAP@R of the runs of each row, with the standard deviation over the seeds."""
-    # there is room for two lines of the legend
+    """Plot the mean MAP@R of the runs of each row, with the standard deviation over the seeds."""
+    # the figure has room for two lines of the legend
     more_legend = max(0, (len(runs) - 1) // _LEGEND_COLUMNS - 1)
     size = (9, 1 + 0.3 * len(rows) + 0.25 * more_legend)
     figure = Figure(figsize=size, layout="constrained")
     axis = figure.subplots()
-    own = [run for run in runs if METHODS[run].is_ours]
-    colours = _COLOURS | {run: f"C{(3 + n) % 10}" for n, run in enumerate(own)}
+    others = [run for run in runs if run not in _COLOURS]
+    colours = _COLOURS | {run: f"C{(3 + n) % 10}" for n, run in enumerate(others)}
     for run, offset in zip(runs, np.linspace(-0.25, 0.25, len(runs)), strict=True):
         made = [(y, row) for y, row in enumerate(rows) if row.scores(run)]
         axis.errorbar(

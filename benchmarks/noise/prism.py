@@ -1,25 +1,26 @@
-"""PRISM (Liu et al., CVPR 2021), the method to compare with, from its equations."""
+"""PRISM (Liu et al., CVPR 2021), the method to compare with, written from its equations."""
 
 from collections import deque
 
 import torch
 from torch import Tensor
 
+# Constants of the protocol; warm-up and window are in batches.
 TEMPERATURE, MOMENTUM, WARMUP, WINDOW = 0.1, 0.5, 50, 100
 
 
 class Prism(torch.nn.Module):
-    """Drops the samples that are least probable by the centres of the classes.
+    """Drops the samples that class centres make least probable.
 
-    P_clean(i) = softmax_k( w_k·f_i/τ ) at k = y_i, with unit features f and class centres w that
-    are running means of the samples kept. A sample is kept if P_clean exceeds the mean, over the
-    last 100 batches, of the R-th percentile of P_clean in the batch, R being the noise rate.
+    P_clean(i) = softmax_k( w_k·f_i/τ ) at k = y_i, with unit features f and class centres w, which
+    are running means of the kept samples. A sample is kept if P_clean reaches a threshold: the
+    R-quantile of P_clean in a batch, averaged over the last 100 batches, where R is the noise rate.
 
     Args:
         loss: a PML loss.
         num_classes: K.
         embedding_size: D.
-        noise_rate: R in [0, 1], the true one: PRISM has to be told.
+        noise_rate: R in [0, 1], the true noise rate, which PRISM must be told.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Prism(torch.nn.Module):
         self.batches = 0
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """The wrapped loss on the samples kept."""
+        """Compute the wrapped loss on the kept samples."""
         features = torch.nn.functional.normalize(embeddings.detach())
         keep = torch.ones(len(labels), dtype=torch.bool)
         self.batches += 1

@@ -1,4 +1,4 @@
-"""One training run: the same steps, networks and seeds whatever the method."""
+"""One training run, with the same steps, networks and seeds for every method."""
 
 import itertools
 import statistics
@@ -21,14 +21,15 @@ from benchmarks.noise.data import BATCH_SIZE, Benchmark, load
 from benchmarks.noise.labels import noisy_labels
 from benchmarks.noise.methods import METHODS, Method, Told
 from benchmarks.noise.results import Job, Result
-from pml_ahsml import AdaptiveNoiseAwareLoss, PoincareKNN
+from pml_ahsml import AdaptiveNoiseAwareLoss, PoincareKNN, audit_labels
 
+# With 4 samples of each class, a batch has 128 rows.
 _CLASSES_IN_A_BATCH = 32
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What is trained on: inputs, labels as given, and which of these labels are wrong."""
+    """The training set: inputs, labels as given, and which of them are wrong."""
 
     inputs: Tensor
     labels: Tensor
@@ -40,14 +41,14 @@ class Samples:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training has come to.
+    """The result of a training.
 
     Args:
         net: the network.
-        loss: with what it has learnt, if it learns.
-        samples: what was trained on.
-        data: where these come from.
-        method: how.
+        loss: the loss, with what it has learnt.
+        samples: the training set.
+        data: the data set that the samples come from.
+        method: the way of training.
         seen: share of wrong labels in each batch.
     """
 
@@ -60,7 +61,7 @@ class Trained:
 
 
 def train(job: Job, data_dir: Path, longer: int = 1) -> Result:
-    """One training run, of so many times the epochs of the protocol."""
+    """Train and evaluate one run, with ``longer`` times the epochs of the protocol."""
     started = time.perf_counter()
     run = trained(job, data_dir, longer)
     precision, map_at_r = evaluate(run.net, run.data, run.method)
@@ -77,7 +78,7 @@ def train(job: Job, data_dir: Path, longer: int = 1) -> Result:
 
 
 def trained(job: Job, data_dir: Path, longer: int = 1) -> Trained:
-    """A network and its loss after a training."""
+    """Train a network and its loss."""
     torch.set_num_threads(1)
     method, data = METHODS[job.run], load(job.data, data_dir)
     inputs, truth = data.train
@@ -85,25 +86,28 @@ def trained(job: Job, data_dir: Path, longer: int = 1) -> Trained:
     samples = Samples(inputs, labels, labels != truth)
     if method.clean_only:
         samples = samples[~samples.is_noisy]
+    if method.cleaned:
+        audit = audit_labels(inputs.flatten(1), labels)
+        samples = samples[audit.cleaned("drop").mask]
     torch.manual_seed(job.seed)
     c_f.NUMPY_RANDOM = np.random.default_rng(job.seed)  # what MPerClassSampler draws from
     net = data.make_net()
-    loss = method.loss(job.loss, what_is_told(samples, data.num_classes))
+    loss = method.loss(job.loss, told_about(samples, data.num_classes))
     seen = fit(net, loss, samples, data, method, num_steps(data, longer))
     return Trained(net, loss, samples, data, method, seen)
 
 
-def what_is_told(samples: Samples, num_classes: int) -> Told:
-    """The truth about the samples, of which a method takes what it needs."""
+def told_about(samples: Samples, num_classes: int) -> Told:
+    """Compute what a method may know about the samples; it takes what it needs."""
     counts = torch.bincount(samples.labels, minlength=num_classes)
     wrong = torch.bincount(samples.labels, samples.is_noisy.float(), minlength=num_classes)
     there = counts > 0
-    # a batch has as many samples of each class, as labelled
+    # a batch has equally many samples of each label
     return Told(counts, float((wrong[there] / counts[there]).mean()))
 
 
 def num_steps(data: Benchmark, longer: int = 1) -> int:
-    """Batches of a training of so many times the epochs, with right labels only as well."""
+    """Return the number of batches of a training; training on clean labels gets as many."""
     return longer * data.epochs * (len(data.train[1]) // BATCH_SIZE)
 
 
@@ -134,7 +138,7 @@ def fit(
 
 
 def batches(labels: Tensor) -> Iterator[Tensor]:
-    """Batches of 32 classes × 4 samples without end (fewer classes where there are fewer)."""
+    """Yield batches of 32 classes × 4 samples without end; of all classes if there are fewer."""
     per_class = max(BATCH_SIZE // _CLASSES_IN_A_BATCH, -(-BATCH_SIZE // len(labels.unique())))
     length = max(len(labels), 32 * BATCH_SIZE) // BATCH_SIZE * BATCH_SIZE
     sampler = MPerClassSampler(labels, per_class, length_before_new_iter=length)
@@ -144,7 +148,7 @@ def batches(labels: Tensor) -> Iterator[Tensor]:
 
 @torch.no_grad()
 def evaluate(net: torch.nn.Module, data: Benchmark, method: Method) -> tuple[float, float]:
-    """Precision at 1 and MAP@R on the test set."""
+    """Return precision at 1 and MAP@R on the test set."""
     net.eval()
     inputs, labels = data.test
     accuracy = AccuracyCalculator(
@@ -157,7 +161,7 @@ def evaluate(net: torch.nn.Module, data: Benchmark, method: Method) -> tuple[flo
 
 @torch.no_grad()
 def judge(run: Trained) -> tuple[float, float]:
-    """Estimated noise rate, and AUROC of trust; nan for a loss that has neither."""
+    """Return the estimated noise rate and the AUROC of trust; nan for a loss without them."""
     loss, is_noisy = run.loss, run.samples.is_noisy
     if not isinstance(loss, AdaptiveNoiseAwareLoss):
         return float("nan"), float("nan")
@@ -168,7 +172,7 @@ def judge(run: Trained) -> tuple[float, float]:
 
 @torch.no_grad()
 def trust(run: Trained) -> Tensor:
-    """(N,) trust of an AdaptiveNoiseAwareLoss in the labels that it was trained on."""
+    """Return the (N,) trust of an AdaptiveNoiseAwareLoss in its training labels."""
     assert isinstance(run.loss, AdaptiveNoiseAwareLoss)
     run.net.eval()
     parts = []

@@ -1,4 +1,4 @@
-"""Training runs, what came out of them, and the file that keeps it."""
+"""Training runs, their results, and the file that stores them."""
 
 import csv
 from dataclasses import asdict, dataclass, fields
@@ -13,23 +13,23 @@ class Job:
     loss: str
     noise: str  # kind:rate, see noisy_labels
     seed: int
-    run: str  # the name of a method
+    run: str  # name of a method
 
 
 @dataclass(frozen=True)
 class Result(Job):
-    """A job and what came out; nan where a figure does not apply."""
+    """A job and its results; nan if a figure does not apply."""
 
     precision_at_1: float
     map_at_r: float
-    noise_rate: float  # ours: the estimate
+    noise_rate: float  # as estimated by our methods
     noise_rate_seen: float  # share of wrong labels in the last half of the batches
-    trust_auroc: float  # ours: trust against the truth, over the training set
+    trust_auroc: float  # trust of our methods against the truth, over the training set
     seconds: float
 
     @property
     def job(self) -> Job:
-        """The job that this is the result of."""
+        """The job without its results."""
         return Job(self.data, self.loss, self.noise, self.seed, self.run)
 
 
@@ -37,7 +37,7 @@ _COLUMNS = [field.name for field in fields(Result)]
 
 
 def read_results(path: Path) -> list[Result]:
-    """The runs that have been made."""
+    """Read the results in a file; none if it does not exist."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -48,7 +48,7 @@ def read_results(path: Path) -> list[Result]:
 
 
 def append_result(path: Path, result: Result) -> None:
-    """Add one run to the file."""
+    """Append one result to the file."""
     new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, _COLUMNS)

@@ -1,4 +1,4 @@
-"""Which rows a suite has, and which runs a row has."""
+"""The rows of each suite, and the runs of each row."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from benchmarks.noise.data import LONG_TAILED, MEASUREMENTS
 from benchmarks.noise.labels import NO_NOISE
 from benchmarks.noise.losses import LOSSES, MAIN_LOSSES
-from benchmarks.noise.methods import METHODS, OURS
+from benchmarks.noise.methods import METHODS, MINERS, OURS
 from benchmarks.noise.results import Job
 
 Cell = tuple[str, str, str]  # data set, loss, noise
@@ -29,13 +29,13 @@ _HARD = ("small_cluster:0.25", "one_way:0.2", "instance:0.3", "open_set:0.3")
 
 @dataclass(frozen=True)
 class Suite:
-    """The rows that belong together.
+    """Rows that belong together.
 
     Args:
-        cells: the rows, from the names of the losses.
-        losses: those names, unless others are asked for.
-        runs: of each row.
-        seeds: of each run.
+        cells: returns the rows for the names of some losses.
+        losses: names of the losses, by default.
+        runs: runs of each row.
+        seeds: seeds of each run.
     """
 
     cells: Callable[[Sequence[str]], list[Cell]]
@@ -46,7 +46,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class Choice:
-    """What is asked for of a suite; None for all of it."""
+    """The part of a suite to run; None stands for all."""
 
     datasets: Sequence[str] | None = None
     losses: Sequence[str] | None = None
@@ -111,12 +111,17 @@ SUITES: dict[str, Suite] = {
         losses=("MultiSimilarity", "SupCon"),
         runs=(*_RUNS_WITH_IDS, "clean_only_margins"),
     ),
+    "miners": Suite(
+        lambda losses: _product(("hwu", "clinc"), losses, (NO_NOISE, "symmetric:0.5")),
+        losses=("MultiSimilarity", "Triplet", "Contrastive"),
+        runs=("plain", *MINERS),
+    ),
     "words": Suite(lambda losses: _product(("banking",), losses, _EASY)),
 }
 
 
 def jobs_of(suite: Suite, choice: Choice) -> list[Job]:
-    """All runs that are asked for, those of a row together."""
+    """List the chosen runs; those of a row come together."""
     return [
         Job(data, loss, noise, seed, run)
         for data, loss, noise in suite.cells(choice.losses or suite.losses)
@@ -125,7 +130,7 @@ def jobs_of(suite: Suite, choice: Choice) -> list[Job]:
         if not choice.noise or noise in choice.noise
         for seed in choice.seeds or suite.seeds
         for run in choice.runs or suite.runs
-        # without noise there is nothing to leave out
+        # without noise, these two have nothing to drop
         if noise != NO_NOISE or run not in ("prism", "clean_only")
         if loss != "Triplet" or not METHODS[run].needs_pairs
     ]

@@ -1,4 +1,4 @@
-"""The rows as Markdown."""
+"""Formats the rows as Markdown."""
 
 import math
 import statistics
@@ -10,8 +10,8 @@ from benchmarks.noise.rows import Row
 
 
 def table(rows: Sequence[Row], runs: Sequence[str]) -> str:
-    """MAP@R of each run, then the figures of our own runs and how much each run recovers."""
-    # (what is trained on right labels only has none to find)
+    """Make the table: MAP@R of each run, then the figures of our runs and what they recover."""
+    # runs on clean labels have no wrong labels to find
     own = [run for run in runs if METHODS[run].is_ours and not METHODS[run].clean_only]
     head = ["data", "loss", "noise", *runs]
     for run in own:

@@ -1,1 +1,1 @@
-"""What examples/train_image_retrieval.py is made of."""
+"""The parts of examples/train_image_retrieval.py."""

@@ -1,7 +1,7 @@
-"""Checkpoints from which a killed run goes on.
+"""Checkpoints from which a killed run continues.
 
-On a CPU with one thread (OMP_NUM_THREADS=1) it does so to the last bit. More threads, or a GPU, add
-up in an order that may differ from one call to the next.
+On a CPU with one thread (OMP_NUM_THREADS=1) the results are the same to the last bit. More threads
+or a GPU add up numbers in an order that varies between calls.
 """
 
 import json
@@ -18,10 +18,11 @@ from .training import Run
 
 
 def start(run: Run) -> None:
-    """Goes on from OUTPUT/checkpoint.pt if the options say so.
+    """Continue from OUTPUT/checkpoint.pt if the options say so.
 
     Raises:
-        ValueError: for a checkpoint that is missing, of other options, or not to be resumed.
+        ValueError: if the checkpoint is missing or has other options, or if there is one and the
+            run is not to resume.
     """
     path = run.output / "checkpoint.pt"
     if run.settings.resume:
@@ -35,7 +36,7 @@ def start(run: Run) -> None:
 
 
 def save(run: Run) -> None:
-    """Writes OUTPUT/checkpoint.pt, which holds all that resuming needs, and results.json."""
+    """Write OUTPUT/checkpoint.pt, which holds all that resuming needs, and results.json."""
     state = {
         "settings": run.settings.of_the_run(),
         "epoch": run.epoch,
@@ -51,7 +52,7 @@ def save(run: Run) -> None:
     }
     run.output.mkdir(parents=True, exist_ok=True)
     path = run.output / "checkpoint.pt"
-    # a run that is killed while it writes keeps the checkpoint before
+    # a run killed while it writes keeps the previous checkpoint
     torch.save(state, path.with_suffix(".new"))
     os.replace(path.with_suffix(".new"), path)
     results = {
@@ -77,7 +78,7 @@ def _load(run: Run, path: Path) -> None:
     run.epoch, run.history = state["epoch"], state["history"]
     run.network.load_state_dict(state["network"])
     run.loss.load_state_dict(state["loss"])
-    # PML's memory does not save where it stands
+    # PML's memory does not save the position of its queue
     for memory, (index, filled) in zip(_memories(run), state["memory"], strict=True):
         memory.queue_idx, memory.has_been_filled = index, filled
     run.optimizer.load_state_dict(state["optimizer"])

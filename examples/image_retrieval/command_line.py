@@ -1,4 +1,4 @@
-"""The command line, which tyro makes from the options of a run."""
+"""The command line; tyro makes it from the options of a run."""
 
 import sys
 from dataclasses import asdict, dataclass, field
@@ -13,18 +13,18 @@ from .settings import Settings
 @dataclass(frozen=True)
 class _Choice:
     preset: Literal[tuple(PRESETS)] | None = None  # type: ignore[valid-type]
-    """published options, see above; options beside it override it"""
+    """published options, see above; further options override them"""
     show: bool = False
     """print all options with their origin, and stop"""
 
 
 @dataclass(frozen=True)
 class Command(_Choice):
-    """What the command line says.
+    """A parsed command line.
 
     Args:
         preset: a name in ``PRESETS``, or None.
-        show: only print the options.
+        show: whether to print the options only.
         settings: the options of the run.
     """
 
@@ -32,10 +32,10 @@ class Command(_Choice):
 
 
 def parse(arguments: list[str] | None, description: str) -> Command:
-    """The command line; an option it does not know, or a value, ends the program.
+    """Parse a command line; an unknown option or value ends the program.
 
     Raises:
-        ValueError: for options that do not go together.
+        ValueError: if options contradict each other.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     # the preset comes first: its options are the defaults of the others
@@ -50,7 +50,7 @@ def parse(arguments: list[str] | None, description: str) -> Command:
 
 
 def show(command: Command) -> None:
-    """Prints each option and where it is from."""
+    """Print each option and its origin."""
     preset = PRESETS.get(command.preset)
     defaults = asdict(_defaults(command.preset))
     for name, value in asdict(command.settings).items():

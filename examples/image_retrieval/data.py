@@ -1,4 +1,4 @@
-"""Training and test images of unseen classes, and labels made wrong on purpose."""
+"""Training images, test images of other classes, and injected label noise."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,12 +24,12 @@ _SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
 class ImageDataset(Dataset[tuple[Any, int]]):
-    """Image files with labels; images are RGB whatever the file holds.
+    """Image files with labels; images are converted to RGB.
 
     Args:
-        paths: of the N files.
+        paths: paths of the N files.
         labels: (N,) integers.
-        transform: what becomes of an RGB image; None to hand it out as it is.
+        transform: applied to each RGB image; None to return it unchanged.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class ImageDataset(Dataset[tuple[Any, int]]):
 
 @dataclass(frozen=True)
 class Split:
-    """Files of one side of a zero-shot split.
+    """The files of one side of a zero-shot split.
 
     Args:
-        paths: of the N files.
+        paths: paths of the N files.
         labels: (N,) in 0, 1, …, K − 1.
-        is_noisy: (N,) bool, True where the label was made wrong; None where nobody knows.
+        is_noisy: (N,) bool, True where the label was made wrong; None if unknown.
     """
 
     paths: list[str]
@@ -62,12 +62,12 @@ class Split:
 
     @property
     def num_classes(self) -> int:
-        """K."""
+        """K, the number of classes."""
         return int(self.labels.max()) + 1
 
 
 def load(settings: Settings) -> tuple[Split, Split]:
-    """The training images, their labels made wrong as asked for, and test images of other classes.
+    """Load training images with noisy labels as in the settings, and test images of other classes.
 
     Args:
         settings: data, root, download, noise_rate, noise_kind, noise_list, clean_list, seed.
@@ -91,7 +91,7 @@ def _split(paths: list[str], labels: list[int]) -> Split:
 
 
 def _split_folder(root: str) -> tuple[Split, Split]:
-    """The classes, which are the sub-folders, in alphabetical order: the first half trains."""
+    """Split the sub-folders, one for each class, in alphabetical order: the first half trains."""
     if not Path(root).is_dir():
         raise ValueError(f"root must be a folder, got {root}")
     classes = []
@@ -125,5 +125,5 @@ def _with_noise(train: Split, settings: Settings) -> Split:
             settings.noise_kind,
             generator=torch.Generator().manual_seed(settings.seed),
         )
-    # a kind of noise that dissolves classes leaves gaps
+    # noise that dissolves classes leaves gaps
     return replace(train, labels=labels.unique(return_inverse=True)[1], is_noisy=is_noisy)

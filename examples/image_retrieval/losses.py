@@ -1,4 +1,4 @@
-"""The loss of a run, wrapped if it is to be."""
+"""Builds the loss of a run, wrapped if the settings say so."""
 
 from typing import Any
 
@@ -15,16 +15,16 @@ from .settings import MARGIN, TEMPERATURE, Settings
 
 
 class PairwiseCrossEntropyLoss(pml_losses.BaseMetricLossFunction):
-    """Hyp-ViT's loss: of two samples of a class, one is to be found among others by the other.
+    """Hyp-ViT's loss: cross-entropy of finding one sample of a class by another.
 
-    The r-th samples of all classes of the batch form the set r. For each ordered pair (a, p) of a
-    class, of the sets i and j, the negatives are the samples of other classes in i and j:
-    ℓ = −log( e^{−d(a,p)/τ} / (e^{−d(a,p)/τ} + Σ_n e^{−d(a,n)/τ}) ), summed over the pairs, by the
-    number of classes.
+    The r-th samples of all classes in the batch form the set r. An ordered pair (a, p) of one class
+    comes from two sets i and j; its negatives n are the samples of other classes in i and j:
+    ℓ = −log( e^{−d(a,p)/τ} / (e^{−d(a,p)/τ} + Σ_n e^{−d(a,n)/τ}) ).
+    The loss is the sum over the pairs, divided by the number of classes.
 
     Args:
         temperature: τ > 0.
-        **kwargs: of ``BaseMetricLossFunction``.
+        **kwargs: passed to ``BaseMetricLossFunction``.
 
     Source:
         Ermolov et al., CVPR 2022, and train.py of its repository; on a matrix: this project.
@@ -43,7 +43,7 @@ class PairwiseCrossEntropyLoss(pml_losses.BaseMetricLossFunction):
         ref_emb: Tensor | None,
         ref_labels: Tensor | None,
     ) -> dict[str, Any]:
-        """The loss of a batch. Overrides ``BaseMetricLossFunction.compute_loss``."""
+        """Compute the loss of a batch. Overrides ``BaseMetricLossFunction.compute_loss``."""
         c_f.indices_tuple_not_supported(indices_tuple)
         c_f.ref_not_supported(embeddings, labels, ref_emb, ref_labels)
         same = labels[:, None] == labels
@@ -66,27 +66,27 @@ class PairwiseCrossEntropyLoss(pml_losses.BaseMetricLossFunction):
 
 
 class SumPerRow(SumReducer):
-    """The sum over all pairs, by the number of rows, as PRISM's contrastive loss has it."""
+    """The sum over all pairs divided by the number of rows, as in PRISM's contrastive loss."""
 
     def element_reduction(self, losses: Tensor, _: Any, embeddings: Tensor, *__: Any) -> Tensor:
-        """The loss of a batch. Overrides ``SumReducer.element_reduction``."""
+        """Reduce the loss of a batch. Overrides ``SumReducer.element_reduction``."""
         return losses.sum() / len(embeddings)
 
 
 def build_distance(settings: Settings) -> BaseDistance:
-    """The distance of training and evaluation."""
+    """Build the distance of training and evaluation."""
     if settings.distance == "cosine":
         return CosineSimilarity()
     return PoincareDistance(settings.curvature, settings.clip_radius)
 
 
 def build_loss(settings: Settings, labels: Tensor, distance: BaseDistance) -> torch.nn.Module:
-    """The loss of a run.
+    """Build the loss of a run.
 
     Args:
         settings: the options of the groups loss and wrong labels.
-        labels: (N,) of the training set, as given.
-        distance: what :func:`build_distance` made.
+        labels: (N,) labels of the training set, as given.
+        distance: the result of :func:`build_distance`.
     """
     class_counts = labels.bincount()
     num_classes = len(class_counts)
@@ -103,7 +103,7 @@ def build_loss(settings: Settings, labels: Tensor, distance: BaseDistance) -> to
         margins=AdaptiveMargins(view_margin=settings.view_margin) if settings.margins else None,
         relabel=Relabelling() if settings.noise_aware else None,
         num_views=settings.views,
-        # classes of many sizes, of which the sampler draws as many images each
+        # classes differ in size, but the sampler draws equally many images of each
         class_counts=class_counts,
         collect_stats=True,
     )
@@ -117,7 +117,7 @@ def _plain(settings: Settings, num_classes: int, distance: BaseDistance) -> torc
     if margin is None and name in MARGIN:
         margin = MARGIN[name][metric]
     if name == "ms":
-        # a similarity is 1 − 2d/d_max, so that these are α = 2, β = 50 and γ = ½ by any distance
+        # a similarity is 1 − 2d/d_max, so these are α = 2, β = 50 and γ = ½ for either distance
         if metric == "cosine":
             return pml_losses.MultiSimilarityLoss(alpha=2, beta=50, base=0.5, distance=distance)
         unit = distance.max_distance / 2
@@ -131,7 +131,7 @@ def _plain(settings: Settings, num_classes: int, distance: BaseDistance) -> torc
     if name == "triplet":
         return pml_losses.TripletMarginLoss(margin=margin, distance=distance)
     if name == "contrastive":
-        positive = 1.0  # the similarity, or the distance, up to which a pair is no matter
+        positive = 1.0  # beyond this similarity, or below this distance, a positive costs nothing
         return pml_losses.ContrastiveLoss(positive, margin, distance=distance, reducer=SumPerRow())
     alpha = 32 if metric == "cosine" else 8
     return pml_losses.ProxyAnchorLoss(

@@ -14,15 +14,15 @@ _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def build_backbone(name: str, pretrained: bool) -> tuple[nn.Module, nn.Module]:
-    """A network without its classifier, (N, 3, H, W) to (N, features), and its normalisation.
+    """Build a network without its classifier, (N, 3, H, W) to (N, features), and its normalisation.
 
     Args:
         name: "timm:…", "torchvision:…" or "tiny".
-        pretrained: with the weights that the library has for it (a download).
+        pretrained: whether to load the weights of the library (a download).
 
     Raises:
-        ValueError: for another name, or weights for a backbone that has none.
-        ImportError: where the library is missing, or torchvision does not fit torch.
+        ValueError: if the name is unknown, or the backbone has no pretrained weights.
+        ImportError: if the library is missing, or torchvision does not fit torch.
     """
     library, _, model = name.partition(":")
     if name == "tiny":
@@ -34,7 +34,7 @@ def build_backbone(name: str, pretrained: bool) -> tuple[nn.Module, nn.Module]:
         config = body.pretrained_cfg
         return body, augment.Normalize(tuple(config["mean"]), tuple(config["std"]))
     if library == "torchvision" and model:
-        # otherwise these two initialise for half a minute
+        # the default initialisation of these two takes half a minute
         slow = model in ("googlenet", "inception_v3") and not pretrained
         options = {"weights": "DEFAULT" if pretrained else None}
         options |= {"init_weights": False} if slow else {}
@@ -44,7 +44,7 @@ def build_backbone(name: str, pretrained: bool) -> tuple[nn.Module, nn.Module]:
 
 
 def without_classifier(body: nn.Module) -> nn.Module:
-    """A network of torchvision that ends in its features: timm drops a classifier by an option."""
+    """Remove the classifier of a torchvision network; timm has an option for that."""
     if getattr(body, "aux_logits", False):  # googlenet and inception_v3 have further classifiers
         body.aux_logits = False
         for name in ("aux1", "aux2", "AuxLogits"):
@@ -58,9 +58,9 @@ def without_classifier(body: nn.Module) -> nn.Module:
 
 
 def build_network(settings: Settings) -> tuple[nn.Sequential, nn.Module]:
-    """The network, images to embeddings, and the normalisation of its images.
+    """Build the network from images to embeddings, and the normalisation of its images.
 
-    Its last layer starts orthogonal and without a bias.
+    Its last layer starts orthogonal and with bias 0.
 
     Args:
         settings: backbone, pretrained, freeze, size, embedding_size.
@@ -86,14 +86,14 @@ def _import(library: str) -> Any:
     try:
         return import_module(library)
     except (ImportError, RuntimeError) as error:
-        # the torchvision of PyPI is built for CUDA; beside a CPU torch it fails in this way
+        # PyPI's torchvision is built for CUDA; with a CPU build of torch its import fails like this
         raise ImportError(
             f"{library} cannot be imported ({error}); docs/reproduce.md says how to install it"
         ) from error
 
 
 def _tiny() -> nn.Sequential:
-    """Three convolutions, to try things out without a download."""
+    """Build three convolutions, to try things out without a download."""
     layers: list[nn.Module] = []
     for inputs, outputs in ((3, 16), (16, 32), (32, 64)):
         convolution = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)

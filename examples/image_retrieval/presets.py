@@ -1,7 +1,7 @@
-"""Published hyper-parameters, what is known of them and from where.
+"""Published hyper-parameters and their sources.
 
-``published`` holds what could be read in public text or code, ``ours`` what could not, or what this
-script has in the place of something else. An option of the command line overrides both.
+``published`` holds what public text or code says. ``ours`` holds what it does not say, and where
+this script has a substitute. Options of the command line override both.
 """
 
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Preset:
-    """Options of a run by name, and where they are from.
+    """Options of a run, and their origin.
 
     Args:
-        summary: in one line.
-        source: of everything in ``published``.
+        summary: the preset in one line.
+        source: source of everything in ``published``.
         published: options as published.
-        ours: options that are this project's choice.
-        remarks: where the run differs from the published one beyond its options.
+        ours: options that this project chose.
+        remarks: other differences from the published run.
     """
 
     summary: str
@@ -47,7 +47,7 @@ _SOP = {"data": "sop", "samples_per_class": 2, "batch_size": 900, "epochs": 200,
 
 
 def _hyp_vit(network: dict[str, Any], data: dict[str, Any], name: str) -> Preset:
-    # an epoch of theirs takes samples_per_class images of each class once
+    # in their code, an epoch takes samples_per_class images of each class once
     classes = {"cub": 100, "cars": 98, "sop": 11_318}[data["data"]]
     steps = classes * data["samples_per_class"] // data["batch_size"]
     published = {
@@ -75,10 +75,10 @@ def _hyp_vit(network: dict[str, Any], data: dict[str, Any], name: str) -> Preset
         f"{name}: a vision transformer with hyperbolic embeddings, on {data['data']}",
         _HYP_VIT,
         published | network | data,
-        # theirs is float16 by apex, O2; evaluation at the end only
+        # they use float16 (apex, O2), and evaluate at the end only
         {"precision": "bfloat16", "evaluate_every": data["epochs"]},
         "Mixed precision is torch's instead of apex's. Batches draw their classes at random; "
-        "theirs go through all classes before one comes again, which differs for sop only.",
+        "theirs use all classes before one is repeated, which makes a difference for sop only.",
     )
 
 
@@ -104,7 +104,7 @@ PRESETS = {
             "pretrained": True,
         },
         {
-            # "Inception" in the paper; this is the nearest that the libraries have weights for
+            # the paper says "Inception"; this is the closest network with public weights
             "backbone": _GOOGLENET,
             "embedding_size": 512,
             "batch_size": 80,
@@ -116,13 +116,13 @@ PRESETS = {
             "clip_radius": 2.3,
             "noise_aware": False,
         },
-        "gamma = 0.5 and the range [0, 0.2] of the margins are published, and the package's own. "
-        "Alpha = 2 and beta = 50 are Multi-Similarity's usual ones. "
-        "The sizes of batch and embedding, rates and epochs of the paper are not known here. "
-        "--noise-aware adds what this project does on top.",
+        "gamma = 0.5 and the range [0, 0.2] of the margins are published; the package has the same "
+        "defaults. Alpha = 2 and beta = 50 are the usual values of Multi-Similarity. "
+        "Batch size, embedding size, learning rate and epochs of the paper are not known here. "
+        "--noise-aware adds the label model of this project.",
     ),
     "prism": Preset(
-        "the setting of PRISM, without its filter: a contrastive loss with a memory",
+        "PRISM's setting without its filter: a contrastive loss with a memory",
         _PRISM,
         {
             "loss": "contrastive",
@@ -147,11 +147,11 @@ PRESETS = {
             "views": 1,
             "margins": False,
         },
-        # bninception in their file, of which neither library has weights
+        # their file says bninception, for which neither library has weights
         {"backbone": _GOOGLENET, "noise_aware": False},
-        "Their filter is not in this script; run their code for its row. --noise-aware takes its "
-        "place. Their configuration is "
-        "for CARS-98N; those for CUB, Cars-196 and SOP were not found. A pair of one batch counts "
+        "Their filter is not in this script; run their code for its row. --noise-aware replaces "
+        "it. Their configuration is "
+        "for CARS-98N; those for CUB, Cars-196 and SOP were not found. A pair of a batch counts "
         "once here, as in PML's CrossBatchMemory.",
     ),
 }

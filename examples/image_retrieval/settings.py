@@ -1,11 +1,11 @@
-"""The options of a training run, which the command line is made from, and their checks."""
+"""The options of a training run, from which the command line is made, and their checks."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-# --temperature and --margin where they are not given: for cosine similarity PML's own, Hyp-ViT's
-# (pairwise_ce) and PRISM's (contrastive), for Poincaré distances Hyp-ViT's and the best of
-# docs/poincare_losses.md
+# Defaults of --temperature and --margin. For cosine similarity they are PML's, Hyp-ViT's
+# (pairwise_ce) and PRISM's (contrastive). For Poincaré distance they are Hyp-ViT's and the best of
+# docs/poincare_losses.md.
 TEMPERATURE = {
     "supcon": {"cosine": 0.1, "poincare": 0.5},
     "pairwise_ce": {"cosine": 0.1, "poincare": 0.2},
@@ -15,7 +15,7 @@ MARGIN = {
     "contrastive": {"cosine": 0.5, "poincare": 6.0},
     "proxy_anchor": {"cosine": 0.1, "poincare": 2.3},
 }
-# They do not change what is learnt, so a run may resume with others.
+# These do not change what is learnt, so a run may resume with other values.
 _OF_THE_MACHINE = ("root", "download", "output", "resume", "workers", "device", "tensorboard")
 
 
@@ -36,15 +36,15 @@ class Settings:
     noise_kind: Literal["symmetric", "small_cluster", "open_set"] = "symmetric"
     """kind of the wrong labels"""
     noise_list: str | None = None
-    """CSV of wrong labels as published with PRISM, instead of a rate"""
+    """CSV of noisy labels as published with PRISM, instead of a rate"""
     clean_list: str | None = None
-    """CSV of the right labels of that list, to know the rate"""
+    """CSV of the samples of that list whose label is right, to know the true rate"""
     size: int = 224
     """side of the images, in pixels"""
     resize: int = 256
     """shorter side of a test image before its crop"""
     min_scale: float = 0.2
-    """least area of a random crop, as a share of the image"""
+    """smallest area of a random crop, as a share of the image"""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     """how images are resized"""
 
@@ -54,23 +54,23 @@ class Settings:
     pretrained: bool = True
     """start from the weights of the library (a download)"""
     freeze: tuple[str, ...] = ()
-    """parts of the backbone that do not learn"""
+    """parts of the backbone that are not trained"""
     embedding_size: int = 128
-    """numbers per image"""
+    """dimensions of an embedding"""
 
     # loss
     loss: Literal["ms", "supcon", "triplet", "contrastive", "pairwise_ce", "proxy_anchor"] = "ms"
-    """pairwise_ce is Hyp-ViT's"""
+    """the loss; pairwise_ce is Hyp-ViT's"""
     distance: Literal["cosine", "poincare"] = "cosine"
-    """poincare is hyperbolic"""
+    """the distance; poincare is hyperbolic"""
     curvature: float = 0.1
-    """of poincare, without its sign"""
+    """curvature of poincare, without its sign"""
     clip_radius: float = 2.3
-    """of poincare"""
+    """clip radius of poincare"""
     temperature: float | None = None
-    """of supcon and pairwise_ce, in units of the distance"""
+    """temperature of supcon and pairwise_ce, in units of the distance"""
     margin: float | None = None
-    """of triplet, contrastive (its negatives) and proxy_anchor, in units of the distance"""
+    """margin of triplet, contrastive (its negatives) and proxy_anchor, in units of the distance"""
     memory_size: int = 0
     """past embeddings to compare with (cross-batch memory)"""
 
@@ -78,51 +78,51 @@ class Settings:
     noise_aware: bool = True
     """learn which labels are wrong"""
     warmup: int = 25
-    """batches in which every label is believed"""
+    """batches in which every label is trusted"""
     margins: bool = False
     """class-wise adaptive margins, as in AHSML"""
     views: Literal[1, 2] = 1
     """views of each image in a batch; the second is distorted more, as in AHSML"""
     view_margin: bool = False
-    """AHSML's margin of pairs of views, with --margins --views 2"""
+    """AHSML's margin for pairs of views; needs --margins --views 2"""
 
     # training
     epochs: int = 50
-    """passes to train for"""
+    """number of epochs"""
     steps_per_epoch: int | None = None
-    """by default training images / batch size"""
+    """batches in an epoch; by default training images / batch size"""
     batch_size: int = 128
     """images in a batch"""
     samples_per_class: int = 4
     """images of a class in a batch"""
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
-    """otherwise with torch's defaults"""
+    """the optimizer; its other options are torch's defaults"""
     lr: float = 3e-5
     """learning rate"""
     loss_lr: float = 1e-2
     """learning rate of the proxies of proxy_anchor"""
     weight_decay: float = 0.01
-    """as the optimizer has it"""
+    """weight decay of the optimizer"""
     schedule: Literal["constant", "cosine"] = "constant"
-    """cosine takes the learning rates to 0 at the end"""
+    """cosine lowers the learning rates to 0 at the end"""
     clip_norm: float | None = None
     """largest norm of the gradient"""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """of the network (autocast)"""
+    """precision of the network (autocast)"""
     evaluate_every: int = 1
     """epochs between evaluations; the last epoch is always evaluated"""
     seed: int = 0
-    """of all randomness"""
+    """seed of all randomness"""
 
     # machine
     output: str = "runs/image_retrieval"
-    """folder of all files; without a checkpoint, unless --resume"""
+    """folder for all files; it must not hold a checkpoint unless --resume is given"""
     resume: bool = False
-    """go on from OUTPUT/checkpoint.pt"""
+    """continue from OUTPUT/checkpoint.pt"""
     tensorboard: bool = True
     """write OUTPUT/tensorboard"""
     device: str = "auto"
-    """auto is cuda where there is one"""
+    """auto is cuda if available"""
     workers: int = 2
     """processes that load images"""
 
@@ -136,7 +136,7 @@ class Settings:
         return self.noise_aware or self.margins or self.views > 1
 
     def of_the_run(self) -> dict[str, Any]:
-        """The options that change the result, which a checkpoint must agree with."""
+        """Return the options that change the result; a checkpoint must have the same."""
         return {name: v for name, v in asdict(self).items() if name not in _OF_THE_MACHINE}
 
 
@@ -157,7 +157,7 @@ def _check_numbers(s: Settings) -> None:
 
 
 def _check_combinations(s: Settings) -> None:
-    """An option that would do nothing beside the others is an error."""
+    """Raise if an option would have no effect with the others."""
     of = f"for loss={s.loss}"
     for name, is_used, beside in (
         ("download", s.data != "folder", "for a folder"),

@@ -25,26 +25,26 @@ from .settings import Settings
 from .transforms import evaluation_view, training_view
 
 METRICS = ("precision_at_1", "mean_average_precision_at_r")
-# rows of the distance matrix that evaluation holds at a time: 250 MB of SOP's 60,502 test images
+# Rows of the distance matrix that evaluation computes at once: 250 MB for SOP's 60,502 test images.
 _KNN_BATCH = 1024
 
 
 class Run:
-    """Everything that a run consists of; building it reads the data and makes the network.
+    """All parts of a run; building it reads the data and makes the network.
 
     Args:
         settings: the options.
 
     Raises:
-        ValueError: for options that the data, the loss or the network cannot follow.
-        ImportError: where a library that the options ask for is missing.
+        ValueError: if the data, the loss or the network do not fit the options.
+        ImportError: if a library that the options need is missing.
     """
 
     def __init__(self, settings: Settings) -> None:
         if settings.tensorboard and find_spec("tensorboard") is None:
             raise ImportError(
-                'tensorboard cannot be imported; the extra "images" has it, --no-tensorboard does '
-                "without"
+                'tensorboard cannot be imported; install the extra "images", or give '
+                "--no-tensorboard"
             )
         self.settings = s = settings
         is_cuda = s.device == "auto" and torch.cuda.is_available()
@@ -67,7 +67,7 @@ class Run:
         self.epoch, self.history = 0, []
 
     def train_epoch(self) -> dict[str, float]:
-        """One epoch; means over its steps."""
+        """Train one epoch; return means over its steps."""
         self.network.train()
         self.loss.train()
         sums: dict[str, float] = {}
@@ -84,10 +84,10 @@ class Run:
         return figures
 
     def step(self, images: Tensor, labels: Tensor) -> dict[str, float]:
-        """One step of the optimizer.
+        """Take one step of the optimizer.
 
         Args:
-            images: (N, 3, H, W), the views of a batch one after the other.
+            images: (N, 3, H, W), all first views of the batch, then all second views.
             labels: (N,).
         """
         value = self.loss(self._embed(images), labels)
@@ -108,7 +108,7 @@ class Run:
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """Recall@1 and MAP@R among the test images, whose classes were not trained on."""
+        """Return Recall@1 and MAP@R among the test images, whose classes are not trained on."""
         self.network.eval()
         if isinstance(self.distance, PoincareDistance):
             knn: Any = PoincareKNN(self.distance)
@@ -126,7 +126,7 @@ class Run:
         half = self.settings.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             embeddings = self.network(images)
-        return embeddings.float()  # a loss compares by differences that bfloat16 does not resolve
+        return embeddings.float()  # bfloat16 is too coarse for the differences in a loss
 
     def _datasets(self, normalize: nn.Module) -> tuple[Any, Any]:
         s, split, test = self.settings, self.train_split, self.test_split
@@ -141,8 +141,8 @@ class Run:
         return TwoViewDataset(ImageDataset(split.paths, split.labels), weak, strong), test_set
 
     def _train_loader(self) -> DataLoader[Any]:
-        # A new sampler each epoch: one that has been used keeps its classes in shuffled order,
-        # which a resumed run could not know. It draws from PML's generator.
+        # A new sampler each epoch: a used one keeps its shuffled order of classes, which a resumed
+        # run would not know. It draws from PML's generator.
         c_f.NUMPY_RANDOM = self.random
         s = self.settings
         length = self.steps * s.batch_size

@@ -1,4 +1,4 @@
-"""Images to tensors: kornia's augmentations with torch's resizing."""
+"""Turns images into tensors, with kornia's augmentations and torch's resizing."""
 
 from typing import Any
 
@@ -19,10 +19,10 @@ class Transform(nn.Sequential):
         return super().forward(pixels[None] / 255)[0]
 
 
-# Resizing is by hand because kornia's crop does not anti-alias, and its Resize blurs by a Gaussian.
-# Torch's anti-aliasing is that of Pillow, which the published networks were trained with.
+# Torch resizes, because kornia's crop does not anti-alias and its Resize blurs with a Gaussian.
+# Torch anti-aliases like Pillow, with which the published networks were trained.
 def resize(image: Tensor, shape: tuple[int, int], interpolation: str) -> Tensor:
-    """Resizes (1, 3, H, W) to ``shape``, with anti-aliasing."""
+    """Resize (1, 3, H, W) to ``shape``, with anti-aliasing."""
     return interpolate(image, shape, mode=interpolation, antialias=True).clamp(0, 1)
 
 
@@ -37,7 +37,8 @@ class ResizedCrop(augment.RandomResizedCrop):
         transform: Tensor | None = None,
     ) -> Tensor:
         """Overrides ``RandomResizedCrop.apply_transform``."""
-        (left, top), _, (right, bottom), _ = params["src"][0].long().tolist()  # the last pixel too
+        # the corners include the last pixel
+        (left, top), _, (right, bottom), _ = params["src"][0].long().tolist()
         crop = input[..., top : bottom + 1, left : right + 1]
         return resize(crop, flags["size"], flags["resample"].name.lower())
 
@@ -50,7 +51,7 @@ class ResizedShorterSide(nn.Module):
         self.size, self.interpolation = size, interpolation
 
     def forward(self, image: Tensor) -> Tensor:
-        """Resizes (1, 3, H, W)."""
+        """Resize (1, 3, H, W)."""
         height, width = (self.size * side // min(image.shape[-2:]) for side in image.shape[-2:])
         return resize(image, (height, width), self.interpolation)
 
@@ -58,17 +59,17 @@ class ResizedShorterSide(nn.Module):
 def training_view(
     size: int, min_scale: float, interpolation: str, normalize: nn.Module, strong: bool = False
 ) -> Transform:
-    """A random crop of a random shape, resized to a square, flipped half of the time.
+    """Make a transform: a random crop, resized to a square, flipped half of the time.
 
-    Randomness is torch's, which a DataLoader seeds in each worker.
+    Random numbers come from torch, which a DataLoader seeds in each worker.
 
     Args:
         size: side of the square, in pixels.
-        min_scale: least area of the crop, as a share of the image.
+        min_scale: smallest area of the crop, as a share of the image.
         interpolation: "bilinear" or "bicubic".
         normalize: the last step.
-        strong: also change brightness, contrast and saturation by up to 40 % and drop the colours
-            of every fifth image: the strong view of two.
+        strong: also change brightness, contrast and saturation by up to 40 %, and remove the colour
+            of a fifth of the images, for the strong one of two views.
     """
     crop = ResizedCrop((size, size), (min_scale, 1.0), resample=interpolation)
     colours = [augment.ColorJitter(0.4, 0.4, 0.4), augment.RandomGrayscale(p=0.2)]
@@ -76,6 +77,6 @@ def training_view(
 
 
 def evaluation_view(size: int, short: int, interpolation: str, normalize: nn.Module) -> Transform:
-    """The square in the middle, after the shorter side was resized to ``short``."""
+    """Make a transform: resize the shorter side to ``short``, then crop the centre."""
     whole = ResizedShorterSide(short, interpolation)
     return Transform(whole, augment.CenterCrop(size), normalize)

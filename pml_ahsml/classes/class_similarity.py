@@ -35,6 +35,7 @@ def class_similarity(similarity: Tensor, labels: Tensor, num_classes: int) -> tu
     member = torch.nn.functional.one_hot(labels, num_classes).to(similarity.dtype)
     counts = member.sum(0)
     sums = product(product(member.T, similarity), member)
+    sums = (sums + sums.T) / 2  # rounding must not order S_ab and S_ba
     self_sums = product(member.T, similarity.diagonal())
     ordered_pairs = counts * (counts - 1)
     within = torch.where(

@@ -1,4 +1,4 @@
-"""Data sets and batches: sample indices, two views, and label noise for experiments."""
+"""Data sets and batches with sample indices and two views; label noise for experiments."""
 
 from .batch_getter import BatchGetter
 from .indexed_dataset import IndexedDataset

@@ -7,22 +7,22 @@ from torch import Tensor
 
 
 class BatchGetter:
-    """``data_and_label_getter`` for IndexedDataset, TwoViewDataset and both together.
+    """A ``data_and_label_getter`` for IndexedDataset, TwoViewDataset and both together.
 
-    Views and their labels are stacked: rows i and i + B are the two views of one image. The
-    attribute ``indices`` tells hooks which samples are in the current batch. A trainer calls the
-    getter in its main process, once per batch. Give a tester a getter of its own.
+    Views and their labels are stacked: rows i and i + B are the two views of one image. Hooks read
+    from the attribute ``indices`` which samples are in the current batch. A trainer calls the
+    getter in its main process, once per batch. A tester needs a getter of its own.
 
-    With a ``loss`` the getter tells it before each call which samples the batch holds, so that an
-    AdaptiveNoiseAwareLoss with ``num_samples`` works in PML's trainers as they are.
+    With a ``loss``, the getter passes it the sample indices before each call. An
+    AdaptiveNoiseAwareLoss with ``num_samples`` then works in PML's unchanged trainers.
 
     Args:
-        loss: the AdaptiveNoiseAwareLoss that the trainer calls, by itself, inside of MultipleLosses
-            or inside of a DistributedLossWrapper; None for no loss that wants to know.
+        loss: the AdaptiveNoiseAwareLoss that the trainer calls, alone or inside MultipleLosses or a
+            DistributedLossWrapper; None if the loss does not use sample indices.
 
     Attributes:
-        indices: (N,) the data set's index of each row, the same for all views of an image; None
-            for a data set without indices, and before the first batch.
+        indices: (N,) the index of each row in the data set, the same for all views of an image;
+            None before the first batch and for a data set without indices.
         num_views: number of views of each image in the batch; 1 without views.
 
     Returns:
@@ -78,15 +78,15 @@ class BatchGetter:
             indices = None if indices is None else indices.repeat(num_views)
         if self.loss is not None and indices is None:
             raise ValueError(
-                "batch must hold (data, (labels, indices)) for a getter with a loss, as that of an "
-                "IndexedDataset does, got labels without indices"
+                "batch must be (data, (labels, indices)) for a getter with a loss, as from an "
+                "IndexedDataset, got labels without indices"
             )
         self.num_views = num_views
         self._set_indices(indices)
         return data, labels
 
     def select(self, rows: Tensor) -> None:
-        """Note that a trainer goes on with some rows of the batch only.
+        """Keep the indices of the rows that a trainer selects from the batch.
 
         Args:
             rows: (M,) indices of the rows.
@@ -101,7 +101,7 @@ class BatchGetter:
 
 
 def _to_tensor(values: Any) -> Tensor:
-    """A tensor stays where it is, whatever torch's default device."""
+    """Convert to a tensor; a tensor stays on its device, whatever torch's default device."""
     return values if isinstance(values, Tensor) else torch.as_tensor(values)
 
 

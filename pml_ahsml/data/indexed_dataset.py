@@ -38,7 +38,7 @@ class IndexedDataset(Dataset[tuple[Any, tuple[Any, int]]]):
 
 
 def as_pair(sample: Any) -> tuple[Any, Any]:
-    """The sample as (data, label); raises ValueError if it is not a pair."""
+    """Return the sample as (data, label); raise ValueError if it is not a pair."""
     if not isinstance(sample, tuple | list) or len(sample) != 2:
         length = f" of {len(sample)}" if isinstance(sample, tuple | list) else ""
         raise ValueError(

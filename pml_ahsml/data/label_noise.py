@@ -1,4 +1,4 @@
-"""Wrong labels on purpose, to measure how much they hurt."""
+"""Injects label noise, to measure how much it hurts."""
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ def inject_label_noise(
     open_classes: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Replace a share of the labels by wrong ones, and say which.
+    """Replace a share of the labels by wrong ones, and report which.
 
     Kinds of noise:
 
@@ -37,12 +37,12 @@ def inject_label_noise(
     - "transition": each label is drawn from the row of its class in ``transition_matrix``.
 
     Wrong labels come from the classes that occur in ``labels``. With ``num_classes`` they may come
-    from all K classes, except where ``embeddings`` are given, which know only classes with samples.
+    from all K classes, unless ``embeddings`` are given: a class without samples has no mean.
 
     Args:
         labels: (N,) integers in [0, num_classes), the clean labels; gaps are allowed.
         rate: share of the labels to make wrong, in [0, 1]. round(rate·N) labels become wrong; with
-            "open_set" as near to that as whole classes allow. None where an option determines it:
+            "open_set" as close to that as whole classes allow. None if an option determines it:
             ``transition_matrix`` or ``open_classes``.
         kind: see above.
         num_classes: K, to let wrong labels come from classes without samples. By default they come
@@ -121,7 +121,8 @@ def _checked_kind(kind: str, given: dict[str, Tensor]) -> NoiseKind:
     needs_one = noise.one_of and not noise.is_optional
     if len(given) > 1 or (needs_one and not given):
         raise ValueError(
-            f"{' or '.join(noise.one_of)} must be given for kind={kind!r}, got {len(given)} of it"
+            f"{' or '.join(noise.one_of)} must be given for kind={kind!r}, got "
+            f"{' and '.join(given) or 'none'}"
         )
     return noise
 
@@ -131,7 +132,7 @@ def _checked_rate(rate: float | None, noise: NoiseKind, given: dict[str, Tensor]
         return check_in_interval("rate", rate, 0.0, 1.0)
     if rate is not None:
         option = next(iter(given))
-        raise ValueError(f"rate must be None where {option} determines it, got {rate}")
+        raise ValueError(f"rate must be None because {option} determines it, got {rate}")
     return None
 
 

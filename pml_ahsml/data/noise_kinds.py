@@ -1,8 +1,8 @@
 """The kinds of label noise: one function each, and the registry that names them.
 
-To add a kind, write its function and add a line to ``KINDS``. The function gets a ``NoiseTask`` and
-the options of its entry by name, checks these options, and returns the noisy labels, (N,) int64.
-It works on the CPU, whatever torch's default device.
+To add a kind, write its function and add a line to ``KINDS``. The function takes a ``NoiseTask``
+and the options of its entry as keywords, checks these options, and returns the noisy labels, (N,)
+int64. It works on the CPU, whatever torch's default device.
 """
 
 from collections.abc import Callable
@@ -25,13 +25,14 @@ Generator = torch.Generator | None
 # "near" noise draws from this many classes, between "pair" (1) and "symmetric" (all others).
 _NEAR_CLASSES = 5
 
-# Samples of a dissolved class that stay together in "small_cluster" noise.
+# Samples of a dissolved class that stay together in "small_cluster" noise: a batch of PML's
+# MPerClassSampler with m=4 can hold a whole group.
 _GROUP_SIZE = 4
 
 
 @dataclass(frozen=True)
 class NoiseTask:
-    """What every kind of noise is given. All tensors lie on the CPU.
+    """What every kind of noise works on. All tensors are on the CPU.
 
     Args:
         clean: (N,) int64, the clean labels.
@@ -49,11 +50,11 @@ class NoiseTask:
     generator: Generator
 
     def places(self) -> Tensor:
-        """Positions of the clean labels in ``classes``, (N,); raises if there is only one class."""
+        """Find the clean labels in ``classes``, (N,); raise if there is only one class."""
         if len(self.clean) and len(self.classes) < 2:
             raise ValueError(
-                "labels must hold at least 2 classes, to draw wrong ones from those that occur, "
-                f"got {len(self.classes)}"
+                "labels must hold at least 2 classes, because wrong labels come from the classes "
+                f"that occur, got {len(self.classes)}"
             )
         return torch.searchsorted(self.classes, self.clean)
 
@@ -63,11 +64,11 @@ class NoiseKind:
     """A kind of noise and the options of ``inject_label_noise`` that it takes.
 
     Args:
-        draw: ``draw(task, **options)``, the noisy labels.
-        one_of: names of its options, of which the user gives one.
-        is_optional: whether the user may give none of them.
-        sets_rate: whether a given option determines how many labels are wrong, so that the rate
-            must be None.
+        draw: ``draw(task, **options)`` returns the noisy labels.
+        one_of: names of its options; the user gives one of them.
+        is_optional: whether the user may give none.
+        sets_rate: whether an option determines how many labels are wrong; the rate must then be
+            None.
     """
 
     draw: Callable[..., Tensor]
@@ -77,7 +78,7 @@ class NoiseKind:
 
 
 def symmetric(task: NoiseTask) -> Tensor:
-    """``count`` random samples get another class, each class equally likely."""
+    """Give ``count`` random samples another class, each class equally likely."""
     places = task.places()
     chosen = _choose(task)
     # an offset of 1 … C−1 around the circle of classes reaches every other class equally often
@@ -88,19 +89,19 @@ def symmetric(task: NoiseTask) -> Tensor:
 def near(
     task: NoiseTask, class_similarity: Tensor | None = None, embeddings: Tensor | None = None
 ) -> Tensor:
-    """``count`` random samples get one of the classes most similar to theirs."""
+    """Give ``count`` random samples one of the classes most similar to theirs."""
     return _neighbours(task, _NEAR_CLASSES, class_similarity, embeddings)
 
 
 def pair(
     task: NoiseTask, class_similarity: Tensor | None = None, embeddings: Tensor | None = None
 ) -> Tensor:
-    """``count`` random samples get the class most similar to theirs."""
+    """Give ``count`` random samples the class most similar to theirs."""
     return _neighbours(task, 1, class_similarity, embeddings)
 
 
 def small_cluster(task: NoiseTask) -> Tensor:
-    """Random classes are split into small groups; each group joins a class that is kept."""
+    """Split random classes into small groups; each group joins a class that is kept."""
     places, count, num_classes = task.places(), task.count, len(task.classes)
     order = torch.randperm(num_classes, generator=task.generator, device="cpu")
     sizes = torch.bincount(places, minlength=num_classes)[order]
@@ -121,7 +122,7 @@ def small_cluster(task: NoiseTask) -> Tensor:
 
 
 def open_set(task: NoiseTask, open_classes: Tensor | None = None) -> Tensor:
-    """All samples of the open classes get a random class that is kept."""
+    """Give all samples of the open classes a random class that is kept."""
     if open_classes is None:
         outside = _choose_open_classes(task)
     else:
@@ -132,7 +133,7 @@ def open_set(task: NoiseTask, open_classes: Tensor | None = None) -> Tensor:
     occurs = torch.bincount(task.clean, minlength=task.num_classes) > 0
     kept = (occurs & ~is_open).nonzero().squeeze(1)
     if len(kept) == 0 and len(task.clean) > 0:
-        raise ValueError(f"open_classes must leave a class, got all {task.num_classes} of them")
+        raise ValueError(f"open_classes must leave a class, got all {task.num_classes} classes")
     chosen = is_open[task.clean].nonzero().squeeze(1)
     if len(chosen) == 0:
         return task.clean.clone()
@@ -140,7 +141,7 @@ def open_set(task: NoiseTask, open_classes: Tensor | None = None) -> Tensor:
 
 
 def instance(task: NoiseTask, embeddings: Tensor) -> Tensor:
-    """``count`` samples get the class they look like; ambiguous samples are the likeliest."""
+    """Give ``count`` samples their nearest other class; ambiguous samples are the most likely."""
     rows, means = _rows_and_means(
         checked_embeddings(embeddings, len(task.clean)), task.clean, task.num_classes
     )
@@ -160,7 +161,7 @@ def instance(task: NoiseTask, embeddings: Tensor) -> Tensor:
 
 
 def transition(task: NoiseTask, transition_matrix: Tensor) -> Tensor:
-    """Each label is drawn from the row of its class."""
+    """Draw each label from the row of its class."""
     matrix = checked_transition_matrix(transition_matrix, task.num_classes)
     check_leads_to(matrix, task.clean.unique(), task.classes)
     drawn = task.clean.clone()
@@ -184,7 +185,7 @@ KINDS = {
 
 
 def mean_similarity(embeddings: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """(K, K) cosines between the class means of the normalised rows."""
+    """Compute the (K, K) cosines between the class means of the normalised rows."""
     _, means = _rows_and_means(embeddings, labels, num_classes)
     return means @ means.T
 
@@ -211,7 +212,7 @@ def _neighbours(
     if embeddings is not None:
         similarity = mean_similarity(embeddings, places, len(classes))
     else:
-        assert class_similarity is not None  # inject_label_noise has checked that one is given
+        assert class_similarity is not None  # inject_label_noise checks that one is given
         similarity = checked_similarity(class_similarity, classes, task.num_classes)
     chosen = _choose(task)
     similarity = similarity.clone().fill_diagonal_(-torch.inf)
@@ -221,7 +222,7 @@ def _neighbours(
 
 
 def _choose_open_classes(task: NoiseTask) -> Tensor:
-    """Random whole classes, taken in turn while they bring the total nearer to ``count``."""
+    """Choose random whole classes, as long as they bring their samples closer to ``count``."""
     order = torch.randperm(task.num_classes, generator=task.generator, device="cpu")
     sizes = torch.bincount(task.clean, minlength=task.num_classes)[order]
     total, chosen = 0, []
@@ -231,24 +232,24 @@ def _choose_open_classes(task: NoiseTask) -> Tensor:
             chosen.append(k)
     if task.count > 0 and not chosen:
         raise ValueError(
-            "rate must be worth at least half a class for open_set noise, got "
+            "rate must amount to at least half a class for open_set noise, got "
             f"{task.count} of {len(task.clean)} samples"
         )
     return torch.tensor(chosen, dtype=torch.long, device="cpu")
 
 
 def _choose(task: NoiseTask) -> Tensor:
-    """``count`` random rows."""
+    """Choose ``count`` random rows."""
     return torch.randperm(len(task.clean), generator=task.generator, device="cpu")[: task.count]
 
 
 def _random_integers(task: NoiseTask, low: int, high: int, count: int) -> Tensor:
-    """``count`` random integers in [low, high)."""
+    """Draw ``count`` random integers in [low, high)."""
     return torch.randint(low, high, (count,), generator=task.generator, device="cpu")
 
 
 def _replace(task: NoiseTask, rows: Tensor, labels: Tensor) -> Tensor:
-    """The clean labels with some rows replaced."""
+    """Return the clean labels with new labels at some rows."""
     noisy = task.clean.clone()
     noisy[rows] = labels
     return noisy

@@ -1,4 +1,4 @@
-"""Published lists of noisy labels, in text files."""
+"""Reads published lists of noisy labels."""
 
 import codecs
 import os
@@ -36,7 +36,7 @@ class NoiseList:
     is_noisy: Tensor | None
 
     def order(self, names: Sequence[str | int], *, components: int = 2) -> Tensor:
-        """Positions of a data set's samples in this list.
+        """Find the positions of a data set's samples in this list.
 
         Only the ends of paths are compared, because the root folder differs between machines.
 
@@ -61,15 +61,15 @@ class NoiseList:
             key = _key(name, components)
             if key in positions:
                 raise ValueError(
-                    f"components must identify every sample of the list, got {components}, for "
-                    f"which {self.names[positions[key]]!r} and {name!r} are the same"
+                    f"components must identify every sample of the list, got {components}, which "
+                    f"cannot tell {self.names[positions[key]]!r} from {name!r}"
                 )
             positions[key] = position
         missing = [name for name in names if _key(str(name), components) not in positions]
         if missing:
             raise ValueError(
                 f"names must be in the list, got {missing[0]!r} and {len(missing) - 1} others that "
-                "are not"
+                "are not in it"
             )
         found = [positions[_key(str(name), components)] for name in names]
         return torch.tensor(found, dtype=torch.long)
@@ -129,7 +129,7 @@ def read_noise_list(
 def _read(path: Path) -> tuple[list[str], list[int]]:
     names, labels = [], []
     content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    # split bytes, not text: text would also be split at form feeds and the like inside a name
+    # split bytes, not text: str.splitlines also splits at form feeds and the like inside a name
     for number, raw in enumerate(content.splitlines(), start=1):
         try:
             line = raw.decode("utf-8")
@@ -152,7 +152,7 @@ def _read(path: Path) -> tuple[list[str], list[int]]:
 
 
 def _fits_int64(digits: str) -> bool:
-    # int() refuses more than 4,300 digits; int64 has at most 19, leading zeros may add some
+    # int() refuses more than 4,300 digits; int64 needs 19, and leading zeros may add some
     return len(digits) < 1000 and _INT64.min <= int(digits) <= _INT64.max
 
 

@@ -1,4 +1,4 @@
-"""Checks of the tensors that a kind of label noise takes as options."""
+"""Checks of the options of label noise."""
 
 from torch import Tensor
 
@@ -6,7 +6,7 @@ from ..checks import check_integers
 
 
 def checked_vector(name: str, values: Tensor) -> Tensor:
-    """Labels or classes as (N,) int64 on the CPU; raises if they are not valid."""
+    """Return labels or classes as (N,) int64 on the CPU; raise if they are not valid."""
     integers = check_integers(name, values).cpu()
     if integers.ndim != 1:
         raise ValueError(f"{name} must be of shape (N,), got {tuple(integers.shape)}")
@@ -14,7 +14,7 @@ def checked_vector(name: str, values: Tensor) -> Tensor:
 
 
 def checked_embeddings(embeddings: Tensor, num_rows: int) -> Tensor:
-    """The embeddings; raises unless they are ``num_rows`` finite rows."""
+    """Return the embeddings; raise unless they are ``num_rows`` finite rows."""
     if embeddings.ndim != 2 or len(embeddings) != num_rows:
         raise ValueError(
             f"embeddings must be of shape ({num_rows}, D), got {tuple(embeddings.shape)}"
@@ -24,9 +24,9 @@ def checked_embeddings(embeddings: Tensor, num_rows: int) -> Tensor:
 
 
 def checked_similarity(similarity: Tensor, classes: Tensor, num_classes: int) -> Tensor:
-    """(C, C) float64 similarities of the given classes; raises if they are not valid.
+    """Return the (C, C) float64 similarities of the given classes; raise if they are not valid.
 
-    The diagonal may be nan, as it is not used.
+    The diagonal is not used and may be nan.
     """
     _check_square("class_similarity", similarity, num_classes)
     similarity = similarity.detach().cpu().double()[classes][:, classes]
@@ -35,7 +35,7 @@ def checked_similarity(similarity: Tensor, classes: Tensor, num_classes: int) ->
 
 
 def checked_transition_matrix(matrix: Tensor, num_classes: int) -> Tensor:
-    """(K, K) float64 with rows of probabilities; raises if it is not valid."""
+    """Return the matrix in float64; raise unless it is (K, K) with rows of probabilities."""
     _check_square("transition_matrix", matrix, num_classes)
     matrix = matrix.detach().cpu().double()
     _check_finite("transition_matrix", matrix)
@@ -56,7 +56,7 @@ def check_leads_to(matrix: Tensor, occurring: Tensor, classes: Tensor) -> None:
     if reached.any():
         raise ValueError(
             "transition_matrix must lead to classes that occur in labels unless num_classes is "
-            f"given, got one that leads to {int(reached.nonzero()[0])}"
+            f"given, got one that leads to class {int(reached.nonzero()[0])}"
         )
 
 

@@ -44,7 +44,7 @@ class SubsetBatchMiner(torch.nn.Module):
         self.getter = getter
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Rows of the batch to keep."""
+        """Select the rows of the batch to keep."""
         rows = self.miner(embeddings, labels)
         if rows.dtype == torch.bool:
             rows = rows.nonzero().squeeze(1)

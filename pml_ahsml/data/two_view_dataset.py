@@ -9,7 +9,7 @@ from .indexed_dataset import as_pair
 
 
 class TwoViewDataset(Dataset[tuple[list[Any], Any]]):
-    """Two views of every sample: (x, y) becomes ([v1, v2], y).
+    """Returns two views of every sample: (x, y) becomes ([v1, v2], y).
 
     In a trainer, ``BatchGetter`` stacks the views: rows i and i + B of the network's input are the
     two views of one image. ``batch_size`` counts images, so the loss gets 2B rows, and a

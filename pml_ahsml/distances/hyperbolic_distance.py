@@ -104,7 +104,7 @@ class HyperbolicDistance(BaseDistance):
             self.learnt_scale.find(self.maybe_normalize(embeddings))
 
     def to_tangent(self, embeddings: Tensor) -> Tensor:
-        """Embeddings as tangent vectors at the origin, scaled and clipped to norm ``clip_radius``.
+        """Convert embeddings to tangent vectors at the origin, scaled and clipped to norm r.
 
         Args:
             embeddings: (N, D), in this distance's ``embedding_space``.
@@ -119,7 +119,7 @@ class HyperbolicDistance(BaseDistance):
         return maps.clip_norm(rows, self.clip_radius)
 
     def from_tangent(self, tangent: Tensor) -> Tensor:
-        """Tangent vectors at the origin as embeddings, the inverse of :meth:`to_tangent`.
+        """Convert tangent vectors at the origin to embeddings, the inverse of :meth:`to_tangent`.
 
         Args:
             tangent: (N, D).
@@ -154,7 +154,7 @@ def _checked_scale(scale: float | str | None, embedding_space: str) -> float | s
 
 
 def _checked(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The options of ``BaseDistance``, which does not check them itself."""
+    """Check the options of ``BaseDistance``, which does not check them itself."""
     checked = dict(kwargs)
     for name in ("normalize_embeddings", "is_inverted", "collect_stats"):
         if checked.get(name) is not None:

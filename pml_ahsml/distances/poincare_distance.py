@@ -87,7 +87,7 @@ class PoincareDistance(HyperbolicDistance):
         return float((4 * self.clip_radius) ** self.power)
 
     def compute_mat(self, query_emb: Tensor, ref_emb: Tensor | None) -> Tensor:
-        """All pairs, (N, M). Overrides ``BaseDistance.compute_mat``."""
+        """Compute the distances of all pairs, (N, M). Overrides ``BaseDistance.compute_mat``."""
         self._learn_scale(query_emb)
         curvature, clip_radius = self.geometry
         distances = geodesic.distance_matrix(
@@ -102,7 +102,10 @@ class PoincareDistance(HyperbolicDistance):
         return distances if scale == 1 else distances * scale
 
     def pairwise_distance(self, query_emb: Tensor, ref_emb: Tensor) -> Tensor:
-        """Matching rows, (N,). Overrides ``BaseDistance.pairwise_distance``."""
+        """Compute the distances of matching rows, (N,).
+
+        Overrides ``BaseDistance.pairwise_distance``.
+        """
         self._learn_scale(query_emb)
         # in float32, clipping and mapping move points by more than near-duplicates differ
         exact = exact_dtype(query_emb)

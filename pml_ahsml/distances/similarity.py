@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def max_distance(distance: BaseDistance) -> float | None:
-    """The largest value that a PML distance can return, or None if it is unbounded.
+    """Return the largest value that a PML distance can return, or None if it is unbounded.
 
     Args:
         distance: a PML distance that is not inverted.
@@ -26,7 +26,7 @@ def max_distance(distance: BaseDistance) -> float | None:
 
 
 def as_similarity(values: Tensor, distance: BaseDistance) -> Tensor:
-    """Values of a PML distance as similarities: 1 − 2d/d_max, or unchanged if it is inverted.
+    """Convert values of a PML distance to similarities: 1 − 2d/d_max, unchanged if inverted.
 
     Args:
         values: any shape, the values that ``distance`` returned.

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-# Elements of a block on a GPU: 256 MB in float32. Small blocks would cost a kernel start each.
+# Elements of a block on a GPU: 256 MB in float32. Every block costs the launch of some kernels.
 _DEVICE_ELEMENTS = 1 << 26
 
-# Elements of the embeddings of pairs computed one by one: 2 MB in float64.
+# Elements of the embeddings of pairs computed one by one: 2 MB in float64. Blocks of 1 << 14 to
+# 1 << 22 elements are equally fast (1,024 near pairs of 128 dimensions, one thread).
 _PAIR_ELEMENTS = 1 << 18
 
-# Most rows, and most elements, converted to float64 at once: 16 MB.
+# Most rows, and most elements, converted to float64 at once: 16 MB. In a collapsed batch of 1,024
+# rows, 16 rows at once took 1.3 times as long; all at once saved a quarter.
 _WIDE_ROWS, _WIDE_ELEMENTS = 128, 1 << 21
 
 # Columns of a tile, so few that it stays in the cache.
@@ -23,7 +25,7 @@ def blocks(rows: int, columns: int, device: torch.device, elements: int) -> Iter
 
     Args:
         rows: number of rows.
-        columns: elements of a row. Without any there are no blocks.
+        columns: elements of a row; 0 gives no blocks.
         device: device of the matrix; blocks are larger on a GPU.
         elements: most elements of a block on a CPU.
 
@@ -93,7 +95,7 @@ def symmetric_sum(matrix: Tensor, rows: slice) -> Tensor:
 
 
 def take_rows(matrix: Tensor, rows: Tensor) -> Tensor:
-    """Take some rows of a matrix; all rows are taken without a copy.
+    """Take rows of a matrix, without a copy if they are all its rows.
 
     Args:
         matrix: (N, M) matrix.

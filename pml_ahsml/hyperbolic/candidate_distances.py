@@ -1,4 +1,4 @@
-"""Distances of each row to candidates of its own, to the last digits, for re-ranking."""
+"""Exact distances from each row to its own candidates, for re-ranking."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,8 @@ from .blocks import blocks, pair_blocks
 from .near_pairs import NEAR, difference_form
 from .polar import Polar, geodesic_length
 
-# Numbers of candidate rows gathered at once: 4 MB in float64.
+# Elements of candidate rows gathered at once: 4 MB in float64. 1 << 15 took 1.2 times as long,
+# 1 << 23 1.6 times (2,000 queries, 26 candidates, 128 dimensions, one thread).
 _BLOCK_ELEMENTS = 1 << 19
 
 
@@ -17,7 +18,7 @@ def candidate_distances(
 ) -> Tensor:
     """Compute the geodesic distances between row i of e and the rows candidates[i] of f.
 
-    P and √c·d are those of ``polar``. Where P is small, it comes from ``difference_form``.
+    P and √c·d are as in ``polar``. A small P comes from ``difference_form``.
 
     Args:
         e: (N, D) rows.

@@ -1,7 +1,7 @@
 """The matrix of geodesic distances: one matrix product, exact for near pairs.
 
-The product is that of ``polar``, pairs that it does not resolve come from ``near_pairs``, and the
-gradient is in ``distance_gradient``.
+``polar`` has the product, ``near_pairs`` the pairs that it cannot resolve, and
+``distance_gradient`` the gradient.
 """
 
 import functools
@@ -24,11 +24,11 @@ from .polar import (
     row_norms,
 )
 
-# Elements of the matrix worked on at once. Large blocks cost memory; with small ones the threads
-# wait for each other more often.
+# Elements of a block. Large blocks cost memory; with small ones, threads wait for each other more
+# often.
 _BLOCK_ELEMENTS = 1 << 20
 
-# torch below 2.3 cannot tell; there the autograd function breaks the graph
+# torch below 2.3 has no is_compiling; there the autograd function breaks the graph
 _is_compiling = getattr(torch.compiler, "is_compiling", lambda: False)
 
 
@@ -111,7 +111,7 @@ class _DistanceMatrix(torch.autograd.Function):
             else 0.0
         )
         if same:
-            distances.fill_diagonal_(torch.inf)  # so that the diagonal is no near pair
+            distances.fill_diagonal_(torch.inf)  # the diagonal must not count as near pairs
         for rows in blocks(len(e), len(f), e.device, _BLOCK_ELEMENTS):
             p = distances[rows]
             root = roots[rows] if keep else torch.empty_like(p)
@@ -143,7 +143,7 @@ class _DistanceMatrix(torch.autograd.Function):
         e, f, curvature, *ctx.options = inputs[:6]
         ctx.curvature = None if isinstance(curvature, Tensor) else curvature
         kept = (curvature,) if isinstance(curvature, Tensor) else ()
-        # the distances are not kept: some losses and miners write into them
+        # do not save the distances: some losses and miners write into them
         ctx.save_for_backward(e, f, *output[1:], *kept)
         ctx.mark_non_differentiable(*output[1:])
         ctx.set_materialize_grads(False)
@@ -155,7 +155,7 @@ class _DistanceMatrix(torch.autograd.Function):
         e, f, *found, curvature = (*ctx.saved_tensors, ctx.curvature)[:7]
         need = ctx.needs_input_grad[:3]
         gradients = matrix_gradient(grad, e, f, curvature, ctx.options, need, tuple(found))
-        # if e and f are one tensor, the gradient by e is the whole
+        # if e and f are one tensor, the first gradient is that of both
         need = (need[0], need[1] and not ctx.options[-1], need[2])
         own = (g if wanted else None for g, wanted in zip(gradients, need, strict=True))
         return (*own, *(None,) * 4)

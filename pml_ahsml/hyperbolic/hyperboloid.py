@@ -1,8 +1,8 @@
 """The hyperboloid model of hyperbolic space, where a mean of points is a mean of rows.
 
-Near the origin the time coordinate cosh A is 1 + α with a tiny α, of which float32 keeps few digits
-or none. The space coordinates s have all of them: α = ‖s‖²/(1 + √(1 + ‖s‖²)). With β likewise for
-another point with space coordinates t, cosh(√c·d) − 1 = α + cosh A·β − s·t.
+Near the origin the time coordinate is cosh A = 1 + α with a tiny α, and float32 keeps few of its
+digits or none. The space coordinates s keep them all: α = ‖s‖²/(1 + √(1 + ‖s‖²)). With β likewise
+for another point with space coordinates t, cosh(√c·d) − 1 = α + cosh A·β − s·t.
 """
 
 import torch
@@ -12,7 +12,7 @@ from ..precision import exact_dtype
 from .polar import geodesic_length
 from .products import product
 
-# Small enough to add nothing, large enough that its square is above 0 in float32.
+# Small enough to change no result, large enough that its square is above 0 in float32.
 _TINY = torch.finfo(torch.float32).tiny ** 0.5
 
 # Below this α the time coordinate keeps fewer than 12 bits of it in float32, 41 in float64.
@@ -99,8 +99,8 @@ def hyperboloid_normalise(points: Tensor) -> Tensor:
 def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | Tensor) -> Tensor:
     """Compute geodesic distances between points of the hyperboloid: d(x, y) = arcosh(−⟨x, y⟩)/√c.
 
-    One product in float64 resolves distances down to some 1e-7 of the radius. Near the origin the
-    space coordinates give the distance. Overflows to inf where √c·d exceeds 44.
+    One product in float64 resolves distances down to about 1e-7 of the radius. Near the origin the
+    distance comes from the space coordinates. It overflows to inf where √c·d exceeds 44.
 
     Args:
         points: (…, N, D + 1) points, time coordinate first. The rounding of points in float32 blurs

@@ -1,9 +1,9 @@
-"""Pairs of rows near each other, computed from differences of their coordinates.
+"""Distances of pairs near each other, computed from differences of their coordinates.
 
-The matrix product of ``polar`` resolves P to some eps·sinh A·sinh B, so it says little about pairs
-whose P is of that size. The distance matrix recomputes these near pairs: one by one from
-differences where a row has few of them, by the same product in float64 where it has many, as in a
-batch that has collapsed.
+The matrix product of ``polar`` resolves P to about eps·sinh A·sinh B, too coarse for pairs whose P
+is of that size. The distance matrix recomputes these near pairs. If a row has few of them, they are
+computed one by one from differences; if it has many, as in a collapsed batch, by the same product
+in float64.
 """
 
 from collections.abc import Callable
@@ -17,19 +17,20 @@ from .blocks import pair_blocks, take_rows, wide_parts
 from .maps import SERIES_LIMIT
 from .polar import PRODUCT_FLOOR, Polar, left_factor
 
-# A pair is near if P is below this multiple of sinh A·sinh B. A product in float32 is off by some
-# 2e-7 of that scale, which is 1e-5 of the distance at the limit. Products in float64 keep nine
-# digits there.
+# A pair is near if P is below this multiple of sinh A·sinh B. A product in float32 is off by about
+# 2e-7 of that scale; at the limit this changes the distance by 1e-5 of itself. A product in float64
+# keeps nine digits there.
 NEAR = {torch.float32: 2.0**-7, torch.float64: 2.0**-20}
 
 # Kinds of rows; a row without near pairs is of kind 0.
 FEW_NEAR, MANY_NEAR = 1, 2
 
-# A row has many near pairs if they are more than this share of its pairs, and more than this
-# number: one pair by differences costs some 50 times its share of a product.
+# A row has many near pairs if they exceed both this share of its pairs and this number: a pair from
+# differences costs about 50 times as much as a pair from a product.
 _FEW_SHARE, _FEW = 1 / 64, 4
 
-# Below this multiple of sinh A·sinh B differences in float64 are rounding, and P counts as 0.
+# Below this multiple of sinh A·sinh B the differences are rounding, and P counts as 0: it is the
+# square of 2⁻⁴⁹, eight times the relative spacing of float64.
 _FLOOR = 2.0**-98
 
 
@@ -90,7 +91,7 @@ def difference_form(e: Tensor, f: Tensor, x: Polar, y: Polar, i: Tensor, j: Tens
 
 
 def pairwise_distance(tangent: Tensor, ref_tangent: Tensor, curvature: float | Tensor) -> Tensor:
-    """Compute the geodesic distance between row i of one and row i of the other argument.
+    """Compute the geodesic distances between matching rows.
 
     d(u, v) = (2/√c)·asinh √S with S as in ``geodesic.distance_matrix``, from coordinate differences
     in float64. Derivatives of any order exist.
@@ -180,7 +181,7 @@ class NearPairs(NamedTuple):
 
 
 def find_near_pairs(p: Tensor, x: Polar, y: Polar, limit: float | None = None) -> NearPairs:
-    """Find the pairs whose P is too small for the product it comes from.
+    """Find the pairs whose P the matrix product cannot resolve.
 
     Args:
         p: (N, M) P by a matrix product.

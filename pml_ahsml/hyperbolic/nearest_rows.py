@@ -1,4 +1,4 @@
-"""The nearest rows to each of some rows, found block by block."""
+"""Finds the nearest rows to each row, block by block."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,7 +9,7 @@ from ..precision import exact_dtype
 from .hyperboloid import excess, is_near_origin, space_norms
 from .products import product
 
-# Rows looked at together: with the 1,024 samples of a neighbour memory, 16 MB of products.
+# Rows of a block: 16 MB of products with the 1,024 samples of a neighbour memory.
 _ROWS = 4096
 
 
@@ -23,7 +23,7 @@ def largest_entries(
 ) -> tuple[Tensor, Tensor]:
     """Find the largest entries in each row of a matrix that is computed block by block.
 
-    Entries that grow as the distance falls make it a search for nearest neighbours.
+    With entries that grow as the distance falls, this is a search for nearest neighbours.
 
     Args:
         entries: returns the block of the matrix at a slice of rows and a slice of columns.
@@ -31,7 +31,7 @@ def largest_entries(
         columns: M, number of references.
         count: k, at most M.
         block: most rows and most columns of a block, each at least 1.
-        start: (N, k) entries and columns to fill up with if fewer than k larger ones are found.
+        start: (N, k) entries and columns to begin with; larger entries replace them.
 
     Returns:
         (N, k) entries, descending, and (N, k) columns they are in.
@@ -67,7 +67,7 @@ class Closeness:
 
     Args:
         points: (N, D + 1) points of the hyperboloid, time coordinate first.
-        dtype: of the products.
+        dtype: dtype of the products.
 
     Source:
         Minkowski product: Nickel & Kiela, ICML 2018.
@@ -91,7 +91,7 @@ class Closeness:
             self.columns = columns.to(dtype)
 
     def __call__(self, others: Tensor, factors: Tensor | None = None) -> Tensor:
-        """Compute (N, M) values. Only values of one row compare.
+        """Compute (N, M) values, which are comparable within a row only.
 
         Args:
             others: (M, D + 1) points of the hyperboloid, or multiples of such points.
@@ -109,7 +109,7 @@ class Closeness:
 
 
 def nearest_rows(points: Tensor, others: Tensor, count: int) -> Tensor:
-    """Find the nearest of other points of the hyperboloid for each point.
+    """Find the nearest of other points for each point of the hyperboloid.
 
     Args:
         points: (N, D + 1) points of the hyperboloid, time coordinate first.
@@ -134,6 +134,6 @@ def nearest_rows(points: Tensor, others: Tensor, count: int) -> Tensor:
 
 
 def _slices(length: int, step: int) -> Iterator[slice]:
-    """Slices of so many rows; one empty slice of no rows."""
+    """Yield slices of ``step`` rows; one empty slice if there are no rows."""
     for start in range(0, max(1, length), step):
         yield slice(start, min(start + step, length))

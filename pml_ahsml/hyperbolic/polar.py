@@ -25,7 +25,7 @@ PRODUCT_FLOOR = 2.0**-46
 class Polar(NamedTuple):
     """Polar coordinates of N rows, (N,) each, in float64."""
 
-    norm: Tensor  # ‖e‖, not quite 0 for a row of zeros
+    norm: Tensor  # ‖e‖; tiny, not 0, for a row of zeros
     radius: Tensor  # A
     slope: Tensor  # dA/d‖e‖
     drift: Tensor  # dA/dc
@@ -39,7 +39,7 @@ class Polar(NamedTuple):
         return self.alpha + 1
 
     def take(self, rows: Any) -> "Polar":
-        """Some of the rows, by an index or a slice with both ends or none."""
+        """Take rows by an index, or by a slice with both ends or neither."""
         if isinstance(rows, slice) and (
             rows.stop is None or rows.stop - rows.start == len(self.norm)
         ):
@@ -86,7 +86,7 @@ def polar_coordinates(norm: Tensor, c: float | Tensor, max_norm: float, on_ball:
 def row_norms(e: Tensor) -> Tensor:
     """Compute the norms of rows in float64.
 
-    A row of zeros gets a tiny norm: one can divide by it, and its square is 0.
+    A row of zeros gets a tiny norm, which is a safe divisor and whose square is 0.
 
     Args:
         e: (N, D) rows.
@@ -104,7 +104,7 @@ def row_norms(e: Tensor) -> Tensor:
 
 
 def differentiable_norms(e: Tensor) -> Tensor:
-    """Compute the same norms from differentiable operations, for derivatives of any order.
+    """Compute the norms of :func:`row_norms` with derivatives of any order.
 
     Args:
         e: (N, D) rows in float64.
@@ -193,11 +193,11 @@ def geodesic_length(p: Tensor, curvature: float) -> Tensor:
 def plain_distance_matrix(
     e: Tensor, f: Tensor, curvature: float | Tensor, max_norm: float, on_ball: bool
 ) -> Tensor:
-    """Compute the distances of all pairs from differentiable operations in float64.
+    """Compute the distances of all pairs by differentiable operations in float64.
 
-    Slower than ``geodesic.distance_matrix``, but without branches and with derivatives of any
-    order: second derivatives and torch.compile need that. Rows that differ by less than some 2e-7
-    of their norm count as equal.
+    This is slower than ``geodesic.distance_matrix``, but it has no branches and has derivatives of
+    any order: second derivatives and torch.compile need that. Rows that differ by less than about
+    2e-7 of their norm count as equal.
 
     Args:
         e: (N, D) rows.

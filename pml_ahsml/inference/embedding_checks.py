@@ -74,17 +74,17 @@ def check_rows(name: str, embeddings: Any, columns: int | None) -> Tensor:
 def check_search(
     query: Any, k: Any, reference: Any, there: Tensor | None, ref_includes_query: bool
 ) -> tuple[Tensor, Tensor | None, int]:
-    """The arguments of a search, or an error that names the one that is wrong.
+    """Check the arguments of a search; an error names the wrong one.
 
     Args:
         query: (N, D) embeddings.
-        k: neighbours wanted.
-        reference: (M, D) references that are added, or None.
-        there: references from before, or None.
+        k: number of neighbours.
+        reference: (M, D) references to add, or None.
+        there: references added earlier, or None.
         ref_includes_query: whether row i of the references is query i.
 
     Returns:
-        Query and added references as tensors, and k.
+        Query and new references as tensors, and k.
     """
     query = check_rows("query", query, None)
     added = None if reference is None else check_rows("reference", reference, query.shape[1])
@@ -95,7 +95,7 @@ def check_search(
         raise ValueError("reference must be given or added before a search, got None")
     if ref_includes_query and available < len(query):
         raise ValueError(
-            f"reference must include the {len(query)} queries where ref_includes_query is "
+            f"reference must include the {len(query)} queries if ref_includes_query is "
             f"True, got {available} rows"
         )
     k = check_count("k", k, minimum=0)

@@ -21,9 +21,9 @@ from .poincare_knn import PoincareKNN
 def accuracy_calculator(
     distance: HyperbolicDistance | None = None, **kwargs: Any
 ) -> AccuracyCalculator:
-    """PML's AccuracyCalculator with nearest neighbours by geodesic distance.
+    """Make an AccuracyCalculator of PML that finds nearest neighbours by geodesic distance.
 
-    Give testers that use it ``normalize_embeddings=False``; otherwise it warns.
+    A tester that uses it needs ``normalize_embeddings=False``; otherwise it warns.
 
     Args:
         distance: the PoincareDistance or LorentzSimilarity of training; a default PoincareDistance
@@ -52,14 +52,14 @@ def accuracy_calculator(
 
 
 class PoincareMatchFinder(MatchFinder):
-    """PML's MatchFinder by geodesic distance; it warns about normalised embeddings.
+    """PML's MatchFinder with geodesic distance; it warns about normalised embeddings.
 
     Args:
         distance: the PoincareDistance or LorentzSimilarity of training; a default PoincareDistance
             if left out.
         threshold: t > 0; two embeddings match if d(u, v) ≤ t. Distances lie in [0, 4·clip_radius].
-            For a LorentzSimilarity t in [−1, 1], and they match if s(u, v) ≥ t. If None, give it at
-            each call.
+            For a LorentzSimilarity t in [−1, 1], and they match if s(u, v) ≥ t. If None, every
+            call must give it.
 
     Raises:
         TypeError: if ``distance`` is of another class, or ``threshold`` is not a number.
@@ -87,12 +87,12 @@ class PoincareMatchFinder(MatchFinder):
         threshold: float | None = None,
         return_tuples: bool = False,
     ) -> Any:
-        """The pairs that match. Overrides ``MatchFinder.get_matching_pairs``."""
+        """Find the pairs that match. Overrides ``MatchFinder.get_matching_pairs``."""
         threshold = self._checked(threshold, query_emb, ref_emb)
         return super().get_matching_pairs(query_emb, ref_emb, threshold, return_tuples)
 
     def is_match(self, x: Tensor, y: Tensor, threshold: float | None = None) -> Any:
-        """Whether row i of x matches row i of y. Overrides ``MatchFinder.is_match``."""
+        """Tell whether row i of x matches row i of y. Overrides ``MatchFinder.is_match``."""
         threshold = self._checked(threshold, x, y)
         return super().is_match(x, y, threshold)
 
@@ -112,7 +112,7 @@ def inference_model(
     knn_func: PoincareKNN | None = None,
     **kwargs: Any,
 ) -> InferenceModel:
-    """PML's InferenceModel with neighbours and matches by the distance of training.
+    """Make an InferenceModel of PML that finds neighbours and matches by the distance of training.
 
     Args:
         trunk: the network, or its first part.
@@ -120,8 +120,8 @@ def inference_model(
             if left out.
         embedder: the second part of the network.
         threshold: largest distance at which two embeddings match, see :class:`PoincareMatchFinder`.
-        knn_func: your own PoincareKNN (approximate index, more candidates), with the same distance
-            and ``reset_before=False, reset_after=False``.
+        knn_func: your own PoincareKNN (approximate index, more candidates). It must have the same
+            distance and ``reset_before=False, reset_after=False``.
         **kwargs: passed to ``InferenceModel``: data_device, dtype. ``normalize_embeddings`` is
             False.
 
@@ -145,7 +145,7 @@ def inference_model(
     elif knn_func.reset_before or knn_func.reset_after:
         raise ValueError("knn_func must have reset_before=False and reset_after=False, got True")
     elif distance is not None and knn_func.distance is not distance:
-        raise ValueError("knn_func must have the same distance as the model, got another")
+        raise ValueError("knn_func must have the same distance as the model, got another one")
     return InferenceModel(
         trunk,
         embedder=embedder,

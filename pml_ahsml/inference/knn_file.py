@@ -16,7 +16,7 @@ except ModuleNotFoundError:  # an extra of the package
 
 _INDEX_ENTRIES = {"index", "geometry", "scale", "checksum"}
 
-# Entries of a file from before the first release. Its index has other coordinates and is rebuilt.
+# Entries of files from before the first release. Their index has other coordinates and is rebuilt.
 _OLD_INDEX_ENTRIES = {"index", "geometry"}
 
 
@@ -59,13 +59,13 @@ def write(
 
 
 def read(filename: str | os.PathLike[str]) -> tuple[Tensor, BuiltIndex | None]:
-    """Read and check a file of :func:`write`.
+    """Read and check a file written by :func:`write`.
 
     Args:
         filename: path of the file.
 
     Returns:
-        The references, and their index; None without an index or without faiss.
+        The references, and their index or None if there is no index or no faiss.
 
     Raises:
         ValueError: if the file is of another kind or damaged, naming the file and the entry.
@@ -158,7 +158,7 @@ def _index(filename: str | os.PathLike[str], content: Tensor, references: Tensor
         rule = "for inner products or L2"
         _refuse(filename, "index", rule, f"metric type {index.metric_type}")
     if not index.is_trained:
-        _refuse(filename, "index", "trained", "one that is not")
+        _refuse(filename, "index", "trained", "an untrained one")
     return index
 
 

@@ -20,14 +20,14 @@ try:
 except ModuleNotFoundError:  # an extra of the package
     faiss = None  # type: ignore[assignment]
 
-# Candidates found at once, over all queries.
+# Candidates found at once, over all queries: 12 MB of products and rows.
 _CANDIDATES = 1 << 20
 
-# An index is rebuilt if references are farther out than its own by more than this factor: their
+# An index is rebuilt if new references are farther out than its own by more than this factor: their
 # coordinates would not fit into float32.
 _MOST_GROWTH = 2.0**30
 
-# Seen from beyond this many times the references, points in the ball keep the same order.
+# In the ball, queries farther out than this multiple of the references move in to it.
 _FAR_OUT = 2.0**10
 
 
@@ -40,23 +40,23 @@ class PoincareKNN:
     query is searched again in float64. The results are the same without faiss.
 
     It fits wherever PML takes a ``knn_func``: AccuracyCalculator (and so every tester) and
-    InferenceModel. Both normalise embeddings by default, which discards the norm that this distance
-    depends on; ``pml_ahsml.inference`` has ready-made ones that do not. A search among embeddings
-    that all have norm 1 warns.
+    InferenceModel. Testers and InferenceModel normalise embeddings by default, which discards the
+    norm that this distance depends on; ``inference_model`` of ``pml_ahsml.inference`` does not. A
+    search among embeddings that all have norm 1 warns.
 
     Args:
         distance: the PoincareDistance or LorentzSimilarity of training, which order alike; a
             default PoincareDistance if left out. Its curvature and scale are read at every search.
-        rerank: candidates beyond k that are ranked in float64, at least 0. With 16 the second
-            search is rarely needed; more avoid it in tight clusters. With 0 there is none: float32
-            selects the neighbours, and float64 only orders them.
+        rerank: candidates beyond k that are ranked in float64, ≥ 0. With 16 the second search is
+            rarely needed; tight clusters need more to avoid it. With 0 there is no second search:
+            float32 selects the neighbours, and float64 only orders them.
         index_init_fn: makes an empty faiss index from the number of dimensions, D + 1;
-            ``faiss.IndexFlatIP`` if left out. What a custom index finds is only reordered in
+            ``faiss.IndexFlatIP`` if left out. The results of a custom index are only reordered in
             float64. Use L2 for HNSW and IVF, whose recall with inner products is poor if norms
             differ (docs/geometry.md). An index that needs training is trained on the references
             present at the first search.
-        reset_before: forget the references at the start of a call, as AccuracyCalculator needs.
-            InferenceModel adds references first and searches later: use False.
+        reset_before: forget the references at the start of a call, as AccuracyCalculator needs it.
+            Use False for InferenceModel, which adds references first and searches later.
         reset_after: forget the references at the end of a call; False for InferenceModel.
 
     Raises:
@@ -95,7 +95,7 @@ class PoincareKNN:
         check_distance(distance)
         rerank = check_count("rerank", rerank, minimum=0)
         if index_init_fn is not None and faiss is None:
-            raise ValueError("index_init_fn must be None where faiss is not installed, got one")
+            raise ValueError(f"index_init_fn must be None without faiss, got {index_init_fn!r}")
         self.distance = distance
         self.rerank = rerank
         self.index_init_fn = index_init_fn
@@ -116,20 +116,19 @@ class PoincareKNN:
 
         Args:
             query: (N, D) embeddings.
-            k: neighbours per query, at least 0. AccuracyCalculator asks for 0 if it counts
+            k: neighbours per query, ≥ 0. AccuracyCalculator asks for 0 if its own k is
                 "max_bin_count" and no class has two samples.
             reference: (M, D) embeddings, added to those already there.
             ref_includes_query: whether row i of the references is query i, which is then left
                 out of its own neighbours.
 
         Returns:
-            distances: (N, k) geodesic lengths, ascending; candidates at equal distance are in the
-                order of their rows.
+            distances: (N, k) geodesic lengths, ascending; ties are in the order of their rows.
             indices: (N, k) rows of the references.
 
         Raises:
-            ValueError: without references or with fewer than k, for embeddings of another shape or
-                with nan or inf, or if an approximate index finds fewer than k.
+            ValueError: if there are fewer than k references or none, embeddings have another shape
+                or hold nan or inf, or an approximate index finds fewer than k neighbours.
         """
         dtype = torch.as_tensor(query).dtype
         there = None if self.reset_before else self.references
@@ -164,7 +163,7 @@ class PoincareKNN:
         """Write the references, and a custom index if there is one, to a file.
 
         Raises:
-            ValueError: without references.
+            ValueError: if there are no references.
         """
         if self.references is None:
             raise ValueError("references must be added before they are saved, got None")
@@ -235,7 +234,7 @@ class PoincareKNN:
             self.index.add(new.numpy())
 
     def _nearest(self, query: Tensor, k: int, leave_out: bool) -> tuple[Tensor, Tensor]:
-        """(N, k) distances in float64, and rows; query i skips row i with ``leave_out``."""
+        """Find (N, k) distances in float64 and rows; with ``leave_out``, query i skips row i."""
         assert self._geometry is not None
         assert self._polar is not None
         query = self.distance.maybe_normalize(query)

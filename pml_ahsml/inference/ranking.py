@@ -1,4 +1,4 @@
-"""The nearest of some candidates."""
+"""Selects the nearest of each query's candidates."""
 
 import torch
 from torch import Tensor
@@ -15,21 +15,21 @@ def nearest_of_candidates(
     skipped: Tensor | None,
     curvature: float,
 ) -> tuple[Tensor, Tensor]:
-    """(N, k) distances in float64 and rows of the nearest candidates; the first row of a tie first.
+    """Find the nearest candidates: (N, k) distances in float64, and rows; ties by row.
 
     Args:
         query: (N, D) embeddings and their polar coordinates.
         reference: (M, D) likewise.
         candidates: (N, C) rows of the references, negative for none.
-        k: how many are wanted.
-        skipped: (N,) a row that each query leaves out, or None.
+        k: number of neighbours.
+        skipped: (N,) the row that each query leaves out, or None.
         curvature: c.
 
     Raises:
-        ValueError: where there are fewer than k.
+        ValueError: if a query has fewer than k candidates.
     """
     (rows, x), (others, y) = query, reference
-    # in the order of rows, by which the stable sort then breaks ties
+    # sort by row: the stable sort below then breaks ties by row
     candidates = candidates.sort(dim=1).values
     missing = candidates < 0
     if skipped is not None:
@@ -42,6 +42,6 @@ def nearest_of_candidates(
     if bool(short.any()):
         raise ValueError(
             f"the index must find {k} neighbours of every query, got fewer for "
-            f"{int(short.sum())}: let it look at more (nprobe, efSearch)"
+            f"{int(short.sum())}; a larger nprobe or efSearch finds more"
         )
     return distances[:, :k], candidates.gather(1, order[:, :k])

@@ -88,6 +88,10 @@ class AdaptiveNoiseAwareLoss(
         nan
     """
 
+    # a subclass may build other parts, as the ablation in benchmarks/noise/methods.py does
+    _new_noise_model = staticmethod(arguments.new_noise_model)
+    _new_statistics = staticmethod(arguments.new_statistics)
+
     @renamed_keywords(neighbour_memory="neighbour_memory_size")
     def __init__(
         self,
@@ -121,16 +125,11 @@ class AdaptiveNoiseAwareLoss(
         doubtful = DoubtfulSamples.of(relabel, replay_memory, trust_threshold)
         arguments.check_can_be_wrapped(loss, num_views)
         chosen_margins = choose_margins(margins, loss, num_views)
-        noise_model = arguments.new_noise_model(
-            num_classes,
-            embedding_size,
-            neighbour_memory_size,
-            warmup,
-            class_counts,
-            noise_rate,
-            num_samples,
+        sizes = num_classes, embedding_size
+        noise_model = self._new_noise_model(
+            *sizes, neighbour_memory_size, warmup, class_counts, noise_rate, num_samples
         )
-        class_statistics = arguments.new_statistics(loss, num_classes, embedding_size)
+        class_statistics = self._new_statistics(loss, *sizes)
         super().__init__(**kwargs)
         # made by the base class; the properties below return those of the wrapped loss
         del self.distance, self.reducer

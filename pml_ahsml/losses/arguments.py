@@ -193,6 +193,8 @@ def new_noise_model(
     class_counts: Tensor | None,
     noise_rate: float | None,
     num_samples: int | None,
+    *,
+    max_counted_classes: int = MOST_CLASSES,
 ) -> LabelNoiseModel:
     """Create the label model with the parts that suit the number of classes."""
     neighbours = choose_neighbours(num_classes, embedding_size, neighbour_memory_size)
@@ -204,6 +206,7 @@ def new_noise_model(
         warmup=warmup,
         class_counts=class_counts,
         neighbours=neighbours,
+        max_counted_classes=max_counted_classes,
         second_opinion=opinion,
         noise_rate=noise_rate,
     )

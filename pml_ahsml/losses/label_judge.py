@@ -64,6 +64,16 @@ class LabelJudge:
         posterior = belief.evidence.for_all_classes(belief.posterior)
         return lp.taken_at_their_word(posterior, belief.labels, self._in_warmup(belief.labels))
 
+    def summary(self, belief: LabelPosterior) -> Tensor:
+        """(N, 4) trust, probability of the likeliest class, this class, and whether it is judged.
+
+        In float64, which holds the number of any class.
+        """
+        confidence, suggested = self.posterior(belief).max(1)
+        is_judged = ~self._in_warmup(belief.labels)
+        columns = (self.trust(belief), confidence, suggested, is_judged)
+        return torch.stack([column.double() for column in columns], 1)
+
     @torch.no_grad()
     def judge(self, belief: LabelPosterior) -> Judgement:
         """Decide which labels the wrapped loss and the centroids use."""

@@ -5,6 +5,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ..audit.arguments import directions, labels_and_names, names_of
+from ..audit.assembly import Opinion, assembled
+from ..audit.judging.neighbours import nearest_others
+from ..audit.label_audit import LabelAudit
+from ..checks import check_count
 from ..classes.class_statistics import ClassStatistics
 from ..labels.label_noise_model import LabelNoiseModel
 from ..labels.label_posterior import LabelPosterior
@@ -14,6 +19,10 @@ from .sample_identity import check_sample_ids
 
 # Samples are judged in blocks of so many probabilities: with 11,318 classes some 200 MB at once.
 _BLOCK = 1 << 21
+
+# The noise rate lies between the share of labels that are almost surely wrong and that of labels
+# that are not almost surely right.
+_ALMOST_SURE = 0.9
 
 
 class WithLabelReports:
@@ -56,6 +65,60 @@ class WithLabelReports:
         """
         return self._in_blocks(embeddings, labels, sample_ids, self._judge().posterior)
 
+    @torch.no_grad()
+    def audit(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        sample_ids: Tensor | None = None,
+        *,
+        class_names: Sequence[str] | None = None,
+        sample_names: Sequence[str] | None = None,
+        k: int = 10,
+    ) -> LabelAudit:
+        """Put what training has taught about some labels together as an audit. Changes no state.
+
+        Trust, suggested classes and noise rate are this loss's: see :meth:`trust` and
+        :meth:`posterior`. :func:`pml_ahsml.audit_labels` asks the embeddings alone instead, and
+        needs no training.
+
+        Args:
+            embeddings: (N, D) of the network in eval mode.
+            labels: (N,) integers in [0, num_classes), as given.
+            sample_ids: (N,) rows of the training set, or None, as in :meth:`trust`.
+            class_names: num_classes names; by default the numbers.
+            sample_names: N names, for example of files.
+            k: number of neighbours to show, by cosine, ≥ 1.
+
+        Returns:
+            The audit. Labels are not judged during the warm-up.
+
+        Raises:
+            ValueError: if a shape or a value is out of range.
+            TypeError: if an argument is of a wrong type.
+        """
+        names = names_of("class_names", class_names, self.num_classes)
+        names = names or tuple(str(number) for number in range(self.num_classes))
+        k = check_count("k", k, minimum=1)
+        columns = self._in_blocks(embeddings, labels, sample_ids, self._judge().summary).cpu()
+        trust, confidence, suggested, judged = columns.unbind(1)
+        points = directions(embeddings)
+        labels, names = labels_and_names(labels, len(points), names)
+        is_judged = judged > 0
+        opinion = Opinion(
+            trust=trust.float(),
+            suggested=suggested.long(),
+            confidence=confidence.float(),
+            is_judged=is_judged,
+            noise_rate=_share(1 - trust, is_judged),
+            noise_rate_interval=(
+                _share(trust < 1 - _ALMOST_SURE, is_judged),
+                _share(trust < _ALMOST_SURE, is_judged),
+            ),
+        )
+        found = names_of("sample_names", sample_names, len(points))
+        return assembled(points, labels, opinion, nearest_others(points, k), names, found)
+
     def class_divergence(self, classes: Tensor | Sequence[int] | None = None) -> Tensor:
         """Geodesic distances between class centroids.
 
@@ -96,3 +159,9 @@ class WithLabelReports:
             whole[rows] = of_block
         assert whole is not None
         return whole
+
+
+def _share(values: Tensor, is_judged: Tensor) -> float:
+    """Mean over what is judged; 0 if nothing is."""
+    judged = values[is_judged]
+    return float(judged.double().mean()) if len(judged) else 0.0

@@ -18,7 +18,7 @@ class LossTraits:
         takes_margins: whether it compares entries of the distance matrix of the batch, so that
             margins can enter there.
         gains_by_margins: whether margins improve retrieval, with and without wrong labels
-            (docs/research.md, "The parts, one by one"). They hurt it in a MultiSimilarityLoss and
+            (docs/results/parts.md). They hurt it in a MultiSimilarityLoss and
             a MarginLoss.
         has_bins: whether its values must stay in [−1, 1], where its bins end.
         is_nan_without_positives: whether its value is nan for a batch without a positive pair.

@@ -1,7 +1,7 @@
 """Plots of hyperbolic embeddings, class hierarchies and trust in labels.
 
-Only this subpackage needs matplotlib and scipy, the extra ``plot``. Each plot function draws into
-the given Axes, or into a new figure, and returns the Axes.
+Only this subpackage needs matplotlib and scipy, which the extra ``plot`` installs. Each plot
+function draws into the given Axes, or into a new figure, and returns the Axes.
 """
 
 try:
@@ -9,7 +9,7 @@ try:
     import scipy as _scipy  # noqa: F401
 except ModuleNotFoundError as error:
     raise ImportError(
-        "pml_ahsml.visualization needs matplotlib and scipy, the extra 'plot': "
+        "pml_ahsml.visualization needs matplotlib and scipy: "
         f"pip install 'pml_ahsml[plot]' ({error})"
     ) from error
 

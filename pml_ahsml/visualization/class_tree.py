@@ -1,4 +1,4 @@
-"""The class hierarchy that class-wise divergence implies, as a tree."""
+"""Draws the class hierarchy that class-wise divergence implies as a tree."""
 
 import sys
 import warnings
@@ -22,21 +22,21 @@ from .labels import check_groups, check_names, fill_legend, shortened, show_lite
 
 METHODS = ("average", "complete", "single", "weighted")
 
-# In points: smaller letters are unreadable in print, larger ones compete with the title.
+# Font sizes in points: smaller letters are unreadable in print, larger ones compete with the title.
 _SMALLEST_FONT, _LARGEST_FONT = 4.5, 9.0
 
-# Most classes whose names fit into a new figure: 19 inches of the smallest letters.
+# Most classes whose names fit into a new figure: 8 points for each in its 18.5 inches.
 _NAMES_LIMIT = 150
 
 # Grey, for branches that hold several groups.
 _MIXED = "#595959"
 
-# scipy draws leaf i of the order at 10·i + 5.
+# scipy draws the i-th leaf at 10·i + 5.
 _LEAF_WIDTH = 10
 
 
 def class_tree(divergence: Any, method: str = "average") -> NDArray[np.float64]:
-    """Agglomerative clustering of classes by their divergence.
+    """Cluster classes by their divergence, agglomeratively.
 
     Args:
         divergence: (K, K) distances between classes, ``loss.class_divergence()``, K ≥ 2. They must
@@ -117,7 +117,7 @@ def plot_class_tree(
     if names is not None:
         check_names("names", names, num_classes)
     if group_names is not None and groups is None:
-        raise ValueError("group_names must be None without groups, got some")
+        raise ValueError(f"group_names must be None without groups, got {len(group_names)} names")
     group = None
     if groups is not None:
         group = check_groups("groups", groups, np.arange(num_classes))[seen]
@@ -164,17 +164,17 @@ def _square(divergence: Any) -> NDArray[np.float64]:
 
 
 def _condensed(divergence: Any) -> NDArray[np.float64]:
-    """The upper triangle, in scipy's condensed form."""
+    """Check the divergence and return its upper triangle, in scipy's condensed form."""
     matrix = _square(divergence)
     if len(matrix) < 2:
-        raise ValueError(f"divergence must be of at least 2 classes, got {len(matrix)}")
+        raise ValueError(f"divergence must hold at least 2 classes, got {len(matrix)}")
     if not np.isfinite(matrix).all() or (matrix < 0).any() or matrix.diagonal().any():
         raise ValueError(
-            "divergence must be finite, non-negative and 0 on the diagonal, got others"
+            "divergence must be finite, non-negative and 0 on the diagonal, got other values"
         )
     # the two triangles may differ by rounding
     if not np.allclose(matrix, matrix.T, rtol=1e-3, atol=1e-6):
-        raise ValueError("divergence must be symmetric, got a matrix that is not")
+        raise ValueError("divergence must be symmetric, got an asymmetric matrix")
     return np.asarray(squareform((matrix + matrix.T) / 2, checks=False))
 
 
@@ -191,7 +191,7 @@ def _draw_tree(
     names: Sequence[str] | None,
     has_strip: bool,
 ) -> None:
-    """The tree with its root at the left, the first leaf at the top, and names if readable."""
+    """Draw the tree: root at the left, first leaf at the top, names if they are readable."""
     count = len(leaf_colours)
     colours = list(leaf_colours)
     for left, right in tree[:, :2].astype(int):
@@ -201,7 +201,7 @@ def _draw_tree(
     has_names = names is not None and font_size >= _SMALLEST_FONT
     num_before = len(ax.collections)
     with _recursion_depth(count), warnings.catch_warnings():
-        # scipy's axis limits coincide if all classes do; they are replaced below
+        # if all classes coincide, so do scipy's axis limits; they are replaced below
         warnings.filterwarnings("ignore", "Attempting to set identical", UserWarning)
         dendrogram(
             tree,
@@ -236,7 +236,7 @@ def _recursion_depth(depth: int) -> Iterator[None]:
 
 
 def _draw_strip(ax: Axes, colours: Sequence[str]) -> None:
-    """A bar beside the leaves in the colours of their groups."""
+    """Draw a bar beside the leaves in the colours of their groups."""
     top = _LEAF_WIDTH * np.arange(len(colours))
     ax.vlines(
         *(np.full(len(colours), 1.012), top, top + _LEAF_WIDTH),

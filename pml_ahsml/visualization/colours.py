@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..checks import check_count
 
-# tab20, matplotlib's largest palette of distinct colours; a longer legend would be unreadable.
+# tab20 is matplotlib's largest palette of distinct colours; a longer legend would be unreadable.
 LEGEND_LIMIT = 20
 
 # Multiples of the golden section spread evenly over the circle of hues, however many there are.
@@ -15,11 +15,11 @@ _GOLDEN = (5**0.5 - 1) / 2
 
 
 def class_colours(num_classes: int) -> NDArray[np.float64]:
-    """A colour for each class.
+    """Choose a colour for each class.
 
     Up to 20 classes get the distinct colours of matplotlib's tab10 and tab20. With more, hues step
-    around the circle by the golden section, in three shades: classes with close numbers differ
-    clearly, and similar colours belong to distant numbers.
+    around the circle by the golden section, in three shades: neighbouring classes get clearly
+    different colours, and similar colours belong to distant classes.
 
     Args:
         num_classes: K ≥ 1.

@@ -1,4 +1,4 @@
-"""How well a tree of classes agrees with a known hierarchy."""
+"""Measures how well a tree of classes agrees with a known hierarchy."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from .labels import check_labels
 
 
 def dendrogram_purity(linkage: NDArray[np.float64], groups: Any) -> float:
-    """Mean purity of the smallest subtrees that join two classes of one group.
+    """Compute the mean purity of the smallest subtrees that join two classes of one group.
 
     For each pair of classes of one group, take the smallest subtree that holds both; its purity is
     the share of its leaves that belong to the group. The mean over all pairs is 1 if every group is
@@ -52,7 +52,7 @@ def dendrogram_purity(linkage: NDArray[np.float64], groups: Any) -> float:
 
 
 def chance_purity(linkage: NDArray[np.float64], groups: Any, *, shuffles: int = 20) -> float:
-    """The mean :func:`dendrogram_purity` after shuffling the groups at random.
+    """Compute the mean :func:`dendrogram_purity` after shuffling the groups at random.
 
     Args:
         linkage: (K − 1, 4), the result of scipy's ``linkage``.

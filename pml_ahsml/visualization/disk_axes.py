@@ -1,4 +1,4 @@
-"""Axes that show the Poincaré disk: its points, its rings and its rim."""
+"""Draws the Poincaré disk: its points, rings and rim."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ from ..distances import HyperbolicDistance
 
 
 def on_disk(tangent: NDArray[np.float64], distance: HyperbolicDistance) -> NDArray[np.float64]:
-    """Tangent vectors u as points h = tanh(√c‖u‖)·û of the unit disk, (N, 2)."""
+    """Map tangent vectors u to points h = tanh(√c‖u‖)·û of the unit disk, (N, 2)."""
     norm = np.linalg.norm(tangent, axis=1, keepdims=True)
     radius = np.tanh(float(distance.curvature) ** 0.5 * norm)
     return np.asarray(tangent * (radius / np.where(norm > 0, norm, 1)))
@@ -20,7 +20,7 @@ def draw_disk(ax: Axes, distance: HyperbolicDistance, has_band: bool) -> None:
     """Draw the clip radius, and rings at round geodesic distances from the origin.
 
     Args:
-        ax: where to draw; its limits are set, its frame goes.
+        ax: where to draw; sets its limits and removes its frame.
         distance: gives curvature and clip radius.
         has_band: whether to leave room outside the clip radius.
     """

@@ -22,21 +22,20 @@ class DiskProjection:
     A tangent vector u becomes ‖u‖·p/‖p‖, where p is a point of the plane. The radius is exact; the
     angle shows similarity as well as one angle can. Two-dimensional embeddings stay unchanged. With
     "pca", samples on one ray from the origin stay on one ray. PML's testers accept the projection
-    as ``visualizer``, like UMAP.
+    as ``visualizer``, as they do UMAP.
 
     Args:
         distance: the PoincareDistance of training; a default one if left out.
         method: how to find p. "pca": the two principal axes of the directions û, around their mean;
-            fast, for about ten classes. "tsne": scikit-learn's t-SNE on the geodesic distances; it
-            keeps neighbours together even among many classes, but needs O(N²) memory and time, so
-            it is for a few thousand samples.
+            fast, for up to about ten classes. "tsne": scikit-learn's t-SNE on the geodesic
+            distances. It keeps neighbours together even among many classes, but needs O(N²) memory
+            and time; use it for a few thousand samples.
         seed: seed of t-SNE, ≥ 0.
 
     Attributes:
         explained: share of the variance of the directions in the plane of the last
             ``fit_transform``, in [0, 1]; 1 for two dimensions, nan for t-SNE.
-        caption: one line for a picture that says what the projection keeps; empty for two
-            dimensions.
+        caption: one line that says what the projection keeps; empty for two dimensions.
 
     Raises:
         TypeError: if ``distance`` is not a PoincareDistance.
@@ -88,8 +87,8 @@ class DiskProjection:
 
         Args:
             tangent: (N, D), float64.
-            others: (M, D), float64, projected with them, such as class centroids. They do not
-                influence the plane of "pca".
+            others: (M, D), float64, further vectors such as class centroids, which do not influence
+                the plane of "pca".
 
         Returns:
             (N + M, 2), with unchanged norms.
@@ -126,7 +125,7 @@ class DiskProjection:
 
 
 def check_rows(name: str, embeddings: Any) -> Tensor:
-    """Embeddings as a finite float64 (N, D) tensor on the CPU; raises if they are not valid."""
+    """Return embeddings as a finite float64 (N, D) tensor on the CPU; raise if not valid."""
     rows = to_tensor(name, embeddings)
     if rows.ndim != 2 or len(rows) == 0 or rows.shape[1] < 2:
         raise ValueError(
@@ -140,7 +139,11 @@ def check_rows(name: str, embeddings: Any) -> Tensor:
 
 
 def _principal_plane(tangent: Tensor, count: int) -> tuple[Tensor, float]:
-    """Coordinates on the two principal axes of the first ``count`` rows; share of variance."""
+    """Compute coordinates on the two principal axes of the first ``count`` rows.
+
+    Returns:
+        (N, 2) coordinates, and the share of the variance in this plane.
+    """
     directions = torch.nn.functional.normalize(tangent, dim=1)
     directions = directions - directions[:count].mean(0)
     variance, axes = torch.linalg.eigh(directions[:count].T @ directions[:count])

@@ -1,4 +1,4 @@
-"""Checks of the arguments of plots, and texts that show names literally."""
+"""Checks the arguments of plots, and shows names literally."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from ..checks import check_integers, to_tensor
 
 
 def check_labels(name: str, labels: Any, num_rows: int) -> NDArray[np.int64]:
-    """Labels as a (num_rows,) array of integers ≥ 0; raises if they are not valid."""
+    """Return labels as a (num_rows,) array of integers ≥ 0; raise if they are not valid."""
     values = check_integers(name, to_tensor(name, labels))
     if values.shape != (num_rows,):
         raise ValueError(f"{name} must be of shape ({num_rows},), got {tuple(values.shape)}")
@@ -22,7 +22,7 @@ def check_labels(name: str, labels: Any, num_rows: int) -> NDArray[np.int64]:
 
 
 def check_groups(name: str, groups: Any, classes: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    """Groups as a (K,) array of integers ≥ 0, one for each class; raises if not valid."""
+    """Return groups as a (K,) array of integers ≥ 0, one for each class; raise if not valid."""
     values = to_tensor(name, groups)
     highest = -1 if classes is None else int(classes.max())
     if values.ndim != 1 or len(values) <= highest:
@@ -34,7 +34,7 @@ def check_groups(name: str, groups: Any, classes: NDArray[np.int64] | None) -> N
 
 
 def check_trust(name: str, trust: Any, num_rows: int | None = None) -> NDArray[np.float64]:
-    """Trust as a (num_rows,) array in [0, 1]; raises if it is not valid."""
+    """Return trust as a (num_rows,) array in [0, 1]; raise if it is not valid."""
     values = to_tensor(name, trust).double()
     rows = "N" if num_rows is None else num_rows
     if values.ndim != 1 or len(values) == 0 or num_rows not in (None, len(values)):
@@ -81,6 +81,6 @@ def fill_legend(legend: Legend, names: Sequence[str]) -> None:
 
 
 def shortened(name: str, length: int = 24) -> str:
-    """The name, cut to ``length`` characters so that it fits beside a plot."""
+    """Cut a name to ``length`` characters, so that it fits beside a plot."""
     name = str(name)  # names may be numbers
     return name if len(name) <= length else name[: length - 1] + "…"

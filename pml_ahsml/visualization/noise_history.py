@@ -1,4 +1,4 @@
-"""Plots noise rate and share of trusted labels over training."""
+"""Plots the noise rate and the share of trusted labels during training."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,12 +24,12 @@ def plot_noise_history(
 ) -> Axes:
     """Plot the statistics that AdaptiveNoiseAwareLoss records with ``collect_stats=True``.
 
-    The shares vary from batch to batch, so their running mean over 1/50 of the training is drawn
-    as well. In a successful training, the share trusted ends near 1 − noise rate.
+    The shares vary from batch to batch, so the plot adds their running mean over 1/50 of the
+    training. If training succeeds, the trusted share ends near 1 − noise rate.
 
     Args:
         history: "stat_noise_rate", "stat_share_trusted" and "stat_share_relabelled", each with one
-            value per batch (nan in the warm-up); other entries are ignored. The result of
+            value per batch (nan during warm-up); other entries are ignored. The result of
             ``record_keeper.query("SELECT * FROM metric_loss_AdaptiveNoiseAwareLoss",
             return_dict=True)`` has this form.
         true_rate: the true share of wrong labels, in [0, 1], if known.
@@ -87,7 +87,7 @@ def plot_noise_history(
 
 
 def _running_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """The mean of each value and up to ``window`` − 1 before it."""
+    """Compute the mean of each value and up to ``window`` − 1 values before it."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     ends = np.arange(1, len(values) + 1)
     starts = np.maximum(0, ends - window)

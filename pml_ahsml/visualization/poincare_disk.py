@@ -1,4 +1,4 @@
-"""A picture of embeddings in the Poincaré disk."""
+"""Plots embeddings in the Poincaré disk."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,18 +34,18 @@ def plot_poincare_disk(
 
     Two-dimensional embeddings are drawn as they are. Larger ones go through a
     :class:`DiskProjection`, which keeps their distance to the origin. Grey rings mark geodesic
-    distances from the origin; the dashed one is the clip radius. Samples at the clip radius, often
-    most of them, are spread over a band outside it, which holds nothing else. A legend is drawn for
-    up to 20 colours.
+    distances from the origin; the dashed one is the clip radius. Often most samples lie at the clip
+    radius. They are spread over a band outside it, which holds nothing else. Up to 20 colours get a
+    legend.
 
     Args:
         embeddings: (N, D), in the distance's ``embedding_space``, D ≥ 2.
-        labels: (N,) integers, which colour the samples.
-        trust: (N,) in [0, 1], which colours the samples instead.
-        groups: (K,) integers, the coarse group of each class, which then sets the colour.
-        names: one for each group, or for each class without groups, for the legend.
-        class_statistics: adds class centroids: of the classes in ``labels``, or without labels of
-            all classes seen. The picture then uses the distance of ``class_statistics``.
+        labels: (N,) integers, to colour the samples by class.
+        trust: (N,) in [0, 1], to colour the samples by trust instead.
+        groups: (K,) integers, the coarse group of each class, to colour the samples by group.
+        names: names for the legend, one for each group, or for each class if there are no groups.
+        class_statistics: adds the centroids of the classes in ``labels``, or of all classes seen if
+            there are no labels. The plot then uses the distance of ``class_statistics``.
         distance: the PoincareDistance of training; a default one if left out.
         method: "pca" or "tsne", see :class:`DiskProjection`.
         ax: where to draw; a new figure by default.
@@ -67,10 +67,15 @@ def plot_poincare_disk(
     """
     rows = check_rows("embeddings", embeddings)
     if distance is not None and class_statistics is not None:
-        raise ValueError("distance must be None with class_statistics, which has its own")
+        raise ValueError(
+            "distance must be None with class_statistics, which has its own, got a "
+            f"{type(distance).__name__}"
+        )
     for name, value in (("groups", groups), ("names", names)):
         if value is not None and (labels is None or trust is not None):
-            raise ValueError(f"{name} must be None without labels or with trust, got some")
+            raise ValueError(
+                f"{name} must be None without labels or with trust, got {type(value).__name__}"
+            )
     classes = None if labels is None else check_labels("labels", labels, len(rows))
     trusts = None if trust is None else check_trust("trust", trust, len(rows))
     kinds = None
@@ -112,7 +117,7 @@ def plot_poincare_disk(
 
 
 class _Kinds:
-    """What sets the colours: the classes of the samples, or their groups."""
+    """The kinds of samples that get a colour each: classes, or groups of classes."""
 
     def __init__(self, classes: NDArray[np.int64], groups: NDArray[np.int64] | None) -> None:
         self.classes = classes
@@ -123,7 +128,7 @@ class _Kinds:
         return classes if self._groups is None else np.asarray(self._groups[classes])
 
     def colours(self, classes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(N, 3) for classes that are among those of the samples."""
+        """Return the (N, 3) colours of classes, which must occur among the samples."""
         index = np.searchsorted(self.present, self._of(classes))
         return np.asarray(class_colours(len(self.present))[index])
 
@@ -151,7 +156,7 @@ def _project(
     statistics: ClassStatistics | None,
     shown: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Samples, then centroids, on one disk."""
+    """Project the samples, then the centroids, onto one disk."""
     if statistics is None:
         return projection.fit_transform(rows)
     device = statistics.means.device
@@ -201,7 +206,7 @@ def _draw_centroids(ax: Axes, centroids: NDArray[np.float64], fill: Any) -> None
 
 
 def _marker_size(count: int, smallest: float, largest: float) -> float:
-    """Marker area in square points: 1e4 in all, so that more markers are smaller."""
+    """Compute the area of a marker in square points, 1e4 for all markers together."""
     return float(np.clip(1e4 / count, smallest, largest))
 
 

@@ -16,7 +16,7 @@ from .poincare_disk import plot_poincare_disk
 def visualizer_hook(
     folder: str | Path, *, names: Sequence[str] | None = None, dpi: float = 120
 ) -> Callable[..., None]:
-    """A ``visualizer_hook`` for PML's testers that saves a Poincaré disk of each split.
+    """Make a ``visualizer_hook`` for PML's testers that saves a Poincaré disk of each split.
 
     Use it with a :class:`DiskProjection` as ``visualizer``, and with
     ``normalize_embeddings=False``. Each call of ``tester.test`` writes
@@ -24,7 +24,7 @@ def visualizer_hook(
     needed.
 
     Args:
-        folder: where to save the pictures; created if necessary.
+        folder: folder for the pictures; created if necessary.
         names: one for each class, for the legend.
         dpi: dots per inch; a picture is 8.5 × 6.5 inches.
 
@@ -34,8 +34,8 @@ def visualizer_hook(
     Raises:
         TypeError: if ``dpi`` is not a number; at the first picture, if the visualizer is not a
             DiskProjection.
-        ValueError: if ``dpi`` is not positive; at the first picture, if the name of a split would
-            lead out of the folder.
+        ValueError: if ``dpi`` is not positive; at a picture, if a part of its name contains a path
+            separator.
 
     Example:
         >>> from pytorch_metric_learning.testers import GlobalEmbeddingSpaceTester
@@ -58,7 +58,7 @@ def visualizer_hook(
             raise TypeError(f"visualizer must be a DiskProjection, got {type(visualizer).__name__}")
         picture = f"{split_name}_{keyname}_{epoch}.png"
         for name, value in (("split_name", split_name), ("keyname", keyname), ("epoch", epoch)):
-            # refuse the separators of all systems, so that a script behaves alike everywhere
+            # refuse the separators of all systems, so that a script behaves the same everywhere
             if any(sign in str(value) for sign in "/\\\0"):
                 raise ValueError(
                     f"{name} must be part of a file name, without / and \\, got {value!r}"

@@ -1,4 +1,4 @@
-"""Plots how much the labels are trusted."""
+"""Plots the trust in labels."""
 
 from typing import Any
 
@@ -20,17 +20,17 @@ def plot_trust_histogram(
     bins: int = 20,
     ax: Axes | None = None,
 ) -> Axes:
-    """Histogram of trust, split into right and wrong labels if these are known.
+    """Plot a histogram of trust, split into right and wrong labels if these are known.
 
-    Counts are on a logarithmic scale, because most labels have a trust near 0 or 1, and the few in
-    between are of interest.
+    Most labels have a trust near 0 or 1, and the few in between are of interest. So counts are on a
+    logarithmic scale.
 
     Args:
         trust: (N,) in [0, 1], ``loss.trust(embeddings, labels)``.
         is_noisy: (N,) bool, which labels are wrong, as ``inject_label_noise`` returns it. The title
             then gives the AUROC of trust for right against wrong labels.
-        threshold: in [0, 1], position of the dashed line. The wrapper starts to leave samples out
-            below ½.
+        threshold: in [0, 1], position of the dashed line. At ½, the default, a label is as likely
+            wrong as right; the wrapper leaves samples out only below it.
         bins: number of bins, ≥ 1.
         ax: where to draw; a new figure by default.
 

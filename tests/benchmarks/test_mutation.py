@@ -58,7 +58,7 @@ def run(project, *options):
     )  # fmt: skip
 
 
-def test_faults_are_in_what_runs_and_replace_like_by_like(project):
+def test_faults_lie_in_running_code_and_stay_in_their_family(project):
     places = mutation.mutants_by_place("pml_ahsml/data/numbers.py")
     codes = [[mutant.code() for mutant in place] for place in places]
     assert all(SOURCE not in place for place in codes)
@@ -68,7 +68,7 @@ def test_faults_are_in_what_runs_and_replace_like_by_like(project):
     assert not any(sign in code for place in codes for code in place for sign in (">>", "^", "&"))
 
 
-def test_a_sample_is_that_of_its_seed_and_stays_where_lines_stay():
+def test_the_sample_depends_on_the_seed_and_on_changed_lines_only():
     places = [
         [mutation.Mutant("path", f"0 line {i}", "operator", j) for j in (0, 1)] for i in range(100)
     ]
@@ -84,7 +84,7 @@ def test_a_sample_is_that_of_its_seed_and_stays_where_lines_stay():
     assert len(mutation.sample(places, 500, seed=0)) == 100
 
 
-def test_tells_what_is_tested_from_what_is_not_and_changes_no_file(project):
+def test_finds_untested_code_and_changes_no_file(project):
     before = {path: path.read_text() for path in project.rglob("*.*") if path.is_file()}
     output = project / "results" / "mutation.jsonl"
     result = run(project, "--output", output)
@@ -106,7 +106,7 @@ def test_tells_what_is_tested_from_what_is_not_and_changes_no_file(project):
     assert "{'killed': 6}: 100.0 % noticed" in better.stdout
 
 
-def test_refuses_to_count_while_the_tests_fail_by_themselves(project):
+def test_tests_that_fail_without_a_fault_are_an_error(project):
     (project / "tests/data/test_numbers.py").write_text(TESTS.replace("[0, 2]", "[0, 3]"))
     result = run(project, "--output", project / "mutation.jsonl")
     assert result.returncode != 0

@@ -23,6 +23,15 @@ def test_class_similarity_is_the_sum_over_pairs():
     assert int(between.isnan().sum()) == 13  # class 3 in row and column, and the diagonal
 
 
+def test_two_classes_get_one_margin_whatever_the_rounding():
+    for _ in range(10):
+        labels = torch.randint(2, (64,))
+        e = torch.nn.functional.normalize(torch.randn(64, 8))
+        between = cs.class_similarity(e @ e.T, labels, 2)[1]
+        assert between[0, 1] == between[1, 0]
+        assert cs.rescale(between, 0.2).tolist() == [[pytest.approx(0.1)] * 2] * 2
+
+
 def test_margins_are_the_rescaled_similarities_around_gamma():
     s, labels = batch()
     within, between = cs.class_similarity(s, labels, 5)

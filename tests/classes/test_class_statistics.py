@@ -258,7 +258,7 @@ def test_many_classes_are_kept_in_float32_on_the_device_of_the_batch(exact, comp
     assert torch.equal(found.neighbour_distances, expected.neighbour_distances)
 
 
-def test_classes_asked_for_are_classes():
+def test_classes_that_do_not_exist_are_refused():
     statistics = ClassStatistics(K, D)
     statistics.update(torch.randn(K, D), torch.arange(K))
     for ask in (statistics.divergence, statistics.centroids, statistics.mean_similarity):

@@ -224,8 +224,7 @@ def miner_with_poincare(cls: type) -> str:
 
 def miner_to_wrapper(cls: type) -> str:
     """What it mines goes through the wrapper: the rows trusted and no others get a gradient."""
-    setting = {"gamma": 0.9} if cls is HierarchicalSimilarityMiner else {}
-    embeddings, labels, mined = _mined(cls(**setting), False)
+    embeddings, labels, mined = _mined(cls(), False)
     ensure(any(len(rows) > 0 for rows in mined), "something mined")
     loss = losses.TripletMarginLoss(margin=3)
     wrapper = warmed(loss, **FILTER)
@@ -350,7 +349,7 @@ def distance_margins(cls: type) -> str:
 
 def distance_miner(cls: type) -> str:
     """Distance of our miner."""
-    miner, refused = attempt(cls, lambda: HierarchicalSimilarityMiner(cls(), gamma=0.9))
+    miner, refused = attempt(cls, lambda: HierarchicalSimilarityMiner(cls()))
     if refused:
         return refused
     _, _, mined = _mined(miner, False)

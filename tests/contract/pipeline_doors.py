@@ -64,7 +64,7 @@ def _trainer(cls: type) -> tuple[Any, list[AdaptiveNoiseAwareLoss]]:
     """A stock trainer with wrapped losses and our miner, and those losses."""
     models: dict[str, Any] = {"trunk": torch.nn.Linear(8, D), "embedder": torch.nn.Linear(D, D)}
     loss_funcs: dict[str, Any] = {"metric_loss": _wrapped(D)}
-    miner = HierarchicalSimilarityMiner(gamma=0.9)
+    miner = HierarchicalSimilarityMiner()
     options: dict[str, Any] = {"mining_funcs": {"tuple_miner": miner}}
     dataset: Any = torch.utils.data.TensorDataset(DATA, LABELS)
     arguments: tuple[Any, ...] = ()

@@ -52,7 +52,7 @@ def test_the_document_holds_nothing_else(committed):
     assert document() == committed, ADVICE
 
 
-def test_a_broken_contract_is_no_refusal():
+def test_a_broken_contract_does_not_count_as_a_refusal():
     def broken():
         ensure(False, "the gradient is wrong")
 
@@ -69,5 +69,5 @@ def test_a_broken_contract_is_no_refusal():
         (IndexError("index 387 is out of bounds"), "fails: IndexError"),
     ],
 )
-def test_refusals_are_told_in_few_words(error, said):
+def test_refusals_are_shortened(error, said):
     assert refusal(error, int) == said

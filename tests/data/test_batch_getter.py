@@ -55,12 +55,12 @@ def test_stacks_views_and_keeps_indices():
         ),
     ],
 )
-def test_batches_of_another_form_are_refused(batch, message):
+def test_malformed_batches_are_refused(batch, message):
     with pytest.raises(ValueError, match=message):
         BatchGetter()(batch)
 
 
-def test_a_loss_is_told_the_samples_before_each_call():
+def test_a_loss_gets_sample_indices_before_each_call():
     loss = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, num_samples=len(SAMPLES))
     getter = BatchGetter(loss)
     first, second = torch.randn(2, 3, D)
@@ -73,13 +73,13 @@ def test_a_loss_is_told_the_samples_before_each_call():
         loss(data, labels)
 
 
-def test_a_loss_that_wants_indices_gets_none_from_a_plain_data_set():
+def test_a_loss_needs_a_data_set_with_indices():
     loss = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D, num_samples=len(SAMPLES))
-    with pytest.raises(ValueError, match="as that of an IndexedDataset does, got labels without"):
+    with pytest.raises(ValueError, match="as from an IndexedDataset, got labels without"):
         BatchGetter(loss)((torch.randn(3, D), torch.tensor([1, 2, 3])))
 
 
-def test_a_loss_that_knows_no_samples_is_refused():
+def test_a_loss_without_sample_ids_is_refused():
     with pytest.raises(TypeError, match="loss must be an AdaptiveNoiseAwareLoss or None, got Con"):
         BatchGetter(losses.ContrastiveLoss())
 

@@ -57,6 +57,6 @@ def test_inference_models_take_it_as_it_is():
     ("sample", "message"),
     [((1, 2, 3), "got a tuple of 3"), (torch.zeros(2), "got a Tensor"), ("ab", "got a str")],
 )
-def test_samples_that_are_no_pairs_are_refused(sample, message):
+def test_samples_that_are_not_pairs_are_refused(sample, message):
     with pytest.raises(ValueError, match=rf"must be pairs \(data, label\), {message}"):
         IndexedDataset([sample])[0]

@@ -31,13 +31,13 @@ def test_reads_labels_and_tells_which_are_wrong(lists):
     assert read_noise_list(lists[0]).is_noisy is None
 
 
-def test_labels_are_those_of_a_data_set_elsewhere(lists):
+def test_labels_match_a_data_set_in_another_folder(lists):
     noise = read_noise_list(*lists)
     mine = [r"D:\cars\Acura RL Sedan, 2012\01167.jpg", "x/AM General Hummer SUV 2000/01167.jpg"]
     positions = noise.order(mine)
     assert noise.labels[positions].tolist() == [98, 1]
     with pytest.raises(
-        ValueError, match=r"must identify .*, got 1, for which .*01167.* and .*01167"
+        ValueError, match=r"must identify .*, got 1, which cannot tell .*01167.* from .*01167"
     ):
         noise.order(mine, components=1)
     with pytest.raises(ValueError, match="must be in the list, got 'b.jpg' and 1 others"):
@@ -57,13 +57,13 @@ def test_reads_paths_or_indices_before_white_space(tmp_path):
     assert noise.order([11, 10]).tolist() == [1, 0]
 
 
-def test_no_samples_have_no_positions(lists):
+def test_an_empty_data_set_has_no_positions(lists):
     positions = read_noise_list(*lists).order([])
     assert positions.shape == (0,)
     assert positions.dtype == torch.long
 
 
-def test_a_mark_of_byte_order_is_no_part_of_a_name(tmp_path):
+def test_a_byte_order_mark_is_not_part_of_a_name(tmp_path):
     path = tmp_path / "labels.txt"
     path.write_bytes(b"\xef\xbb\xbfa.jpg,1\r\nb.jpg,2\r\n")
     noise = read_noise_list(path)
@@ -73,7 +73,7 @@ def test_a_mark_of_byte_order_is_no_part_of_a_name(tmp_path):
 
 @pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\u00a0"])
 @pytest.mark.parametrize("separator", [",", " "])
-def test_names_may_hold_what_unicode_counts_as_white_space(tmp_path, sign, separator):
+def test_names_may_contain_unicode_white_space(tmp_path, sign, separator):
     names = (f"a{sign}b/1{sign}c.jpg", f"{sign}2.jpg{sign}")
     path = tmp_path / "labels.txt"
     path.write_text("".join(f"{name}{separator}7\n" for name in names), encoding="utf-8")
@@ -106,7 +106,7 @@ LINES = ["a.jpg", "a.jpg,b", "a.jpg,", "a.jpg,1.5", ",5", "  ,5", " 5", "a.jpg,1
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_lines_of_another_form_are_refused(tmp_path, line):
+def test_malformed_lines_are_refused(tmp_path, line):
     path = tmp_path / "labels.txt"
     path.write_text(f"b.jpg,1\n{line}\n", encoding="utf-8")
     with pytest.raises(ValueError, match="line 2 of .* must be a sample and its label, got"):

@@ -33,7 +33,7 @@ def test_the_strong_transform_makes_the_second_view():
     assert torch.equal(strong, torch.full((3,), -2.0))
 
 
-def test_without_a_transform_the_data_set_is_asked_twice():
+def test_without_a_transform_each_sample_is_loaded_twice():
     (first, second), label = TwoViewDataset(Jittered())[4]
     assert label == 14
     assert not torch.equal(first, second)
@@ -59,6 +59,6 @@ def test_bad_options_are_refused(arguments, error, message):
         TwoViewDataset(*arguments)
 
 
-def test_samples_that_are_no_pairs_are_refused():
+def test_samples_that_are_not_pairs_are_refused():
     with pytest.raises(ValueError, match="must be pairs"):
         TwoViewDataset([(1, 2, 3)], abs)[0]

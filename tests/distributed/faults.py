@@ -83,7 +83,7 @@ FAULTS = {
 
 
 def all_faults(rank: int, world_size: int, start: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What each fault leads to on this rank, one after the other in the same process group."""
+    """Return the outcome of each fault on this rank, one after the other in one process group."""
     return {name: _one(fault, rank, world_size, start) for name, fault in FAULTS.items()}
 
 

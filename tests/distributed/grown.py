@@ -1,4 +1,4 @@
-"""A state in which every part of the label model is at work, and batches that keep it so."""
+"""A state in which every part of the label model is active, and batches that keep it so."""
 
 import functools
 from typing import Any

@@ -164,7 +164,7 @@ SCENARIOS = (
 
 
 def run_rank(rank: int, world_size: int, folder: str) -> None:
-    """All scenarios and faults on one rank; what came of them goes to a file."""
+    """Run all scenarios and faults on one rank, and write the results to a file."""
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo",
@@ -220,7 +220,7 @@ def _on_rank(
 
 
 def by_one_process(scenario: Scenario, world_size: int, start: dict[str, Any]) -> dict[str, Any]:
-    """What the ranks should come to."""
+    """Compute the expected results of the ranks."""
     network, miner = scenario.network(start), scenario.miner()
     wrapper = scenario.loss(sync=False, start=start)
     parameters = [*network.parameters(), *wrapper.parameters()]

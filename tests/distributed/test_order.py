@@ -12,7 +12,7 @@ _SIZE, _STEPS = 60, 6
 
 
 def _replayed(loss):
-    """The rows remembered as they are for replaying, in an order of their own."""
+    """The rows of the replay memory, sorted."""
     labels = loss.replay_memory.labels_by_age
     vectors, labels = loss.replay_memory.of_age((labels >= 0).nonzero().squeeze(1))
     rows = torch.cat([vectors, labels[:, None].to(vectors)], 1)

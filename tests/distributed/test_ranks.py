@@ -39,7 +39,7 @@ def ranks(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-def test_ranks_come_to_what_one_process_comes_to(scenario, ranks):
+def test_ranks_learn_what_one_process_learns(scenario, ranks):
     torch.set_num_threads(1)
     results = [rank[str(scenario)] for rank in ranks]
     expected = by_one_process(scenario, len(ranks), grown())

@@ -19,7 +19,7 @@ TIMEOUT, DEADLINE = datetime.timedelta(seconds=10), 90.0
 
 
 def _run_rank(rank: int, is_wrapped: bool, folder: str) -> None:
-    """What comes of each kind of batch, a line each; the last may end the process."""
+    """Print the outcome of each kind of batch on a line; the last may end the process."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     torch.set_num_threads(1)
     dist.init_process_group(

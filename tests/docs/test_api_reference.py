@@ -49,3 +49,9 @@ def test_nothing_is_listed_twice():
 
 def test_listed_under_a_public_name():
     assert set(_listed()) <= set(_public())
+
+
+def test_the_tables_in_front_list_what_follows():
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    in_tables = re.findall(r"^   (pml_ahsml\.\S+)$", text, re.MULTILINE)
+    assert in_tables == list(_listed())

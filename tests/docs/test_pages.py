@@ -9,13 +9,14 @@ import pytest
 import torch.distributed as dist
 
 from tests.docs.pages import PAGES, ROOT, anchors, links, name, runnable
+from tests.ecosystem.with_lightning import QUIET_LIGHTNING
 
 WITH_CODE = [page for page in PAGES if runnable(page.read_text(encoding="utf-8"))]
 
 
 @pytest.fixture
 def one_process():
-    """A process group of one, for the blocks that are about several."""
+    """A process group of one, for blocks about distributed training."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -25,7 +26,7 @@ def one_process():
 
 
 # PML's progress bar formats a tensor that carries a gradient
-@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad=True")
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad=True", *QUIET_LIGHTNING)
 @pytest.mark.parametrize("page", WITH_CODE, ids=name)
 def test_code_runs(page, one_process, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -43,17 +44,19 @@ def test_code_runs(page, one_process, tmp_path, monkeypatch):
 
 
 def test_pages_show_code():
-    """Or the search for blocks has gone blind."""
+    """Guards against a search for blocks that finds nothing."""
     assert {name(page) for page in WITH_CODE} >= {
         "README.md",
         "docs/evaluation.md",
-        "docs/migrating.md",
+        "docs/guides/combine.md",
+        "docs/guides/start.md",
+        "docs/guides/audit.md",
         "docs/poincare_losses.md",
     }
 
 
 def test_links_are_found():
-    """Or the search for links has gone blind."""
+    """Guards against a search for links that finds nothing."""
     text = (
         "[a](b.md#c) ![d](e.png) [f](https://g.h) `[i](j)`\n```python\n[k](l)\n```\n## M (n), o\n"
     )
@@ -72,3 +75,22 @@ def test_links_resolve(page):
         elif anchor and anchor not in anchors(target.read_text(encoding="utf-8")):
             broken.append(f"{link}: no such heading")
     assert not broken, f"{name(page)}: " + "; ".join(broken)
+
+
+def test_every_page_of_the_site_is_linked_from_a_text():
+    """Or only the sidebar knows it."""
+    shown_by = {"README.md": "docs/index.md"}
+    shown_by |= {f"{page}.md": f"docs/{page.lower()}.md" for page in ("CHANGELOG", "CONTRIBUTING")}
+    linked = set()
+    for page in PAGES:
+        for link in links(page.read_text(encoding="utf-8")):
+            target = (page.parent / link.partition("#")[0]).resolve()
+            if target != page and target.is_relative_to(ROOT):
+                linked.add(shown_by.get(name(target), name(target)))
+    site = {name(page) for page in PAGES if ROOT / "docs" in page.parents}
+    # the page about links that lead out of the site is reached by these
+    assert site - linked - {"docs/index.md"} == {"docs/repository.md"}
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 110

@@ -1,4 +1,4 @@
-"""A training script, as far as the blocks of README and the pages take it for granted.
+"""The parts of a training script that the blocks of README and the pages assume.
 
 Its names are there when a block runs: 100 classes, a network in PML's two parts, a data set with
 some wrong labels, and one batch of it.

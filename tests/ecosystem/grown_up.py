@@ -1,4 +1,4 @@
-"""A training in which all parts of the wrapper are at work, in steps that depend on no chance."""
+"""A deterministic training in which all parts of the wrapper are active."""
 
 import torch
 from pytorch_metric_learning import losses

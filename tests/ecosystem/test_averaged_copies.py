@@ -1,4 +1,4 @@
-"""Copies whose weights are averaged: of the loss they hold what the original has learnt."""
+"""Averaged copies of a model hold what the loss of the original has learnt."""
 
 import copy
 import gc
@@ -44,7 +44,7 @@ class OverState(Averaged):
 
 
 class OverFloats(Averaged):
-    """What is floating point is drawn near, all at once, the rest copied, as in ModelEmaV3."""
+    """Average all floating point values at once and copy the others, as in ModelEmaV3."""
 
     def update(self, model):
         with torch.no_grad():
@@ -70,7 +70,7 @@ class OverParameters(Averaged):
 
 
 class ByName(Averaged):
-    """A loop of one's own."""
+    """A user's own loop."""
 
     def update(self, model):
         latest = model.state_dict()
@@ -128,7 +128,7 @@ def test_it_has_what_the_original_has_learnt(name):
 
 @pytest.mark.parametrize("name", ["AveragedModel, buffers", "over floats", "over parameters"])
 @pytest.mark.parametrize("first_use", ["state", "trust", "noise_rate", "temperature", "pickle"])
-def test_it_has_it_whatever_it_is_used_for_first(name, first_use):
+def test_it_has_it_whatever_is_called_first(name, first_use):
     model, averaged = trained_with(WAYS[name], "pairs", fresh=False, batches=3)
     ours, theirs = averaged.module.loss, model.loss
     rows, labels, _ = batch(500)
@@ -166,7 +166,7 @@ def test_what_a_loss_has_as_parameters_is_averaged():
 
 
 def real_timm():
-    """The file of timm's averages by itself, as the whole of timm wants torchvision."""
+    """Load the file of timm's averages alone, because timm itself needs torchvision."""
     found = importlib.util.find_spec("timm")
     if found is None or found.origin is None:
         pytest.skip("timm is not installed here")
@@ -250,7 +250,7 @@ def test_copies_made_before_training_are_untouched_by_each_other():
     assert is_same(*folds)
 
 
-def test_one_that_has_learnt_by_itself_takes_nothing_over():
+def test_a_copy_that_has_learnt_by_itself_takes_nothing_over():
     loss = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D)
     other = copy.deepcopy(loss)
     other(*batch(1)[:2])

@@ -27,7 +27,7 @@ def inner(request) -> str:
 
 
 def cut_in_two(inner: str, save_and_load) -> None:
-    """Trains once in one go and once with a checkpoint on the way, into models just made."""
+    """Train once without a break, and once with a checkpoint that new models load."""
     whole, first, second = Trained(inner), Trained(inner), Trained(inner, fresh=True)
     optimizers = [optimizer_of(model) for model in (whole, first, second)]
     expected = train(whole, optimizers[0], 0, END)
@@ -149,7 +149,7 @@ def test_distributed_checkpoint(inner, tmp_path):
     cut_in_two(inner, save_and_load)
 
 
-def test_loaded_in_inference_mode_it_goes_on_training(inner):
+def test_a_wrapper_loaded_in_inference_mode_can_train(inner):
     def save_and_load(first, second):
         with torch.inference_mode():
             second.load_state_dict(copy.deepcopy(first.state_dict()))
@@ -192,7 +192,7 @@ def test_made_on_the_meta_device(inner, way):
     )
 
 
-def test_onto_the_meta_device_it_must_be_assigned():
+def test_loading_onto_the_meta_device_needs_assign():
     with torch.device("meta"):
         loss = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D)
     state = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D).state_dict()

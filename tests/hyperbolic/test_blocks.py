@@ -14,12 +14,12 @@ def test_blocks_hold_every_row_once_and_no_more_than_asked_for(rows, columns):
     assert all((block.stop - block.start) * columns <= max(10, columns) for block in slices)
 
 
-def test_rows_without_columns_are_no_block():
+def test_rows_without_columns_give_no_blocks():
     assert list(b.blocks(5, 0, CPU, 10)) == []
 
 
 @pytest.mark.parametrize("columns", [3, 1 << 15, 1 << 22])
-def test_parts_to_be_widened_are_small(columns):
+def test_parts_for_float64_are_small(columns):
     rows = torch.arange(0, 600, 2)
     parts = list(b.wide_parts(rows, torch.empty(600, columns, device="meta")))
     assert torch.equal(torch.cat(parts), rows)
@@ -28,7 +28,7 @@ def test_parts_to_be_widened_are_small(columns):
     assert list(b.wide_parts(rows[:0], torch.zeros(600, 3))) == []
 
 
-def test_takes_rows_without_a_copy_where_they_are_all():
+def test_taking_all_rows_makes_no_copy():
     matrix = torch.randn(4, 2)
     assert b.take_rows(matrix, torch.arange(4)) is matrix
     assert torch.equal(b.take_rows(matrix, torch.tensor([1, 3])), matrix[1::2])

@@ -50,7 +50,7 @@ def test_distances_equal_the_loop(monkeypatch, block):
 
 
 @pytest.mark.parametrize(("rows", "wanted"), [(0, K), (N, 0)])
-def test_nothing_to_compare_is_no_error(rows, wanted):
+def test_empty_inputs_are_no_error(rows, wanted):
     e, f, candidates = points()
     assert found(e[:rows], f, candidates[:rows, :wanted]).shape == (rows, wanted)
 

@@ -128,7 +128,7 @@ def test_distances_and_gradients_of_near_duplicates(c, space, step, collapsed):
         assert float(error.max()) < 5e-3
 
 
-def test_the_kinds_of_rows_are_all_met():
+def test_mixed_rows_cover_all_kinds():
     e = mixed(torch.float32)
     kinds = geodesic._DistanceMatrix.apply(e, e.clone(), 0.3, 2.3, False, False, True)[2]
     assert set(kinds.tolist()) == {1, 2}
@@ -136,7 +136,7 @@ def test_the_kinds_of_rows_are_all_met():
     assert set(kinds.tolist()) == {0, 1, 2}
 
 
-def test_collapse_needs_no_pairs_one_by_one(monkeypatch):
+def test_a_collapsed_batch_computes_no_single_pairs(monkeypatch):
     # one by one, a million pairs of a collapsed batch would take seconds and gigabytes
     def refuse(*_):
         raise AssertionError("pairs were computed one by one")

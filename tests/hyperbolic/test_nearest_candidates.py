@@ -21,7 +21,7 @@ def exact(e, x, f, y):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("of_queries", "of_references"), [(1, 1), (1e-18, 1e-18), (1, 1e-18)])
-def test_products_are_p_up_to_what_a_query_has_in_common(of_queries, of_references, dtype):
+def test_products_equal_p_up_to_a_constant_per_query(of_queries, of_references, dtype):
     e, x = rows(5, of_queries)
     f, y = rows(7, of_references)
     scale = nc.largest_sinh(y)
@@ -50,7 +50,7 @@ def test_the_largest_products_are_found_in_blocks(monkeypatch):
 
 @pytest.mark.parametrize("norm", [1e-18, 1e-3, 1.0])
 @pytest.mark.parametrize("k", [1, 5])
-def test_enough_is_never_said_where_a_nearer_one_is_left_out(norm, k):
+def test_are_enough_is_never_true_if_a_nearer_reference_is_missing(norm, k):
     # a cluster so tight that float32 mixes up its members
     e, x = rows(1, norm)
     for spread in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5):
@@ -85,7 +85,7 @@ def test_nothing_is_nearer_than_an_equal_row():
     assert not nc.are_enough(x, zero + 1e-9, last[:, 0], 1.0, x.radius.max(), 7)
 
 
-def test_points_of_the_ball_are_brought_in_from_far_out():
+def test_ball_points_far_out_are_moved_in():
     e = torch.tensor([[0.3, 0.4], [3e-9, 4e-9]])
     x = polar_coordinates(row_norms(e), C, 2.3, False)
     scale = float(x.sinh[1])

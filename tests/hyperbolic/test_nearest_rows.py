@@ -36,7 +36,7 @@ def test_larger_entries_replace_those_to_start_from():
     assert columns.tolist() == [[1, 9], [9, 2]]
 
 
-def test_no_rows_have_no_largest_entries():
+def test_empty_matrices_have_no_largest_entries():
     values, columns = nr.largest_entries(lambda r, c: torch.empty(0, 5)[r, c], 0, 5, 2, (4, 5))
     assert values.shape == columns.shape == (0, 2)
     assert nr.nearest_rows(torch.empty(0, 3), torch.ones(4, 3), 2).shape == (0, 2)

@@ -99,7 +99,7 @@ def untrained() -> dict:
     return entries_of(faiss.serialize_index(faiss.index_factory(D + 1, "IVF4,Flat")))
 
 
-# What is wrong, and what the message says of it.
+# Wrong entries, and the message of each.
 MUTATIONS = {
     "references of no dimension": ({"references": torch.ones(3)}, "shape (M, D), got (3,)"),
     "references of three": ({"references": torch.ones(3, 2, 2)}, "shape (M, D), got (3, 2, 2)"),
@@ -157,10 +157,10 @@ def test_other_things_that_torch_saves_are_refused(content, path):
     assert_refused(path, "must be")
 
 
-def test_an_index_without_training_is_refused(path):
+def test_an_untrained_index_is_refused(path):
     # nothing in it is what an index of no references has, too
     torch.save(torch.load(path) | untrained() | {"references": torch.ones(0, D)}, path)
-    assert_refused(path, "index of .* must be trained, got one that is not")
+    assert_refused(path, "index of .* must be trained, got an untrained one")
 
 
 def test_damaged_files_are_refused(path, generator):
@@ -202,7 +202,7 @@ def test_wrong_bytes_of_an_index_never_reach_faiss(path, generator):
         assert_refused(path, "checksum of .* must be that of the index")
 
 
-def test_a_file_that_cannot_be_opened_is_an_error_of_the_system(tmp_path):
+def test_a_file_that_cannot_be_opened_is_an_oserror(tmp_path):
     with pytest.raises(FileNotFoundError):
         make_knn().load(tmp_path / "none.pt")
     with pytest.raises(IsADirectoryError):

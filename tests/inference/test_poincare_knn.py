@@ -247,7 +247,7 @@ def test_an_index_of_points_of_the_ball_works_at_every_scale(c, norm):
     assert recall > 0.9
 
 
-def test_no_neighbours_wanted_are_none(with_faiss):
+def test_k_of_zero_returns_no_neighbours(with_faiss):
     query, refs = torch.randn(5, 4, dtype=torch.float64), torch.randn(30, 4)
     for found, dtype in zip(PoincareKNN()(query, 0, refs), (query.dtype, torch.long), strict=True):
         assert found.shape == (5, 0)
@@ -256,7 +256,7 @@ def test_no_neighbours_wanted_are_none(with_faiss):
     assert PoincareKNN()(query[:1], 0, query[:1], True)[1].shape == (1, 0)
 
 
-def test_a_tester_takes_classes_of_one_sample(with_faiss):
+def test_a_tester_accepts_classes_with_one_sample(with_faiss):
     data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.arange(12))
 
     def accuracies(knn):
@@ -375,7 +375,7 @@ def test_evaluates_by_the_radius_where_normalisation_destroys_it():
     assert accuracy["precision_at_1"] < 0.7
 
 
-def test_a_tester_that_normalises_is_caught():
+def test_a_tester_that_normalises_causes_a_warning():
     data = torch.utils.data.TensorDataset(torch.randn(40, 4), torch.arange(40) % 4)
     calculator = AccuracyCalculator(include=("precision_at_1",), knn_func=PoincareKNN())
     trunk = torch.nn.Identity()
@@ -421,7 +421,7 @@ def test_bad_arguments_are_refused(monkeypatch):
             index_init_fn=lambda d: faiss.index_factory(d, "IVF4,Flat", faiss.METRIC_INNER_PRODUCT)
         )(few, 150, few)
     monkeypatch.setattr(poincare_knn, "faiss", None)
-    with pytest.raises(ValueError, match="must be None where faiss is not installed"):
+    with pytest.raises(ValueError, match="must be None without faiss, got <function"):
         PoincareKNN(index_init_fn=lambda d: None)
 
 

@@ -97,7 +97,7 @@ def test_asking_changes_nothing():
     ("name", "value"),
     [("posteriors", torch.full((S, K), 1.5)), ("doubts", torch.tensor([-0.5, 0.1]))],
 )
-def test_a_state_that_cannot_be_is_refused(name, value):
+def test_an_impossible_state_is_refused(name, value):
     earlier = EarlierOpinions(S, K)
     with pytest.raises(ValueError, match=f"{name} must"):
         earlier.load_state_dict({**earlier.state_dict(), name: value})

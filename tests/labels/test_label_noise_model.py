@@ -85,7 +85,7 @@ def test_posterior_is_bayes_rule_with_the_learnt_numbers():
         assert posterior[i].tolist() == pytest.approx(expected, abs=1e-5)
 
 
-def test_what_it_knows_of_the_classes_is_the_same_for_other_samples():
+def test_a_reused_normaliser_gives_the_same_posterior():
     divergence, samples, _ = world()
     model = LabelNoiseModel(K)
     first, second = (evidence_of(d, divergence, y) for y, d in (samples(5), samples(7)))
@@ -317,7 +317,7 @@ def test_a_sample_is_judged_by_distances_and_counts_without_its_own_part_of_thes
     assert max(lifted) > 0.01
 
 
-def test_goes_without_counts_where_any_class_is_labelled_as_any():
+def test_with_uniform_noise_counts_change_nothing():
     divergence, samples, generator = world()
     model = learnt(
         lambda truth: mislabel(truth, 0.5, "symmetric", divergence, generator), divergence, samples
@@ -345,7 +345,7 @@ def test_counts_nothing_before_the_noise_rate_has_settled():
     assert model.has_settled
 
 
-def test_the_noise_rate_is_that_of_the_labels_that_are_not_trusted_where_more_than_its_parameter():
+def test_the_noise_rate_is_at_least_the_share_of_distrusted_labels():
     divergence, samples, generator = world()
     model = LabelNoiseModel(K, warmup=0)
     for _ in range(40):
@@ -388,7 +388,7 @@ def test_two_classes_that_overlap_are_not_taken_for_wrong_labels():
     assert model.noise_rate < 0.05
 
 
-def test_nothing_is_held_while_classes_are_not_told_apart():
+def test_the_noise_floor_is_off_until_classes_are_told_apart():
     # a network at its start: all samples at one place, whatever they are
     divergence, _, generator = world()
     model = LabelNoiseModel(K, warmup=0)
@@ -399,7 +399,7 @@ def test_nothing_is_held_while_classes_are_not_told_apart():
         assert model.log_parameters[0].sigmoid() < 0.3
 
 
-def test_the_noise_rate_is_held_from_35_batches_after_it_has_settled():
+def test_the_noise_floor_acts_35_batches_after_the_rate_has_settled():
     divergence, samples, generator = world()
     model = LabelNoiseModel(K, warmup=10)
     for batch in range(1, 111):
@@ -429,7 +429,7 @@ def test_parameters_stay_in_their_ranges():
 @pytest.mark.parametrize(
     ("way", "ends"), [(1, (0.9, 2.0, 50.0, 3.0)), (-1, (0.007, 0.01, 0.05, 0.003))]
 )
-def test_parameters_that_would_leave_their_ranges_stay_at_the_end(way, ends):
+def test_parameters_stop_at_the_ends_of_their_ranges(way, ends):
     model, _, labels, evidence, _ = asked(64)
     names = ("noise_rate", "temperature", "spread", "vote_weight")
     with_parameters(model, **dict(zip(names, ends, strict=True)))
@@ -445,7 +445,7 @@ def test_parameters_that_would_leave_their_ranges_stay_at_the_end(way, ends):
     assert found == pytest.approx(ends, rel=1e-5)
 
 
-def test_classes_are_expected_as_often_as_labels_have_been_seen_or_told():
+def test_the_class_prior_follows_label_counts_seen_or_given():
     divergence, samples, _ = world(spread=1.5)
     counts = torch.arange(K) * 100
     models = {"seen": LabelNoiseModel(K), "told": LabelNoiseModel(K, class_counts=counts)}
@@ -476,7 +476,7 @@ def as_candidates(evidence, labels, generator):
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_candidates_that_are_all_classes_teach_the_same(told):
+def test_with_all_classes_as_candidates_it_learns_the_same(told):
     divergence, samples, generator = world(spread=1.5)
     counts = torch.randint(1, 200, (K,), generator=generator) if told else None
     models = [LabelNoiseModel(K, class_counts=counts, max_counted_classes=0) for _ in range(2)]
@@ -523,7 +523,7 @@ def test_class_counts_help_where_small_classes_are_drawn_as_often_as_large_ones(
     assert told < untold < 0.5  # of a classifier that guesses: 2.5
 
 
-def test_unseen_classes_teach_nothing_and_are_taken_at_their_word():
+def test_labels_of_unseen_classes_teach_nothing_and_are_trusted():
     divergence, samples, _ = world()
     truth, distances = samples(30)
     seen = torch.arange(K) < 6
@@ -611,7 +611,7 @@ def test_class_counts_may_be_of_any_kind(kind):
     assert model.label_counts.tolist() == list(range(K))
 
 
-def test_settles_once_its_noise_rate_moves_no_more():
+def test_settles_once_its_noise_rate_stops_moving():
     divergence, samples, generator = world()
     model = LabelNoiseModel(K)
     rates, settled = [], []
@@ -631,7 +631,7 @@ def test_settles_once_its_noise_rate_moves_no_more():
     assert settled[-1]
 
 
-def test_a_noise_rate_that_is_given_is_the_least():
+def test_a_given_noise_rate_is_a_lower_bound():
     # with right labels only ε would fall to its lowest
     told, untold = LabelNoiseModel(K, noise_rate=0.3), LabelNoiseModel(K)
     statistics = ClassStatistics(K, K)

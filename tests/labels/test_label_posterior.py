@@ -30,7 +30,7 @@ def evidence_and_labels(of_candidates: bool) -> tuple[ClassDistances, torch.Tens
 
 
 @pytest.mark.parametrize("of_candidates", [False, True])
-def test_of_some_samples_it_is_what_the_model_makes_of_them_alone(of_candidates):
+def test_a_selection_is_the_posterior_of_its_samples_alone(of_candidates):
     evidence, labels = evidence_and_labels(of_candidates)
     rows = torch.arange(N) % 3 != 1
     model = LabelNoiseModel(K)

@@ -50,7 +50,7 @@ def test_classes_are_not_taken_for_positions(kind, rate):
     assert not wrapper.label_recurrence.seems_positional
 
 
-def test_batches_that_say_nothing_are_not_counted():
+def test_uninformative_batches_are_not_counted():
     wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), 8, D, warmup=0)
     e = torch.randn(8, D)
     wrapper(e, torch.arange(8))  # no class has been seen
@@ -61,7 +61,7 @@ def test_batches_that_say_nothing_are_not_counted():
     assert wrapper.label_recurrence.sums[0] == 1
 
 
-def test_what_was_looked_at_is_resumed():
+def test_the_batches_examined_are_resumed():
     def make():
         return AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), 8, D, warmup=0)
 

@@ -43,7 +43,7 @@ def test_some_ids_are_evenly_spaced_and_of_samples_that_have_been_seen():
     assert [table.some_ids(4, n).tolist() for n in range(3)] == [[0, 3, 6], [1, 4, 7], [2, 5]]
 
 
-def test_takes_the_memory_that_is_said():
+def test_uses_the_documented_memory():
     state = SampleTable(1000, 300, 128).state_dict()
     size = sum(t.element_size() * t.numel() for name, t in state.items() if name != "changes")
     assert size == 1000 * (2 * 128 + 12)
@@ -57,7 +57,7 @@ def test_takes_the_memory_that_is_said():
         ("embeddings", torch.full((S, D), torch.nan), "nan"),
     ],
 )
-def test_a_state_that_cannot_be_is_refused(name, value, message):
+def test_an_impossible_state_is_refused(name, value, message):
     table = SampleTable(S, K, D)
     with pytest.raises(ValueError, match=f"{name} must .*{message}"):
         table.load_state_dict({**table.state_dict(), name: value})

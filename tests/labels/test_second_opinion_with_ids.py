@@ -149,7 +149,7 @@ class Naive:
             self.seen[i] = points[row].half().double(), int(labels[row]), weight
 
 
-def test_says_what_a_loop_over_what_is_remembered_says():
+def test_equals_a_loop_over_the_remembered_samples():
     model, statistics = new_model()
     naive, num_compared, worst = Naive(), 0, 0.0
     for number, ids in enumerate(id_batches(40)):

@@ -115,7 +115,7 @@ def test_shifts_the_pairs_of_the_loss(loss, distance):
     assert torch.equal(loss(e, LABELS), unshifted)  # as before outside the wrapper
 
 
-def test_by_default_they_are_where_they_help():
+def test_by_default_margins_are_used_where_they_help():
     e = embeddings()
     for loss in (losses.SupConLoss(), losses.TripletMarginLoss(distance=PoincareDistance())):
         value = AdaptiveNoiseAwareLoss(loss, K, D)(e, LABELS)

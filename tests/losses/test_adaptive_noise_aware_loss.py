@@ -443,7 +443,7 @@ def test_it_is_built_on_the_meta_device_where_the_user_says_so():
     assert [table.device.type for table in tables] == ["meta", "meta"]
 
 
-def test_classes_asked_for_are_classes():
+def test_classes_that_do_not_exist_are_refused():
     wrapper = warmed(losses.ContrastiveLoss())
     assert wrapper.class_divergence([]).shape == (0, 0)
     assert wrapper.class_divergence([3, 1]).shape == (2, 2)
@@ -878,7 +878,7 @@ def test_a_higher_threshold_keeps_fewer_rows_and_teaches_the_statistics_the_same
     assert torch.equal(low.class_statistics.means, high.class_statistics.means)
 
 
-def test_its_numbers_are_recorded_the_way_of_pml():
+def test_its_statistics_are_recorded_as_in_pml():
     embeddings, labels, is_noisy = batch(100)
     wrapper = warmed(losses.ContrastiveLoss(), **RELABELLED, collect_stats=True)
     assert all(getattr(wrapper, name) == 0 for name in wrapper._record_these_stats)
@@ -928,7 +928,7 @@ def test_with_very_many_classes_a_batch_is_compared_with_candidates():
     torch.testing.assert_close(posterior.gather(1, labels[:, None]).squeeze(1), trust)
 
 
-def test_a_model_that_cannot_tell_leaves_the_likeliest_rows_to_learn_from():
+def test_an_undecided_model_keeps_the_likeliest_rows():
     embeddings, labels, is_noisy = batch(100)
     embeddings = embeddings + 1.2 * torch.randn(B, D)  # which lie between classes
     wrapper = warmed(losses.MultiSimilarityLoss())
@@ -945,7 +945,7 @@ def test_a_model_that_cannot_tell_leaves_the_likeliest_rows_to_learn_from():
 
 
 @pytest.mark.parametrize(("num_classes", "asks"), [(102, True), (103, False)])
-def test_neighbours_are_asked_with_up_to_a_tenth_as_many_classes(num_classes, asks):
+def test_neighbours_vote_with_up_to_a_tenth_as_many_classes(num_classes, asks):
     # classes are told apart poorly, so that votes make a difference
     values = []
     for size in (0, 1024):
@@ -991,7 +991,7 @@ def test_the_least_noise_rate_reaches_the_label_model():
 
 
 @pytest.mark.parametrize(("classes", "has_one"), [(1000, True), (1001, False)])
-def test_of_too_many_classes_there_is_no_second_opinion(classes, has_one):
+def test_with_too_many_classes_there_is_no_second_opinion(classes, has_one):
     model = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), classes, 2).noise_model
     assert (model.second_opinion is not None) == has_one
     assert (model.confusion_counts is not None) == has_one

@@ -163,7 +163,7 @@ def test_frozen_embeddings_teach_in_training_mode():
 
 
 def test_accumulated_batches_and_a_second_pass_count_as_batches():
-    """What docs/migrating.md says of gradient accumulation and of SAM."""
+    """What docs/guides/combine.md says of gradient accumulation and of SAM."""
     wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), K, D)
     for seed in range(3):
         for _ in range(2):
@@ -206,7 +206,7 @@ def test_a_compiled_step_leaves_the_wrapper_out():
     assert state_of(wrapper) == state_of(twin)
 
 
-def test_without_an_end_of_the_warm_up_nothing_is_judged():
+def test_with_endless_warmup_nothing_is_judged():
     loss = losses.MultiSimilarityLoss()
     wrapper = AdaptiveNoiseAwareLoss(loss, K, D, warmup=None, margins=None)
     for seed in range(60):

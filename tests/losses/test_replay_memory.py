@@ -25,7 +25,7 @@ def test_hands_out_the_newest_of_each_class():
     assert expected
 
 
-def test_an_empty_memory_has_nothing_and_nothing_is_wanted_from_a_full_one():
+def test_an_empty_memory_or_an_empty_request_gives_no_rows():
     memory = ReplayMemory(4, 2)
     assert len(memory.newest(torch.tensor([0, 1]))[0]) == 0
     memory.push(torch.ones(4, 2), torch.arange(4))
@@ -75,7 +75,7 @@ def test_a_class_is_filled_up_with_what_is_remembered_of_it():
     assert embeddings.squeeze(1).tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
 
 
-def test_nothing_stands_in_for_a_class_that_others_were_moved_to():
+def test_a_class_that_gained_relabelled_rows_gets_no_past_samples():
     memory = ReplayMemory(size=2, embedding_size=1)
     memory.push(torch.zeros(1, 1), torch.tensor([1]))
     given, kept = torch.tensor([0, 1]), torch.tensor([1, 1])

@@ -53,7 +53,7 @@ E, Y, IDS = id_batch(0)
     ],
     ids=["none", "high", "low", "short", "column", "float", "list", "two labels"],
 )
-def test_ids_that_cannot_be_are_refused_before_anything_is_learnt(ids, kind, message):
+def test_impossible_ids_are_refused_before_anything_is_learnt(ids, kind, message):
     wrapper = trained(5)
     before = state_of(wrapper)
     for call in (wrapper, wrapper.update):
@@ -85,7 +85,7 @@ def test_ids_without_a_number_of_samples_are_refused():
         (2.5, TypeError, "num_samples must be an integer, got float"),
     ],
 )
-def test_a_number_of_samples_that_cannot_be_is_refused(number, kind, message):
+def test_an_impossible_number_of_samples_is_refused(number, kind, message):
     with pytest.raises(kind, match=message):
         with_ids(num_samples=number)
 

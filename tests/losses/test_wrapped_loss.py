@@ -32,7 +32,7 @@ def test_accepts_what_takes_labels(loss):
         (losses.MultipleLosses([losses.SmoothAPLoss()]), ValueError, "FastAPLoss does"),
     ],
 )
-def test_refuses_what_cannot_do_with_a_part_of_a_batch(loss, error, message):
+def test_refuses_losses_that_cannot_work_on_part_of_a_batch(loss, error, message):
     with pytest.raises(error, match=message):
         wrapped_loss.check_loss(loss)
 
@@ -106,7 +106,7 @@ def test_references_are_for_losses_that_take_them():
             wrapped_loss.check_takes_references(loss)
 
 
-def test_another_loss_may_take_the_place_of_the_first():
+def test_the_wrapped_loss_may_be_replaced():
     wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), 2, 4)
     assert wrapper.margins is not None
     e = torch.randn(4, 4)
@@ -131,7 +131,7 @@ def test_another_loss_may_take_the_place_of_the_first():
         ),
     ],
 )
-def test_a_loss_that_does_not_fit_takes_no_place(loss, error, message):
+def test_an_unsuitable_replacement_is_refused(loss, error, message):
     wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), 2, 4)
     before, margins = wrapper.loss, wrapper.margins
     with pytest.raises(error, match=message):

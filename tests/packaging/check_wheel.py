@@ -18,12 +18,15 @@ import pml_ahsml
 
 
 def main() -> None:
-    """Stop with a sentence at the first thing that is not as it must be."""
+    """Stop with a message at the first check that fails."""
     folder = Path(pml_ahsml.__file__).parent
     if Path(sys.prefix) not in folder.parents:
         sys.exit(f"pml_ahsml must be imported from {sys.prefix}, got it from {folder}")
     if not (folder / "py.typed").exists():
         sys.exit("py.typed must be in the wheel, got none")
+    for part in ("page.html", "page.css", "start.js"):
+        if not (folder / "audit" / "page_files" / part).exists():
+            sys.exit(f"the page of an audit must be in the wheel, got no {part}")
     for extra in ("faiss", "matplotlib", "pytest"):
         if importlib.util.find_spec(extra) is not None:
             sys.exit(f"{extra} must not be needed, got an environment that holds it")

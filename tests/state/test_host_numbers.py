@@ -22,7 +22,7 @@ def test_another_table_of_the_same_name_is_read():
     assert numbers.of("table", torch.tensor(2.0)) == [2.0]
 
 
-def test_what_has_changed_is_read_in_one():
+def test_all_changed_tables_are_read_at_once():
     tables = {
         "a": torch.tensor([0.1, 0.2]),
         "b": torch.tensor(3),

@@ -94,7 +94,7 @@ def test_a_foreign_checkpoint_is_refused_and_changes_nothing(state, message):
     assert (m.visits == 1).all()
 
 
-def test_is_moved_only_where_it_is_not():
+def test_is_moved_to_another_device_only():
     m = module()
     table = m.means
     assert m.on(torch.device("cpu")) is m
@@ -110,7 +110,7 @@ def test_a_table_written_from_outside_is_found_out():
         m.count_change()
 
 
-def test_a_buffer_written_from_outside_and_back_is_none_of_its_business():
+def test_a_buffer_that_is_written_and_restored_is_no_error():
     # as Lightning does, which swaps averages in for a validation
     m = module()
     m.visits += 3

@@ -192,7 +192,7 @@ def test_a_checkpoint_of_an_older_version_is_refused(make, strict):
 
 
 @pytest.mark.parametrize("make", [lambda: ClassStatistics(K, D), lambda: LabelNoiseModel(K)])
-def test_a_part_by_itself_is_as_careful(make):
+def test_a_part_by_itself_checks_its_state_too(make):
     part = make()
     state = copy.deepcopy(part.state_dict())
     *_, last = sorted(name for name in state if state[name].is_floating_point())
@@ -215,7 +215,7 @@ def test_lists_of_neighbours_are_checked():
         other.load_state_dict(state)
 
 
-def test_what_was_saved_in_other_precision_is_taken():
+def test_a_state_in_other_precision_is_accepted():
     memory = NeighbourMemory(K, D)
     state = {
         name: value.double() if value.is_floating_point() else value.int()
@@ -226,7 +226,7 @@ def test_what_was_saved_in_other_precision_is_taken():
     assert memory.labels.dtype == torch.int64
 
 
-def test_modules_that_read_states_in_their_own_way_are_left_to_it():
+def test_modules_that_load_in_their_own_way_may_do_so():
     class Renaming(losses.ProxyAnchorLoss):
         def _load_from_state_dict(self, state_dict, prefix, *args):
             state_dict[prefix + "proxies"] = state_dict.pop(prefix + "old_name")

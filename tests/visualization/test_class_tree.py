@@ -156,7 +156,7 @@ def test_bad_arguments_are_refused():
         ValueError, match="divergence must hold at least 2 classes that have been seen, got 0"
     ):
         plot_class_tree(torch.full((3, 3), torch.nan))
-    with pytest.raises(ValueError, match="divergence must be of at least 2 classes, got 1"):
+    with pytest.raises(ValueError, match="divergence must hold at least 2 classes, got 1"):
         class_tree(d[:1, :1])
     with pytest.raises(ValueError, match="divergence must be finite, non-negative and 0"):
         class_tree(-d)

@@ -16,6 +16,6 @@ def test_classes_with_near_numbers_differ(count):
     assert len(np.unique(colours, axis=0)) == count
 
 
-def test_there_must_be_a_class():
+def test_no_classes_are_an_error():
     with pytest.raises(ValueError, match="num_classes must be at least 1, got 0"):
         class_colours(0)

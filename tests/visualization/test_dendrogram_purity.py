@@ -32,7 +32,7 @@ def test_groups_that_are_subtrees_are_pure_whatever_their_numbers():
     assert np.isnan(dendrogram_purity(tree, [0, 1, 2, 3, 4]))
 
 
-def test_chance_is_the_mean_over_all_ways_to_deal_out():
+def test_chance_is_the_mean_over_all_permutations():
     tree = linkage([[0.0], [1.0], [10.0], [12.0], [20.0]], "average")
     groups = [0, 0, 1, 1, 1]
     ways = set(itertools.permutations(groups))

@@ -88,14 +88,14 @@ def test_tsne_keeps_more_classes_apart_than_a_plane():
 
 @pytest.mark.parametrize("method", ["pca", "tsne"])
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_a_few_samples_and_the_origin_have_a_place(method, count):
+def test_few_samples_and_the_origin_can_be_projected(method, count):
     e = torch.zeros(count, 4)
     e[0, 0] = 1.5
     flat = DiskProjection(method=method).fit_transform(e)
     np.testing.assert_allclose(np.linalg.norm(flat, axis=1), e.norm(dim=1), atol=1e-12)
 
 
-def test_normalised_embeddings_are_warned_of_unless_meant():
+def test_normalised_embeddings_cause_a_warning_unless_intended():
     e = torch.nn.functional.normalize(torch.randn(6, 4))
     with pytest.warns(UserWarning, match="all embeddings have norm 1"):
         DiskProjection().fit_transform(e)

@@ -20,7 +20,7 @@ print("matplotlib" in sys.modules)
 """
 
 
-def test_only_the_pictures_need_the_extra_and_name_it():
+def test_only_visualization_needs_the_extra_and_names_it():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     before, without_matplotlib, without_scipy, after = done.stdout.splitlines()

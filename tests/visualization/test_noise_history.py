@@ -10,7 +10,7 @@ from pml_ahsml.visualization import plot_noise_history
 NAMES = ("stat_noise_rate", "stat_share_trusted", "stat_share_relabelled")
 
 
-def test_what_a_wrapper_records_is_what_it_draws():
+def test_it_draws_what_a_wrapper_records():
     loss = AdaptiveNoiseAwareLoss(ContrastiveLoss(), 3, 4, warmup=2, collect_stats=True)
     history = {name: [] for name in loss._record_these_stats}
     assert set(NAMES) <= set(history)
@@ -41,7 +41,7 @@ def test_shares_are_averaged_over_a_fiftieth():
     assert len(raw) == 3  # the noise rate, which is smooth already, and both shares
 
 
-def test_it_draws_where_it_is_told():
+def test_it_draws_into_the_given_axes():
     ax = plt.figure().add_subplot()
     assert plot_noise_history({name: [0.5] for name in NAMES}, ax=ax) is ax
 

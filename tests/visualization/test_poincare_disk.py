@@ -134,7 +134,7 @@ def test_names_are_shown_as_they_are():
     assert not any(text.get_parse_math() or text.get_usetex() for text in texts)
 
 
-def test_labels_of_every_type_colour_alike():
+def test_every_label_dtype_gives_the_same_colours():
     embeddings, labels = torch.rand(50, 2), torch.arange(50) % 5
     expected = plot_poincare_disk(embeddings, labels).collections[0].get_facecolor()
     unsigned = [torch.uint8] + ([torch.uint16] if hasattr(torch, "uint16") else [])
@@ -158,7 +158,7 @@ def test_a_long_name_is_not_cut_off():
     assert ax.title.get_window_extent().x0 >= 0
 
 
-def test_it_draws_where_it_is_told():
+def test_it_draws_into_the_given_axes():
     figure, axes = plt.subplots(1, 2)
     assert plot_poincare_disk(torch.randn(5, 2), ax=axes[1]) is axes[1]
     assert not scatters(axes[0])

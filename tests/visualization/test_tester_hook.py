@@ -43,7 +43,7 @@ def test_a_tester_writes_a_picture_of_each_split_level_and_epoch(tmp_path):
     assert not plt.get_fignums()
 
 
-def test_a_tester_that_normalises_is_warned_of(tmp_path):
+def test_a_tester_that_normalises_causes_a_warning(tmp_path):
     tester = make_tester(tmp_path, normalize_embeddings=True)
     with pytest.warns(UserWarning, match="give the tester or InferenceModel normalize_embeddings"):
         tester.test({"val": data()}, 1, torch.nn.Identity())

@@ -32,7 +32,7 @@ def test_without_the_truth_there_is_one_histogram():
     assert right.get_title() == "50% of 2 labels trusted"
 
 
-def test_it_draws_where_it_is_told():
+def test_it_draws_into_the_given_axes():
     ax = plt.figure().add_subplot()
     assert plot_trust_histogram([0.5], ax=ax) is ax
 

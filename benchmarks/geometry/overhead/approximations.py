@@ -1,4 +1,7 @@
-"""What the approximations for many classes do to the label model, where all can be compared."""
+"""Measures how the approximations for many classes change the label model.
+
+With few enough classes the exact label model can be computed as well.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,20 +19,20 @@ from pml_ahsml.labels.label_posterior import LabelPosterior
 _EXACT = "all pairs"
 # Samples scatter so far that they overlap with the nearest classes.
 _SPREAD = 2.0
-# Visits before the wrapper judges a class, and what a distrusted sample weighs in it.
+# As in the wrapper: visits before a class is judged, and the weight of a distrusted sample.
 _VISITS = 3
 _DISTRUSTED_WEIGHT = 0.1
 
 
 @dataclass(frozen=True)
 class Way:
-    """A label model and the class statistics that it goes by."""
+    """A label model and its class statistics."""
 
     statistics: ClassStatistics
     model: LabelNoiseModel
 
     def believe(self, embeddings: Tensor, labels: Tensor) -> LabelPosterior:
-        """What the model makes of a batch."""
+        """Compute the posterior of a batch."""
         return self.model.believe(self.statistics.evidence(embeddings, labels), labels)
 
     def learn(self, belief: LabelPosterior, labels: Tensor, weights: Tensor) -> None:
@@ -39,10 +42,10 @@ class Way:
 
 
 def errors(wrong: float, sizes: Sizes) -> dict[str, Any]:
-    """Errors of lists of neighbours and of candidates against all pairs of classes.
+    """Measure the errors of neighbour lists and of candidates against all pairs of classes.
 
-    Three label models learn from the same embeddings, which overlap with those of the nearest
-    classes: from all pairs of classes, from lists of neighbours, and from candidates.
+    Three label models learn from the same embeddings: from all pairs of classes, from lists of
+    neighbours, and from candidates. The embeddings of near classes overlap.
     """
     k, d = sizes.exact, sizes.embedding_size
     limits = {_EXACT: (k, k), "lists": (0, k), "candidates": (0, 0)}
@@ -57,7 +60,7 @@ def errors(wrong: float, sizes: Sizes) -> dict[str, Any]:
     for _ in range(sizes.batches):
         embeddings, labels = next(stream)
         beliefs = {name: way.believe(embeddings, labels) for name, way in ways.items()}
-        # all learn with the weights of the exact way, so that one difference is not another's cause
+        # all learn with the weights of the exact way, so that differences do not feed back
         weights = torch.where(beliefs[_EXACT].trust > 0.5, 1.0, _DISTRUSTED_WEIGHT)
         for name, way in ways.items():
             way.learn(beliefs[name], labels, weights)
@@ -71,7 +74,7 @@ def errors(wrong: float, sizes: Sizes) -> dict[str, Any]:
 
 
 def _differences(way: Way, exact: Way, embeddings: Tensor, labels: Tensor) -> dict[str, float]:
-    """Of what two ways make of a batch, and of what they have learnt."""
+    """Compare what two ways say about a batch, and what they have learnt."""
     belief, wanted = (w.believe(embeddings, labels) for w in (way, exact))
     judged = exact.statistics.visits[labels] >= _VISITS
     # at the same σ, so that only the approximation of the sum shows

@@ -1,4 +1,4 @@
-"""Batches to train on, drawn as a sampler would that knows the labels as given."""
+"""Draws training batches by the labels as given, like a sampler."""
 
 from collections.abc import Iterator
 
@@ -11,10 +11,10 @@ from benchmarks.geometry.overhead.sizes import BATCH_SIZE, PER_CLASS
 def batches(
     num_classes: int, size: int, wrong: float, device: torch.device, spread: float = 0.6
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Inputs of 32 classes × 4 and their labels, a share of them wrong; without end.
+    """Yield inputs of 32 labels × 4 samples and their labels, a share of them wrong, without end.
 
-    Classes in groups of ten around points of a normal distribution. A class is what is labelled so,
-    as for a sampler that knows the labels as given: of 4 samples, 4·wrong are of other classes.
+    Classes lie in groups of ten around points of a normal distribution. The sampler knows the
+    labels as given only: of 4 samples with one label, 4·wrong are of other classes in the mean.
     """
     generator = torch.Generator().manual_seed(0)
     groups = torch.randn(-(-num_classes // 10), size, generator=generator)

@@ -1,4 +1,4 @@
-"""All figures of what the wrapper costs."""
+"""Measures everything that the wrapper costs."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from benchmarks.geometry.overhead.training_step import LOSSES, training_step
 
 
 def overhead(sizes: Sizes, device: torch.device) -> dict[str, Any]:
-    """Training steps, proxies to compare with, very many classes, and what is approximated."""
+    """Measure training steps, the cost against proxies, very many classes, and approximations."""
     return {
         "steps": [
             training_step(name, wrong, k, sizes, device)

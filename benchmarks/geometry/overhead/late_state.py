@@ -1,4 +1,4 @@
-"""A wrapper as it is late in a training, and batches for it."""
+"""Makes a wrapper in the state of a late training, and batches for it."""
 
 import torch
 from pytorch_metric_learning import losses
@@ -12,10 +12,10 @@ from pml_ahsml.hyperbolic import hyperboloid
 def late_wrapper(
     num_classes: int, embedding_size: int, device: torch.device
 ) -> AdaptiveNoiseAwareLoss:
-    """A wrapped ContrastiveLoss that has seen all classes, half of the labels wrong.
+    """Make a wrapped ContrastiveLoss that has seen all classes, with half of the labels wrong.
 
-    Its state is loaded: to learn it takes K/32 steps. Neighbours are at any distances, on which no
-    time depends.
+    Its state is loaded, because learning it would take K/32 steps. The distances of neighbouring
+    classes are random; no time depends on them.
     """
     wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), num_classes, embedding_size)
     of_classes, model = wrapper.class_statistics.on(device), wrapper.noise_model.on(device)
@@ -50,24 +50,24 @@ def late_wrapper(
 
 
 def _load(module: torch.nn.Module, tables: dict[str, Tensor]) -> None:
-    """Load some tables, by the state as it is saved, and leave the others."""
+    """Load some tables by ``load_state_dict``, and keep the others."""
     module.load_state_dict({**module.state_dict(), **tables})
 
 
 def state_bytes(wrapper: AdaptiveNoiseAwareLoss) -> int:
-    """Size of what the wrapper saves of classes and labels."""
+    """Return the size of the saved state of classes and labels."""
     parts = (wrapper.class_statistics, wrapper.noise_model)
     return sum(table.nbytes for part in parts for table in part.state_dict().values())
 
 
 def class_centres(num_classes: int, embedding_size: int, device: torch.device) -> Tensor:
-    """(K, D) normal points."""
+    """Draw (K, D) normally distributed points."""
     generator = torch.Generator().manual_seed(0)
     return torch.randn(num_classes, embedding_size, generator=generator).to(device)
 
 
 def embeddings_of(centres: Tensor, number: int) -> tuple[Tensor, Tensor]:
-    """A batch of embeddings near the centres of their classes, and labels, half of them wrong."""
+    """Make a batch of embeddings near their class centres; half of the labels are wrong."""
     generator = torch.Generator().manual_seed(number)
     count = BATCH_SIZE // PER_CLASS
     truth = torch.randint(len(centres), (count,), generator=generator).repeat_interleave(PER_CLASS)

@@ -1,4 +1,4 @@
-"""What the wrapper costs with very many classes."""
+"""Measures what the wrapper costs with very many classes."""
 
 import statistics
 from typing import Any
@@ -20,9 +20,10 @@ from benchmarks.measuring import now, peak_bytes
 def against_proxies(
     num_classes: int, embedding_size: int, sizes: Sizes, device: torch.device
 ) -> dict[str, Any]:
-    """The wrapper's own cost against that of a loss with as many proxies, forward and backward.
+    """Compare the wrapper's own cost with a loss that has one proxy per class.
 
-    Its own cost is the time with a ContrastiveLoss inside less that of the ContrastiveLoss alone.
+    Both are forward and backward. The wrapper's own cost is the time of a wrapped ContrastiveLoss
+    minus that of the ContrastiveLoss alone.
     """
     wrapper = late_wrapper(num_classes, embedding_size, device)
     proxies = losses.ProxyAnchorLoss(num_classes, embedding_size).to(device)
@@ -50,7 +51,7 @@ def against_proxies(
 
 
 def many_classes(num_classes: int, sizes: Sizes, device: torch.device) -> dict[str, Any]:
-    """Time and memory of a step with very many classes."""
+    """Measure time and memory of a step with very many classes."""
     wrapper = late_wrapper(num_classes, sizes.embedding_size, device)
     centres = class_centres(num_classes, sizes.embedding_size, device)
     seconds = [
@@ -77,7 +78,7 @@ def many_classes(num_classes: int, sizes: Sizes, device: torch.device) -> dict[s
 
 
 def _seconds(loss: torch.nn.Module, embeddings: Tensor, labels: Tensor) -> float:
-    """Seconds of forward and backward."""
+    """Measure the seconds of forward and backward."""
     started = now(embeddings.device)
     loss(embeddings, labels).backward()
     return now(embeddings.device) - started

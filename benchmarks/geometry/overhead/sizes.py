@@ -1,4 +1,4 @@
-"""How much is measured."""
+"""The sizes of the measurements."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,19 @@ BATCH_SIZE, PER_CLASS = 128, 4
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured.
+    """The sizes of the measurements.
 
     Args:
-        classes: K of the training steps; with 150 no neighbours are asked, with 100 they are.
+        classes: K of the training steps; neighbours vote with 100 classes, but not with 150.
         embedding_size: D of the training steps and of the steps with very many classes.
         hidden: units of the network 384→hidden→D.
-        warmup: steps before the time is taken.
+        warmup: steps before the measurement.
         steps: steps of each way in a round.
-        rounds: rounds.
+        rounds: number of rounds.
         proxies: (K, D) for the comparison with a ProxyAnchorLoss.
         many: K of the steps with very many classes.
-        exact: K of the comparison with the exact results.
-        batches: batches that are learnt from before that comparison.
+        exact: K of the comparison with exact results.
+        batches: batches to learn from before that comparison.
     """
 
     classes: tuple[int, ...] = (150, 100)

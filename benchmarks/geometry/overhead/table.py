@@ -1,4 +1,4 @@
-"""What the wrapper costs, as Markdown."""
+"""Formats what the wrapper costs as Markdown."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from benchmarks.measuring import table
 
 
 def report(figures: dict[str, Any], machine: str) -> str:
-    """The section of the page."""
+    """Make the section of the page."""
     parts = (
         _steps(figures["steps"], machine),
         _proxies(figures["proxies"]),

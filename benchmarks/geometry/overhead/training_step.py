@@ -1,4 +1,4 @@
-"""A training step with a loss alone and with the loss wrapped."""
+"""Measures a training step with a loss alone and with the loss wrapped."""
 
 import statistics
 from typing import Any
@@ -17,7 +17,7 @@ _INPUTS = 384
 
 
 class Training:
-    """A network with a loss and an optimiser of its own."""
+    """A network with its own loss and optimiser."""
 
     def __init__(self, loss: torch.nn.Module, sizes: Sizes, device: torch.device) -> None:
         torch.manual_seed(0)
@@ -31,7 +31,7 @@ class Training:
         self.optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-4)
 
     def seconds(self, some: list[tuple[Tensor, Tensor]]) -> float:
-        """Seconds of a step on each of these batches, in the mean."""
+        """Measure the mean seconds of a step on these batches."""
         device = some[0][0].device
         started = now(device)
         for inputs, labels in some:
@@ -44,7 +44,7 @@ class Training:
 def training_step(
     name: str, wrong: float, num_classes: int, sizes: Sizes, device: torch.device
 ) -> dict[str, Any]:
-    """Forward, backward and optimiser, with a loss alone and wrapped (default options)."""
+    """Measure forward, backward and optimiser, with a loss alone and wrapped by default options."""
     make = getattr(losses, name)
     wrapper = AdaptiveNoiseAwareLoss(make(), num_classes, sizes.embedding_size)
     rows: list[int] = []

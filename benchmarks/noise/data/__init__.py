@@ -1,4 +1,4 @@
-"""The data sets of the noise benchmark: one file for each kind, and a table of all."""
+"""The data sets of the noise benchmark: one file for each kind, and a registry."""
 
 from .benchmark import BATCH_SIZE, EMBEDDING_SIZE, Benchmark
 from .registry import LONG_TAILED, MEASUREMENTS, NAMES, load

@@ -1,4 +1,4 @@
-"""What a data set brings, and the parts that several data sets share."""
+"""The contents of a data set, and functions that several data sets share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ class Benchmark:
         epochs: passes of ⌊N/128⌋ batches.
         make_net: a new network with 128 outputs.
         augment: one random view of a batch of training inputs.
-        given: by who gave them, (N,) training labels of which some are wrong, one set for each seed
-            or one for all.
+        given: real (N,) training labels, some of them wrong, by the name of their source: one set
+            for each seed, or one for all.
     """
 
     train: tuple[Tensor, Tensor]
@@ -33,14 +33,14 @@ class Benchmark:
 
     @property
     def num_classes(self) -> int:
-        """Classes to train on."""
+        """Number of training classes."""
         return int(self.train[1].max()) + 1
 
 
 def stored_splits(
     stored: Mapping[str, np.ndarray],
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Features and labels of the training and of the test split of a file."""
+    """Return features and labels of the training and the test split of a file."""
     x = torch.tensor(stored["emb"], dtype=torch.float32)
     y = torch.tensor(stored["labels"], dtype=torch.long)
     test = torch.tensor(stored["split"] == "test")
@@ -48,14 +48,14 @@ def stored_splits(
 
 
 def mlp(inputs: int, hidden: int) -> torch.nn.Module:
-    """Two layers with a ReLU between them."""
+    """Make a network of two layers with a ReLU between them."""
     return torch.nn.Sequential(
         torch.nn.Linear(inputs, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, EMBEDDING_SIZE)
     )
 
 
 def feature_noise(train: Tensor) -> Callable[[Tensor], Tensor]:
-    """Dropout .1 and Gaussian noise of .02 standard deviations."""
+    """Make an augmentation: dropout of .1 and Gaussian noise of .02 standard deviations."""
     scale = 0.02 * train.std()
 
     def augment(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Handwritten digits, which scikit-learn brings along."""
+"""The handwritten digits of scikit-learn."""
 
 import torch
 from sklearn.datasets import load_digits
@@ -7,7 +7,7 @@ from .benchmark import Benchmark, feature_noise, mlp
 
 
 def digits() -> Benchmark:
-    """1,200 digits of 8×8 pixels to train on, 597 to test on."""
+    """Load 1,200 digits of 8×8 pixels for training and 597 for testing."""
     stored = load_digits()
     x = torch.tensor(stored.data / 16, dtype=torch.float32)
     y = torch.tensor(stored.target, dtype=torch.long)

@@ -1,4 +1,4 @@
-"""Data whose labels somebody got wrong: people, rules, gazetteers, a weak classifier."""
+"""Data with real label errors: by people, rules, gazetteers or a weak classifier."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +8,12 @@ import torch
 
 from .benchmark import BATCH_SIZE, Benchmark, feature_noise, mlp, stored_splits
 
-# Enough for a plain loss to learn wrong labels by heart.
+# Enough for a plain loss to memorise wrong labels.
 _BATCHES = 600
 
 
 def with_given_labels(path: Path) -> Benchmark:
-    """Frozen features, normalised, with gold labels and those that were given, 600 batches."""
+    """Load frozen, normalised features with gold and given labels, for 600 batches."""
     stored = np.load(path)
     (x, y), (test_x, test_y) = stored_splits(stored)
     train, test_x = (torch.nn.functional.normalize(part, dim=1) for part in (x, test_x))
@@ -29,7 +29,7 @@ def with_given_labels(path: Path) -> Benchmark:
 
 
 def with_annotator(data: Benchmark, path: Path, name: str) -> Benchmark:
-    """A data set with the labels of a weak classifier, one set for each seed, where they exist."""
+    """Add the labels of a weak classifier, one set for each seed, if the file exists."""
     if not path.exists():
         return data
     sets = torch.tensor(np.load(path)[name], dtype=torch.long)

@@ -1,4 +1,4 @@
-"""Classes of all sizes, made from classes of one size."""
+"""Makes classes of very different sizes from classes of one size."""
 
 from dataclasses import replace
 
@@ -6,15 +6,15 @@ import torch
 
 from .benchmark import Benchmark
 
-# The smallest class keeps a twentieth of its samples, but the four that a batch takes of a class.
+# The smallest class keeps a twentieth of its samples, but at least the four that a batch draws.
 _TAIL, _FEWEST = 1 / 20, 4
 
 
 def long_tail(data: Benchmark) -> Benchmark:
-    """The same data with classes of all sizes, trained on for as many batches.
+    """Shrink the classes to different sizes, and train for the same number of batches.
 
-    In a random order class by class keeps a smaller share of its samples, exponentially from all of
-    them to a twentieth, but four at least.
+    In random order, each class keeps a smaller share of its samples than the one before. The share
+    falls exponentially from all samples to a twentieth, but to no fewer than four.
     """
     x, y = data.train
     generator = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""Tables of numbers that somebody has measured."""
+"""Tables of measurements."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ import torch
 
 from .benchmark import BATCH_SIZE, Benchmark, mlp
 
-# As many as the sentences are trained for, whatever the size of the table.
+# As many as for the sentences, whatever the size of the table.
 _BATCHES = 400
 
 
 def measurements(path: Path) -> Benchmark:
-    """Standardised columns, the first of ten folds for testing, 400 batches."""
+    """Load standardised columns, with the first of ten folds for testing, for 400 batches."""
     stored = np.load(path)
     train, test = (stored[f"fold0-x_{part}"].astype(np.float64) for part in ("train", "test"))
     mean, scale = train.mean(0), train.std(0) + 1e-6

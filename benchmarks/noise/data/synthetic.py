@@ -7,10 +7,10 @@ from .benchmark import Benchmark, feature_noise, mlp
 
 
 def synthetic() -> Benchmark:
-    """5,000 classes of 5 training samples: Gaussian clusters in 100 groups of 50 classes.
+    """Make 5,000 classes of 5 training samples: Gaussian clusters in 100 groups of 50 classes.
 
-    Classes differ in 64 directions. In 64 others all samples scatter more than classes differ, so
-    that there is something to learn which wrong labels can spoil.
+    Classes differ in 64 directions. In 64 others, samples scatter more than classes differ. The
+    network must learn to ignore these, which wrong labels make harder.
     """
     generator = torch.Generator().manual_seed(0)
 

@@ -6,7 +6,7 @@ from benchmarks.geometry.ways import inputs
 from pml_ahsml import PoincareDistance
 
 
-def test_a_way_that_is_off_shows_in_the_errors():
+def test_an_inaccurate_way_has_large_errors():
     e = inputs(6, 4, "random", torch.device("cpu"))
     pairs = ~torch.eye(6, dtype=torch.bool)
     exact = errors(PoincareDistance(), e, 0.1, pairs)

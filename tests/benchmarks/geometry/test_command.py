@@ -50,7 +50,7 @@ def test_the_cost_of_the_wrapper_is_in_it(output, figures):
         assert [row["way"] for row in part["rows"]] == ["lists", "candidates"]
 
 
-def test_what_is_not_measured_again_is_kept(output, figures):
+def test_parts_not_measured_again_are_kept(output, figures):
     again = measure(output, "--parts", "accuracy")
     assert again["knn"] == figures["knn"]
     assert again["accuracy"]["rows"] == figures["accuracy"]["rows"]

@@ -1,4 +1,4 @@
-"""Results that nobody has trained for."""
+"""Makes up results without training."""
 
 from benchmarks.noise.results import Result
 

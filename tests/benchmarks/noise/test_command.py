@@ -14,7 +14,7 @@ def parse(*words):
     return command.parser().parse_args(words)
 
 
-def test_the_command_that_stands_beside_a_table_chooses_its_rows():
+def test_the_command_beside_a_table_chooses_its_rows():
     words = ["--suite", "full", "--noise", "near:0.4", "pair:0.2", "--seeds", "1", "2"]
     words += ["--longer", "3"]
     arguments = parse(*words, "--output", "elsewhere")
@@ -35,7 +35,7 @@ def test_names_that_are_not_known_are_refused(option, capsys):
     assert f"argument {option}: invalid choice: 'unknown'" in capsys.readouterr().err
 
 
-def test_runs_that_stand_in_the_file_are_not_made_again(tmp_path, capsys):
+def test_runs_in_the_file_are_not_repeated(tmp_path, capsys):
     jobs = jobs_of(SUITES["words"], Choice(losses=["SupCon"], seeds=[0], noise=["near:0.4"]))
     for n, job in enumerate(jobs):
         made = replace(result(job.run, 0.5 + n / 10), data="banking")

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from benchmarks.noise.losses import LOSSES, MAIN_LOSSES
-from benchmarks.noise.methods import METHODS, OURS, Told
+from benchmarks.noise.methods import METHODS, MINERS, OURS, Told
 from benchmarks.noise.prism import Prism
 from pml_ahsml import AdaptiveNoiseAwareLoss, PoincareDistance
 
@@ -27,24 +27,25 @@ def test_every_method_has_a_loss(run):
             continue
         loss = method.loss(name, TOLD)
         assert isinstance(loss, AdaptiveNoiseAwareLoss) == (run in OURS)
-        plain = loss.loss if run in (*OURS, "prism") else loss
+        plain = loss.loss if run in (*OURS, *MINERS, "prism") else loss
         assert isinstance(plain.distance, PoincareDistance) == method.is_hyperbolic
         if run in OURS:
             assert loss.num_views == method.num_views
 
 
-def test_one_part_is_missing_and_no_other_with_it():
+def test_each_ablation_removes_one_part_only():
     losses = {run: METHODS[run].loss("MultiSimilarity", TOLD) for run in OURS}
     models = {run: loss.noise_model for run, loss in losses.items()}
     centred = {run: loss.class_statistics.centred for run, loss in losses.items()}
     assert [run for run in OURS if models[run].neighbours is None] == ["no_neighbours"]
     assert [run for run in OURS if models[run].confusion_counts is None] == ["no_counts"]
+    assert [run for run in OURS if models[run].second_opinion is None] == []
     assert [run for run in OURS if not centred[run]] == ["no_centre", "hyperbolic"]
     assert [run for run in OURS if losses[run].replay_memory is None] == ["trust", "no_memory"]
     assert [run for run in OURS if models[run].label_counts.any()] == ["ours_class_counts"]
 
 
-def test_those_that_are_told_something_know_it():
+def test_methods_use_what_they_are_told():
     ours = METHODS["ours_class_counts"].loss("SupCon", TOLD)
     assert torch.equal(ours.noise_model.label_counts, TOLD.class_counts.float())
     prism = METHODS["prism"].loss("SupCon", TOLD)
@@ -52,7 +53,7 @@ def test_those_that_are_told_something_know_it():
     assert prism.noise_rate == 0.2
 
 
-def test_only_two_methods_leave_wrong_labels_out():
+def test_only_two_methods_train_on_clean_labels_only():
     assert [run for run in METHODS if METHODS[run].clean_only] == [
         "clean_only_margins",
         "clean_only",

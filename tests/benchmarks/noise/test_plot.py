@@ -10,6 +10,6 @@ def test_a_plot_is_drawn_of_all_methods(tmp_path):
     assert (tmp_path / "plot.png").stat().st_size > 1000
 
 
-def test_runs_that_were_not_made_are_left_out(tmp_path):
+def test_missing_runs_are_left_out(tmp_path):
     plot(rows_of([result("plain", 0.5)]), ("plain", "ours"), tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 1000

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.noise.data import load
 from benchmarks.noise.methods import OURS
-from benchmarks.noise.protocol import Samples, batches, num_steps, train, what_is_told
+from benchmarks.noise.protocol import Samples, batches, num_steps, told_about, train
 from benchmarks.noise.results import Job
 
 
@@ -28,18 +28,18 @@ def test_figures_that_a_method_does_not_have_are_nan(small, run):
     assert math.isfinite(result.trust_auroc) == (run in OURS)
 
 
-def test_with_right_labels_only_no_wrong_one_is_seen(small):
+def test_clean_only_runs_see_no_wrong_label(small):
     result = train(Job("small", "SupCon", "symmetric:0.4", 1, "clean_only"), None)
     assert result.noise_rate_seen == 0
 
 
-def test_without_noise_trust_has_nothing_to_tell_apart(small):
+def test_without_noise_trust_has_no_auroc(small):
     result = train(Job("small", "SupCon", "none:0", 1, "ours"), None)
     assert result.noise_rate < 0.3
     assert math.isnan(result.trust_auroc)
 
 
-def test_longer_trainings_have_so_many_times_the_steps():
+def test_longer_multiplies_the_steps():
     data = load("digits", None)
     assert num_steps(data) == data.epochs * (len(data.train[1]) // 128)
     assert num_steps(data, 3) == 3 * num_steps(data)
@@ -51,15 +51,15 @@ def test_batches_hold_four_samples_of_a_class():
         assert labels[rows].bincount().unique().tolist() in ([0, 4], [4])
 
 
-def test_of_few_classes_a_batch_holds_more():
+def test_with_few_classes_a_batch_holds_more_samples_of_each():
     labels = torch.arange(10).repeat_interleave(40)
     counts = labels[next(batches(labels))].bincount().sort().values
     assert counts.tolist() == [11, *[13] * 9]
 
 
-def test_the_noise_rate_told_is_that_of_batches_with_as_many_of_each_class():
+def test_the_told_noise_rate_is_that_of_class_balanced_batches():
     labels = torch.tensor([0] * 8 + [2] * 2)
     is_noisy = torch.tensor([True] + [False] * 7 + [True, False])
-    told = what_is_told(Samples(torch.zeros(10, 1), labels, is_noisy), num_classes=4)
+    told = told_about(Samples(torch.zeros(10, 1), labels, is_noisy), num_classes=4)
     assert told.noise_rate == pytest.approx((1 / 8 + 1 / 2) / 2)
     assert told.class_counts.tolist() == [8, 0, 2, 0]

@@ -3,7 +3,7 @@ from tests.benchmarks.noise.made_results import result
 from tests.docs.pages import ROOT
 
 
-def test_results_are_kept_and_read_again(tmp_path):
+def test_results_are_stored_and_read_back(tmp_path):
     path = tmp_path / "results.csv"
     assert read_results(path) == []
     made = [result("plain", 0.5), result("ours", 0.75, seed=2)]

@@ -17,12 +17,12 @@ def test_recovered_is_the_share_of_the_gap():
     assert row.recovered("ours") == pytest.approx((0.75 - 0.55) / (0.85 - 0.55))
 
 
-def test_of_a_small_gap_nothing_is_recovered():
+def test_a_small_gap_has_no_share_recovered():
     (row,) = rows_of([result("plain", 0.8), result("ours", 0.9), result("clean_only", 0.82)])
     assert math.isnan(row.recovered("ours"))
 
 
-def test_a_run_that_was_not_made_has_no_mean():
+def test_a_missing_run_has_no_mean():
     (row,) = rows_of([result("plain", 0.8)])
     assert row.scores("ours") == []
     assert math.isnan(row.mean("ours"))

@@ -11,7 +11,7 @@ def jobs(suite, **choice):
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_every_job_can_be_made_and_is_asked_for_once(suite):
+def test_every_job_is_possible_and_unique(suite):
     made = jobs(suite)
     assert len(set(made)) == len(made)
     assert {job.data for job in made} <= set(NAMES)
@@ -19,7 +19,7 @@ def test_every_job_can_be_made_and_is_asked_for_once(suite):
     assert {job.run for job in made} <= set(METHODS)
 
 
-def test_the_full_suite_holds_the_rows_it_promises():
+def test_the_full_suite_has_the_promised_rows():
     full = jobs("full")
     main = {
         (job.data, job.loss, job.noise)
@@ -32,18 +32,18 @@ def test_the_full_suite_holds_the_rows_it_promises():
     assert not any(job.noise == "none:0" and job.run == "clean_only" for job in full)
 
 
-def test_a_choice_leaves_the_rest_out():
+def test_a_choice_drops_all_other_runs():
     few = jobs("full", losses=["SupCon"], noise=["near:0.4"], seeds=[5])
     assert {(job.loss, job.noise, job.seed) for job in few} == {("SupCon", "near:0.4", 5)}
     assert [job.run for job in few if job.data == "hwu"] == list(SUITES["full"].runs)
     assert {job.run for job in jobs("full", datasets=["hwu"], runs=["ours"])} == {"ours"}
 
 
-def test_losses_that_a_suite_does_not_have_can_be_asked_for():
+def test_losses_outside_a_suite_can_be_chosen():
     assert {job.loss for job in jobs("words", losses=["Margin"])} == {"Margin"}
 
 
-def test_the_suite_of_losses_has_them_all():
+def test_the_losses_suite_has_all_losses():
     made = jobs("losses", seeds=[0])
     assert {job.loss for job in made} == set(LOSSES)
     assert [job.run for job in made if job.loss == "ArcFace"] == ["plain", "ours", "clean_only"]

@@ -26,7 +26,7 @@ def test_a_row_says_what_each_run_has_and_what_ours_recovers():
     ]
 
 
-def test_means_stand_by_loss_too():
+def test_summaries_give_means_by_loss():
     scores = {"plain": 0.5, "ours": 0.7, "clean_only": 0.9}
     of_one = [result(run, score) for run, score in scores.items()]
     of_other = [replace(of, loss="Triplet") for of in of_one if of.run != "ours"]
@@ -35,7 +35,7 @@ def test_means_stand_by_loss_too():
     assert "worst 0.50 of 2 rows; SupCon 0.50, Triplet 1.00)." in text
 
 
-def test_of_runs_on_right_labels_no_noise_rate_is_shown():
+def test_runs_on_clean_labels_show_no_noise_rate():
     text = table(rows_of([result("clean_only_margins", 0.5)]), ("clean_only_margins",))
     assert text.splitlines()[0] == "| data | loss | noise | clean_only_margins |"
 

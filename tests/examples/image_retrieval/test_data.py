@@ -16,7 +16,7 @@ def test_the_first_half_of_the_classes_trains_and_the_others_test(options):
 
 
 @pytest.mark.parametrize("kind", ["symmetric", "small_cluster", "open_set"])
-def test_noise_is_of_the_rate_and_seeded(options, kind):
+def test_noise_has_its_rate_and_depends_on_the_seed(options, kind):
     noisy, test = load(Settings(**options | {"noise_rate": 0.25, "noise_kind": kind}))
     clean, _ = load(Settings(**options))
     assert int(noisy.is_noisy.sum()) == 8

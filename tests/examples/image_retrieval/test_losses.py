@@ -65,7 +65,7 @@ def test_contrastive_loss_is_summed_by_rows():
     torch.testing.assert_close(loss(embeddings, labels), expected / 6)
 
 
-def test_multi_similarity_is_the_same_function_of_a_similarity_by_any_distance(options):
+def test_multi_similarity_is_the_same_function_for_both_distances(options):
     settings = Settings(**options | {"distance": "poincare", "noise_aware": False})
     distance = build_distance(settings)
 
@@ -101,7 +101,7 @@ def test_every_loss_pulls_a_class_together(options, name, distance, noise_aware)
     assert values[same].mean() > values[~same].mean() + 0.3
 
 
-def test_without_the_label_model_every_label_is_believed(options):
+def test_without_the_label_model_every_label_is_trusted(options):
     settings = Settings(**options | {"noise_aware": False, "views": 2, "margins": True})
     loss = build_loss(settings, torch.arange(4), build_distance(settings))
     embeddings, labels = torch.randn(16, 8), torch.arange(8).repeat(2) % 4

@@ -38,7 +38,7 @@ def test_tiny_has_no_weights():
 
 
 @pytest.mark.parametrize("library", ["timm", "torchvision"])
-def test_a_library_that_is_missing_is_named(library, monkeypatch):
+def test_a_missing_library_is_named(library, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(ImportError, match=rf"{library} cannot be imported .* docs/reproduce\.md"):
         build_backbone(f"{library}:resnet50", pretrained=False)

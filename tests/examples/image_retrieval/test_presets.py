@@ -6,7 +6,7 @@ from image_retrieval.settings import Settings
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_is_valid_and_says_once_where_each_option_is_from(name):
+def test_a_preset_is_valid_and_gives_each_option_one_origin(name):
     preset = PRESETS[name]
     assert set(preset.options) <= set(get_type_hints(Settings))
     assert not set(preset.published) & set(preset.ours)

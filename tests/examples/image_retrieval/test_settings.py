@@ -32,6 +32,6 @@ from image_retrieval.settings import Settings
         ({"noise_list": "a.csv", "noise_rate": 0.2}, "noise_rate must be left out with noise_list"),
     ],
 )
-def test_what_does_nothing_or_cannot_be_is_an_error(given, message):
+def test_options_without_effect_or_out_of_range_are_errors(given, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         Settings(**given)

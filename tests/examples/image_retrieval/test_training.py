@@ -92,7 +92,7 @@ RESUMED = {
 
 
 @pytest.mark.parametrize("given", RESUMED.values(), ids=RESUMED)
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(options, given, tmp_path, monkeypatch):
+def test_a_killed_run_resumes_as_if_it_had_not_stopped(options, given, tmp_path, monkeypatch):
     options |= given | {"epochs": 2, "evaluate_every": 2}
     train(Run(Settings(**options)))
 
@@ -152,7 +152,7 @@ def test_files_of_a_run(options, tmp_path):
     assert events.Scalars("loss")[-1].value == pytest.approx(last["loss"])
 
 
-def test_tensorboard_is_missed_before_anything_is_read(options, monkeypatch):
+def test_missing_tensorboard_is_an_error_before_data_are_read(options, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(ImportError, match="tensorboard cannot be imported; .* --no-tensorboard"):
         Run(Settings(**options | {"tensorboard": True, "root": "nowhere"}))

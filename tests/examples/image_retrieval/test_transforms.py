@@ -43,7 +43,7 @@ def test_crops_are_resized_as_pillow_does(image, interpolation, size):
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-def test_images_of_the_test_set_are_those_of_pillow(image, interpolation):
+def test_evaluation_views_are_resized_as_pillow_does(image, interpolation):
     view = evaluation_view(16, 20, interpolation, ONE)(image)
     resized = image.resize((20 * 46 // 30, 20), Image.Resampling[interpolation.upper()])
     expected = resized.crop((7, 2, 23, 18))
@@ -51,7 +51,7 @@ def test_images_of_the_test_set_are_those_of_pillow(image, interpolation):
 
 
 @pytest.mark.parametrize("shape", [(47, 30), (30, 47), (30, 30)])
-def test_images_of_the_test_set_are_the_middle(shape):
+def test_evaluation_views_are_the_centre(shape):
     image = Image.new("RGB", shape, (0, 0, 0))
     middle = (shape[0] // 2, shape[1] // 2)
     for dx in range(-2, 2):

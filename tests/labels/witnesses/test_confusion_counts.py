@@ -20,7 +20,7 @@ def neighbours() -> torch.Tensor:
     return torch.cdist(points, points).fill_diagonal_(torch.inf)
 
 
-def test_counts_are_the_sums_of_the_posteriors_older_ones_for_less():
+def test_counts_are_decayed_sums_of_posteriors():
     counts, expected = ConfusionCounts(K), [[0.0] * K for _ in range(K)]
     classes, strengths = neighbours(), []
     for _ in range(11):
@@ -41,7 +41,7 @@ def test_counts_are_the_sums_of_the_posteriors_older_ones_for_less():
     assert strengths[10][0] != strengths[0][0]
 
 
-def test_has_nothing_to_say_before_anything_was_counted_and_where_chance_explains_the_counts():
+def test_says_nothing_without_counts_or_if_chance_explains_them():
     counts, classes = ConfusionCounts(K), neighbours()
     log_prior, posterior = torch.rand(4, K).log_softmax(1), torch.rand(4, K).softmax(1)
     labels = torch.tensor([0, 1, 2, 2])
@@ -60,7 +60,7 @@ def test_has_nothing_to_say_before_anything_was_counted_and_where_chance_explain
     assert counted[1, 0].exp() > 0.15
 
 
-def test_its_size_must_be_that_of_two_classes_at_least():
+def test_it_needs_at_least_two_classes():
     with pytest.raises(ValueError, match="num_classes must be at least 2, got 1"):
         ConfusionCounts(1)
 
@@ -124,6 +124,6 @@ def test_the_weight_of_distances_is_that_of_the_prior_the_counts_were_drawn_from
     assert weight_of_distances(by_chance, shares) > 1000
 
 
-def test_where_nothing_has_been_counted_the_distances_say_all():
+def test_without_counts_only_distances_decide():
     shares = cp.confusion_shares(all_neighbours(divergence()).distances, 0.7)
     assert weight_of_distances(0 * shares, shares) == float("inf")

@@ -15,7 +15,7 @@ def one_axis(values) -> torch.Tensor:
     return on_hyperboloid(torch.tensor(values)[:, None])
 
 
-def test_nobody_is_asked_before_half_of_the_memory_is_filled():
+def test_nobody_votes_before_half_of_the_memory_is_filled():
     memory = NeighbourMemory(2, 1, size=256)
     points, labels = one_axis([1.0] * 127), torch.zeros(127, dtype=torch.long)
     memory.remember(points, labels, None)
@@ -42,7 +42,7 @@ def test_the_labels_of_the_nearest_of_the_newest_rows_come_nearest_first():
     assert neighbours.tolist() == [[55 % 50, 54 % 50]]
 
 
-def test_nobody_is_asked_where_classes_are_too_many_to_have_neighbours():
+def test_nobody_votes_with_too_many_classes():
     assert NeighbourMemory(64, 1, size=256).num_neighbours == 2
     memory = NeighbourMemory(65, 1, size=256)
     assert memory.num_neighbours == 0
@@ -74,13 +74,13 @@ def visits(memory: NeighbourMemory, num_samples: int, batches: int):
 
 
 @pytest.mark.parametrize(("num_samples", "length"), [(256, 256), (1536, 512), (20_000, 1024)])
-def test_the_memory_is_cut_until_it_holds_no_more_than_half_a_copy(num_samples, length):
+def test_the_memory_is_shortened_until_it_holds_half_a_copy_at_most(num_samples, length):
     memory = NeighbourMemory(4, 4)
     visits(memory, num_samples, 200)
     assert memory.length == length
 
 
-def test_the_memory_is_not_cut_before_twenty_batches_say_so():
+def test_the_memory_is_not_shortened_before_twenty_batches():
     # neighbours answer from the fifth batch on, when half of the memory is filled
     lengths = []
     for batches in (23, 30):
@@ -151,7 +151,7 @@ def test_bad_options_are_refused(options, message):
         NeighbourMemory(**{"num_classes": 2, "embedding_size": 2, **options})
 
 
-def test_as_a_witness_it_adds_its_votes_and_is_silent_beside_candidates():
+def test_as_a_witness_it_adds_votes_except_with_candidates():
     memory = NeighbourMemory(4, 4)
     truth, _, labels, _ = visits(memory, 600, 10)
     points = on_hyperboloid(torch.eye(4)[truth[:6]])

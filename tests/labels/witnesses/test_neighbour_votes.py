@@ -40,7 +40,7 @@ def test_of_an_odd_number_of_rows_the_middle_one_may_be_a_copy():
     assert nv.rank_weights(agreement).tolist() == pytest.approx([1 / 3] * 3 + [1.0] * 2)
 
 
-def test_agreement_that_says_nothing_takes_no_votes_away():
+def test_uninformative_agreement_removes_no_votes():
     for share in (0.0, 0.5, 1.0):
         agreement = torch.full((5,), share)
         assert nv.rank_weights(agreement).tolist() == pytest.approx([1.0] * 5)

@@ -39,7 +39,7 @@ class Oracle(Witness):
         self.count_change()
 
 
-def test_a_witness_is_heard_taught_and_saved():
+def test_a_new_witness_is_heard_learns_and_is_saved():
     divergence, samples, _ = world(spread=0.1)
     model = LabelNoiseModel(K, witnesses={"oracle": Oracle()})
     assert model.neighbours is None
@@ -70,7 +70,7 @@ def test_witnesses_are_heard_together():
     torch.testing.assert_close(found, (nearest - distances / 0.1).softmax(1))
 
 
-def test_parameters_of_the_default_witnesses_start_inside_of_their_ranges():
+def test_parameters_of_the_default_witnesses_start_within_their_ranges():
     witnesses = default_witnesses(4, NeighbourMemory(4, 2))
     found = {w.parameter.name: w.parameter[1:] for w in witnesses.values() if w.parameter}
     assert found == {"vote_weight": (0.2, 0.003, 3.0), "temperature": (0.1, 0.01, 2.0)}

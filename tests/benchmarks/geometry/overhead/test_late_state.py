@@ -12,7 +12,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("num_classes", [60, 1200])
-def test_a_wrapper_late_in_a_training_has_seen_all_classes_and_doubts_labels(num_classes):
+def test_a_late_wrapper_has_seen_all_classes_and_doubts_labels(num_classes):
     wrapper = late_wrapper(num_classes, 8, CPU)
     centres = class_centres(num_classes, 8, CPU)
     statistics, model = wrapper.class_statistics, wrapper.noise_model

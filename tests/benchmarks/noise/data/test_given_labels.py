@@ -21,7 +21,7 @@ def stored(count: int = 300) -> dict[str, np.ndarray]:
     }
 
 
-def test_labels_as_people_gave_them_stand_beside_the_gold_ones(folder):
+def test_given_labels_come_with_gold_labels(folder):
     table = stored()
     noisy = np.stack([table["labels"], (table["labels"] + 1) % 3], 1)
     np.savez(

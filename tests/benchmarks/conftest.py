@@ -7,7 +7,7 @@ from benchmarks.noise.data import Benchmark
 
 @pytest.fixture
 def small(monkeypatch):
-    """A data set that is trained on in no time, in the place of all others."""
+    """Replace every data set by one that trains in no time."""
     generator = torch.Generator().manual_seed(0)
     y = torch.arange(32).repeat_interleave(16)
     x = torch.randn(32, 8, generator=generator)[y] + torch.randn(512, 8, generator=generator)

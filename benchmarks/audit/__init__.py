@@ -1,0 +1,1 @@
+"""How well an audit finds wrong labels, beside what else can be asked without training."""

@@ -1,0 +1,1 @@
+"""The tables and the picture of the result pages, from the CSV files beside the pages."""

@@ -1,0 +1,1 @@
+"""Builds the files of the noise benchmark from their public sources."""

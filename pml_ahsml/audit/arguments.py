@@ -1,0 +1,70 @@
+"""What an audit is given, checked."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..checks import check_integers, check_labels, to_tensor
+
+
+def directions(embeddings: Any) -> Tensor:
+    """Check embeddings and bring their rows to norm 1, in float32; rows of zeros stay.
+
+    Args:
+        embeddings: (N, D) numbers, N and D ≥ 1.
+    """
+    points = to_tensor("embeddings", embeddings)
+    if not points.is_floating_point():
+        points = points.float()
+    if points.ndim != 2 or not points.numel():
+        raise ValueError(f"embeddings must be of shape (N, D), got {tuple(points.shape)}")
+    points = points.float()
+    if not points.isfinite().all():
+        bad = int((~points.isfinite().all(1)).sum())
+        raise ValueError(
+            f"embeddings must be finite, got nan or inf in {bad} of {len(points)} rows"
+        )
+    return torch.nn.functional.normalize(points, dim=1)
+
+
+def labels_and_names(
+    labels: Any, length: int, class_names: Sequence[str] | None
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Check labels, and name their classes by their numbers if there are no names.
+
+    Args:
+        labels: (N,) integers in [0, K).
+        length: N.
+        class_names: K ≥ 2 names, or None.
+
+    Returns:
+        (N,) int64, and K names.
+    """
+    integers = check_integers("labels", to_tensor("labels", labels))
+    highest = int(integers.max()) if integers.numel() else 0
+    names = names_of("class_names", class_names, None)
+    if names is None:
+        names = tuple(str(number) for number in range(max(2, highest + 1)))
+    if len(names) < 2:
+        raise ValueError(f"class_names must hold at least 2 names, got {len(names)}")
+    return check_labels("labels", integers, length, len(names)), names
+
+
+def names_of(name: str, values: Sequence[str] | None, length: int | None) -> tuple[str, ...] | None:
+    """Check names; None stays None.
+
+    Args:
+        name: of the argument, for errors.
+        values: the names; what is not a str becomes one.
+        length: how many there must be; None for any number.
+    """
+    if values is None:
+        return None
+    if isinstance(values, str):
+        raise TypeError(f"{name} must be a sequence of names, got a str")
+    names = tuple(str(value) for value in values)
+    if length is not None and len(names) != length:
+        raise ValueError(f"{name} must hold {length} names, got {len(names)}")
+    return names

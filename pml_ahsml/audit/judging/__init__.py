@@ -1,0 +1,1 @@
+"""Which labels are wrong, from features that do not move."""

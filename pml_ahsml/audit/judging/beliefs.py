@@ -1,0 +1,52 @@
+"""What is believed about the true class of each sample, for the classes that come into question."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """Probabilities of the classes that come into question for each sample.
+
+    With many classes, all but a few are out of the question for any one sample, and N × K numbers
+    would not fit into memory.
+
+    Args:
+        classes: (N, C) the classes, each once in its row; the label as given is among them.
+        weights: (N, C) their probabilities.
+    """
+
+    classes: Tensor
+    weights: Tensor
+
+    def of(self, labels: Tensor) -> Tensor:
+        """Probability of one class for each sample, which must be among its classes.
+
+        Args:
+            labels: (N,).
+
+        Returns:
+            (N,).
+        """
+        return (self.weights * (self.classes == labels[:, None])).sum(1)
+
+    def likeliest(self) -> tuple[Tensor, Tensor]:
+        """Return (N,) probabilities of the likeliest classes, and (N,) these classes."""
+        weights, columns = self.weights.max(1)
+        return weights, self.classes.gather(1, columns[:, None]).squeeze(1)
+
+
+def taken_as_given(classes: Tensor, labels: Tensor) -> Beliefs:
+    """Beliefs that every label is right.
+
+    Args:
+        classes: (N, C).
+        labels: (N,).
+
+    Example:
+        >>> taken_as_given(torch.tensor([[0, 2]]), torch.tensor([2])).weights
+        tensor([[0., 1.]])
+    """
+    return Beliefs(classes, (classes == labels[:, None]).to(torch.float32))
