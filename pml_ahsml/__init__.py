@@ -3,7 +3,7 @@
 from .audit import LabelAudit, audit_labels
 from .classes.class_statistics import ClassStatistics
 from .data import inject_label_noise
-from .distances import PoincareDistance
+from .distances import LorentzSimilarity, PoincareDistance
 from .inference import PoincareKNN
 from .labels.label_noise_model import LabelNoiseModel
 from .losses import AdaptiveMargins, AdaptiveNoiseAwareLoss, Relabelling
@@ -18,6 +18,7 @@ __all__ = [
     "HierarchicalSimilarityMiner",
     "LabelAudit",
     "LabelNoiseModel",
+    "LorentzSimilarity",
     "PoincareDistance",
     "PoincareKNN",
     "Relabelling",

@@ -16,6 +16,23 @@ def distance_matrix(us: Tensor, vs: Tensor, c: float) -> Tensor:
     return torch.tensor([[poincare_distance(u, v, c) for v in vs] for u in us], dtype=torch.float64)
 
 
+def lorentz_similarity_matrix(us: Tensor, vs: Tensor, c: float, r: float) -> Tensor:
+    """1 − 2(cosh √c·d − 1)/(cosh √c·4r − 1), with −⟨x, y⟩ = cosh √c·d of the lifted points."""
+
+    def lift(u: Tensor) -> list[float]:
+        norm = _norm(u.tolist())
+        radius = 2 * math.sqrt(c) * norm
+        stretch = math.sinh(radius) / norm if norm else 0.0
+        return [math.cosh(radius), *(stretch * a for a in u.tolist())]
+
+    def one(u: Tensor, v: Tensor) -> float:
+        x, y = lift(u), lift(v)
+        excess = x[0] * y[0] - _dot(x[1:], y[1:]) - 1
+        return 1 - 2 * excess / (math.cosh(math.sqrt(c) * 4 * r) - 1)
+
+    return torch.tensor([[one(u, v) for v in vs] for u in us], dtype=torch.float64)
+
+
 def einstein_midpoint(us: Tensor, c: float) -> list[float]:
     """Tangent vector of Σ γ_i k_i / Σ γ_i, with Klein coordinates k and Lorentz factors γ."""
     total, weights = [0.0] * us.shape[1], 0.0

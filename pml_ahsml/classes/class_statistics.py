@@ -8,7 +8,7 @@ from pytorch_metric_learning.distances import BaseDistance
 from torch import Tensor
 
 from .. import checks
-from ..distances import PoincareDistance
+from ..distances import HyperbolicDistance, PoincareDistance
 from ..hyperbolic import hyperboloid
 from ..precision import exact_dtype
 from ..state.module_with_tables import ModuleWithTables
@@ -33,7 +33,7 @@ class ClassStatistics(ModuleWithTables):
     Normalised, it is the Einstein midpoint of the class, its centroid μ_k; unnormalised, the inner
     products of the means are the mean Minkowski similarities within and between classes.
 
-    A PoincareDistance is used as it is, norm included. For any other distance, embeddings are
+    A PoincareDistance or LorentzSimilarity is used as it is, norm included. For others rows are
     normalised and placed at one radius. With ``centred=True``, their directions are taken from the
     running mean of all embeddings, which follows a network that moves them together. See
     docs/method.md.
@@ -89,16 +89,16 @@ class ClassStatistics(ModuleWithTables):
             "max_compared_classes", max_compared_classes, minimum=max_exact_classes
         )
         centred = checks.check_flag("centred", centred)
-        if centred and isinstance(distance, PoincareDistance):
-            raise ValueError("centred must be False with a PoincareDistance, got True")
+        if centred and isinstance(distance, HyperbolicDistance):
+            raise ValueError(f"centred must be False with a {type(distance).__name__}, got True")
         super().__init__()
         self.num_classes = num_classes
         self.embedding_size = embedding_size
         self.momentum = momentum
         self.is_exact = num_classes <= max_exact_classes
         self.compares_all = num_classes <= max_compared_classes
-        self.keeps_norm = isinstance(distance, PoincareDistance)
-        self.distance = distance if isinstance(distance, PoincareDistance) else PoincareDistance()
+        self.keeps_norm = isinstance(distance, HyperbolicDistance)
+        self.distance = distance if isinstance(distance, HyperbolicDistance) else PoincareDistance()
         self.register_table("means", _zeros(num_classes, embedding_size + 1), Rule())
         self.register_table("visits", _zeros(num_classes), Rule(lowest=0, is_whole=True))
         self.centred = centred

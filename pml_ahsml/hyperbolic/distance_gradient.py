@@ -82,9 +82,9 @@ class _MatrixGradient(torch.autograd.Function):
         y_polar: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         c = float(curvature)
-        x = _RowGradient(e, Polar(*x_polar), (2 * c) ** -0.5, 1, need_e or need_c)
+        x = RowGradient(e, Polar(*x_polar), (2 * c) ** -0.5, 1, need_e or need_c)
         polar = x.polar if same else Polar(*y_polar)
-        y = _RowGradient(f, polar, (2 * c) ** -0.5, -1, not same and (need_f or need_c))
+        y = RowGradient(f, polar, (2 * c) ** -0.5, -1, not same and (need_f or need_c))
         _accumulate(grad, roots, kinds, x, y, same)
         by_curvature = e.new_empty(0)
         if isinstance(curvature, Tensor) and need_c:
@@ -124,7 +124,7 @@ class _MatrixGradient(torch.autograd.Function):
         return for_each_sample(_MatrixGradient.apply, info.batch_size, in_dims, arguments)
 
 
-class _RowGradient:
+class RowGradient:
     """Gradient with respect to the rows of one side of the distance matrix.
 
     Let w = ∂L/∂P of a pair. The gradient of a row follows from two sums over the rows of the other
@@ -184,7 +184,7 @@ class _RowGradient:
 
 
 def _accumulate(
-    grad: Tensor, roots: Tensor, kinds: Tensor, x: _RowGradient, y: _RowGradient, same: bool
+    grad: Tensor, roots: Tensor, kinds: Tensor, x: RowGradient, y: RowGradient, same: bool
 ) -> None:
     """Add up the gradients of both sides in blocks of rows.
 
@@ -222,7 +222,7 @@ def _accumulate(
 
 
 def _add_near_pairs(
-    w: Tensor, roots: Tensor, kinds: Tensor, start: int, x: _RowGradient, y: _RowGradient
+    w: Tensor, roots: Tensor, kinds: Tensor, start: int, x: RowGradient, y: RowGradient
 ) -> None:
     """Add the gradients of near pairs computed one by one, and set their entries of w to 0."""
     rows = (kinds == FEW_NEAR).nonzero().squeeze(1)

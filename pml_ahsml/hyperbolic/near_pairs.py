@@ -112,14 +112,27 @@ def pairwise_distance(tangent: Tensor, ref_tangent: Tensor, curvature: float | T
     with torch.autocast(tangent.device.type, enabled=False):
         exact = exact_dtype(tangent)
         u, v = tangent.to(exact), ref_tangent.to(exact)
-        return _length(_half_sinh_squared(u, v, curvature), curvature).to(dtype)
+        return _length(half_sinh_squared(u, v, curvature), curvature).to(dtype)
 
 
-def _half_sinh_squared(u: Tensor, v: Tensor, curvature: float | Tensor) -> Tensor:
-    """S = sinh²(√c·d/2) of matching rows, with a small error relative to S.
+def half_sinh_squared(u: Tensor, v: Tensor, curvature: float | Tensor) -> Tensor:
+    """Compute S = sinh²(√c·d/2) of matching rows, with a small error relative to S.
 
     The identity ‖u − v‖² = δ² + ‖u‖‖v‖·‖û − v̂‖² with δ = ‖u‖ − ‖v‖ splits the difference into its
     radial and its angular part. No large numbers cancel.
+
+    Args:
+        u: (N, D) tangent vectors at the origin, in float64.
+        v: (N, D) such vectors.
+        curvature: c > 0, a number or a tensor that may require a gradient.
+
+    Returns:
+        (N,) S. Derivatives of any order exist.
+
+    Example:
+        >>> u = torch.tensor([[0.5, 0.0]], dtype=torch.float64)
+        >>> half_sinh_squared(u, -u, 0.25).sqrt().asinh()
+        tensor([0.5000], dtype=torch.float64)
     """
     difference = u - v
     norm_sum = _safe_sqrt(u.square().sum(-1)) + _safe_sqrt(v.square().sum(-1))
@@ -167,13 +180,14 @@ class NearPairs(NamedTuple):
     kinds: Tensor
 
 
-def find_near_pairs(p: Tensor, x: Polar, y: Polar) -> NearPairs:
+def find_near_pairs(p: Tensor, x: Polar, y: Polar, limit: float | None = None) -> NearPairs:
     """Find the pairs whose P the matrix product cannot resolve.
 
     Args:
         p: (N, M) P by a matrix product.
         x: polar coordinates of the N rows.
         y: polar coordinates of the M rows.
+        limit: multiple of sinh A·sinh B below which a pair is near; that of NEAR by default.
 
     Returns:
         The near pairs.
@@ -185,7 +199,8 @@ def find_near_pairs(p: Tensor, x: Polar, y: Polar) -> NearPairs:
         >>> near.i, near.j, near.kinds
         (tensor([0]), tensor([0]), tensor([1, 0], dtype=torch.uint8))
     """
-    factor, x_sinh, y_sinh = NEAR[p.dtype], x.sinh.to(p), y.sinh.to(p)
+    factor = NEAR[p.dtype] if limit is None else limit
+    x_sinh, y_sinh = x.sinh.to(p), y.sinh.to(p)
     rows = (p.amin(1) <= factor * x_sinh * y_sinh.max()).nonzero().squeeze(1)
     near = take_rows(p, rows) <= torch.outer(factor * x_sinh[rows], y_sinh)
     counts = near.sum(1)

@@ -9,6 +9,7 @@ P of all pairs is one matrix product: the rows [−sinh A·û, α, 1] times the 
 [sinh B·v̂, cosh B, β]. α keeps the digits that cosh A loses near the origin.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -214,6 +215,61 @@ def plain_distance_matrix(
         tensor([[1.],
                 [1.]])
     """
+    p, apart, c = _plain_excess(e, f, curvature, max_norm, on_ball)
+    p = torch.where(apart, p, 1.0)
+    root = (p * (p + 2)).sqrt()
+    return torch.where(apart, torch.log1p(p + root) / c.sqrt(), 0.0).to(e.dtype)
+
+
+def plain_similarity_matrix(
+    e: Tensor, f: Tensor, curvature: float | Tensor, max_norm: float, on_ball: bool
+) -> Tensor:
+    """Compute the similarities 1 − P/K of all pairs, K = sinh² A_r, in the same way.
+
+    Args:
+        e: (N, D) rows.
+        f: (M, D) rows.
+        curvature: c > 0.
+        max_norm: r > 0, finite; the tangent norm at which rows are clipped.
+        on_ball: True for points of the ball, False for tangent vectors.
+
+    Returns:
+        (N, M) similarities in [−1, 1], in the dtype of the rows.
+
+    Example:
+        >>> u = torch.tensor([[2.3, 0.0], [-2.3, 0.0]])
+        >>> plain_similarity_matrix(u, u[:1], 0.1, 2.3, False)
+        tensor([[ 1.0000],
+                [-1.0000]])
+    """
+    p, apart, c = _plain_excess(e, f, curvature, max_norm, on_ball)
+    similarity: Tensor = 1 - torch.where(apart, p, 0.0) / largest_sinh_squared(c, max_norm)
+    return similarity.to(e.dtype)
+
+
+def largest_sinh_squared(c: Any, max_norm: float) -> Any:
+    """Compute K = sinh²(2√c·r), half the largest P of rows clipped to the norm r.
+
+    Args:
+        c: curvature c > 0, a number or a tensor.
+        max_norm: r > 0.
+
+    Returns:
+        K, of the kind of c.
+
+    Example:
+        >>> round(largest_sinh_squared(0.25, 1.0), 4)
+        1.3811
+    """
+    if isinstance(c, Tensor):
+        return (2 * c.sqrt() * max_norm).sinh().square()
+    return math.sinh(2 * c**0.5 * max_norm) ** 2
+
+
+def _plain_excess(
+    e: Tensor, f: Tensor, curvature: float | Tensor, max_norm: float, on_ball: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """P of all pairs, which of them are apart, and the curvature, all in float64."""
     wide = exact_dtype(e)
     e64, f64 = e.to(wide), f.to(wide)
     c = torch.as_tensor(curvature, dtype=wide, device=e.device)
@@ -223,6 +279,4 @@ def plain_distance_matrix(
     spatial = (e64 * x.stretch[:, None]) @ (f64 * y.stretch[:, None]).T
     p = x.alpha[:, None] * y.cosh + y.alpha - spatial
     apart = p > PRODUCT_FLOOR * (x.sinh[:, None] * y.sinh)
-    p = torch.where(apart, p, 1.0)
-    root = (p * (p + 2)).sqrt()
-    return torch.where(apart, torch.log1p(p + root) / c.sqrt(), 0.0).to(e.dtype)
+    return p, apart, c

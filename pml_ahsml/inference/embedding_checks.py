@@ -8,30 +8,46 @@ import torch
 from torch import Tensor
 
 from ..checks import check_count, check_tensor
-from ..distances import PoincareDistance
+from ..distances import HyperbolicDistance
 
 # Rounding to bfloat16 changes a norm by a factor of at most 1 ± 2⁻⁹ ≈ 1 ± 2e-3, to float16 by less.
 _NORMALISED = 2e-3
 
 
-def warn_if_normalised(distance: PoincareDistance, *embeddings: Tensor | None) -> None:
-    """Warn if all embeddings have norm 1 although the distance uses their norm.
+def check_distance(distance: Any) -> None:
+    """Raise unless ``distance`` is a hyperbolic one."""
+    if not isinstance(distance, HyperbolicDistance):
+        raise TypeError(
+            "distance must be a PoincareDistance or a LorentzSimilarity, got "
+            f"{type(distance).__name__}"
+        )
+
+
+def warn_if_misread(distance: HyperbolicDistance, *embeddings: Tensor | None) -> None:
+    """Warn if all embeddings have norm 1 although the distance uses it, or if no scale is known.
 
     Args:
         distance: with ``normalize_embeddings=True`` norm 1 is expected, so there is no warning.
         *embeddings: (N, D) each.
 
     Example:
-        >>> warn_if_normalised(PoincareDistance(), torch.tensor([[0.5, 0.0]]))
+        >>> from pml_ahsml import PoincareDistance
+        >>> warn_if_misread(PoincareDistance(), torch.tensor([[0.5, 0.0]]))
     """
+    if distance.learnt_scale is not None and not distance.learnt_scale.is_found:
+        warnings.warn(
+            "the scale of the distance is found by the first batch of training, and it has seen "
+            "none: give the distance of the trained loss, or call its find_scale",
+            stacklevel=3,
+        )
     norms = [torch.linalg.vector_norm(e.float(), dim=1) for e in embeddings if e is not None]
     if distance.normalize_embeddings or not sum(len(norm) for norm in norms):
         return
     if all(bool(((norm - 1).abs() < _NORMALISED).all()) for norm in norms):
         warnings.warn(
-            "all embeddings have norm 1, so a PoincareDistance cannot use their norm: "
+            f"all embeddings have norm 1, so a {type(distance).__name__} cannot use their norm: "
             "give the tester or InferenceModel normalize_embeddings=False, or the "
-            "PoincareDistance normalize_embeddings=True if this is intended",
+            f"{type(distance).__name__} normalize_embeddings=True if this is intended",
             stacklevel=3,
         )
 

@@ -12,21 +12,22 @@ from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import InferenceModel, MatchFinder
 from torch import Tensor
 
-from ..checks import check_count, check_positive
-from ..distances import PoincareDistance
-from .embedding_checks import warn_if_normalised
+from ..checks import check_count, check_in_interval, check_positive
+from ..distances import HyperbolicDistance, PoincareDistance
+from .embedding_checks import check_distance, warn_if_misread
 from .poincare_knn import PoincareKNN
 
 
 def accuracy_calculator(
-    distance: PoincareDistance | None = None, **kwargs: Any
+    distance: HyperbolicDistance | None = None, **kwargs: Any
 ) -> AccuracyCalculator:
     """Make an AccuracyCalculator of PML that finds nearest neighbours by geodesic distance.
 
     A tester that uses it needs ``normalize_embeddings=False``; otherwise it warns.
 
     Args:
-        distance: the PoincareDistance of training; a default one if left out.
+        distance: the PoincareDistance or LorentzSimilarity of training; a default PoincareDistance
+            if left out.
         **kwargs: passed to ``AccuracyCalculator``, except ``knn_func``. NMI and AMI are excluded
             unless ``include`` names them, because they cluster by Euclidean distance.
 
@@ -54,13 +55,15 @@ class PoincareMatchFinder(MatchFinder):
     """PML's MatchFinder with geodesic distance; it warns about normalised embeddings.
 
     Args:
-        distance: the PoincareDistance of training; a default one if left out.
+        distance: the PoincareDistance or LorentzSimilarity of training; a default PoincareDistance
+            if left out.
         threshold: t > 0; two embeddings match if d(u, v) ≤ t. Distances lie in [0, 4·clip_radius].
-            If None, every call must give it.
+            For a LorentzSimilarity t in [−1, 1], and they match if s(u, v) ≥ t. If None, every
+            call must give it.
 
     Raises:
-        TypeError: if ``distance`` is not a PoincareDistance, or ``threshold`` is not a number.
-        ValueError: if ``threshold`` is not positive.
+        TypeError: if ``distance`` is of another class, or ``threshold`` is not a number.
+        ValueError: if ``threshold`` is out of range.
 
     Example:
         >>> finder = PoincareMatchFinder(threshold=0.5)
@@ -69,13 +72,12 @@ class PoincareMatchFinder(MatchFinder):
     """
 
     def __init__(
-        self, distance: PoincareDistance | None = None, threshold: float | None = None
+        self, distance: HyperbolicDistance | None = None, threshold: float | None = None
     ) -> None:
         distance = PoincareDistance() if distance is None else distance
-        if not isinstance(distance, PoincareDistance):
-            raise TypeError(f"distance must be a PoincareDistance, got {type(distance).__name__}")
+        check_distance(distance)
         if threshold is not None:
-            threshold = check_positive("threshold", threshold)
+            threshold = _checked_threshold(threshold, distance)
         super().__init__(distance, threshold)
 
     def get_matching_pairs(
@@ -97,13 +99,13 @@ class PoincareMatchFinder(MatchFinder):
     def _checked(self, threshold: float | None, *embeddings: Tensor | None) -> float | None:
         if threshold is None and self.threshold is None:
             raise ValueError("threshold must be given here or to PoincareMatchFinder, got None")
-        warn_if_normalised(self.distance, *embeddings)
-        return None if threshold is None else check_positive("threshold", threshold)
+        warn_if_misread(self.distance, *embeddings)
+        return None if threshold is None else _checked_threshold(threshold, self.distance)
 
 
 def inference_model(
     trunk: torch.nn.Module,
-    distance: PoincareDistance | None = None,
+    distance: HyperbolicDistance | None = None,
     *,
     embedder: torch.nn.Module | None = None,
     threshold: float | None = None,
@@ -114,7 +116,8 @@ def inference_model(
 
     Args:
         trunk: the network, or its first part.
-        distance: the PoincareDistance of training; a default one if left out.
+        distance: the PoincareDistance or LorentzSimilarity of training; a default PoincareDistance
+            if left out.
         embedder: the second part of the network.
         threshold: largest distance at which two embeddings match, see :class:`PoincareMatchFinder`.
         knn_func: your own PoincareKNN (approximate index, more candidates). It must have the same
@@ -151,6 +154,12 @@ def inference_model(
         knn_func=knn_func,
         **kwargs,
     )
+
+
+def _checked_threshold(threshold: Any, distance: HyperbolicDistance) -> float:
+    if distance.is_inverted:
+        return check_in_interval("threshold", threshold, -1.0, 1.0)
+    return check_positive("threshold", threshold)
 
 
 def _refuse(name: str, kwargs: dict[str, Any]) -> None:

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from ..checks import check_count, check_flag
-from ..distances import PoincareDistance
+from ..distances import HyperbolicDistance, PoincareDistance
 from ..hyperbolic import nearest_candidates as nc
 from ..hyperbolic.polar import Polar, polar_coordinates, row_norms
 from . import knn_file
-from .embedding_checks import check_rows, check_search, warn_if_normalised
+from .embedding_checks import check_distance, check_rows, check_search, warn_if_misread
 from .ranking import nearest_of_candidates
 
 try:
@@ -45,8 +45,8 @@ class PoincareKNN:
     search among embeddings that all have norm 1 warns.
 
     Args:
-        distance: the PoincareDistance of training; a default one if left out. Its curvature is
-            read at every search.
+        distance: the PoincareDistance or LorentzSimilarity of training, which order alike; a
+            default PoincareDistance if left out. Its curvature and scale are read at every search.
         rerank: candidates beyond k that are ranked in float64, ≥ 0. With 16 the second search is
             rarely needed; tight clusters need more to avoid it. With 0 there is no second search:
             float32 selects the neighbours, and float64 only orders them.
@@ -60,7 +60,7 @@ class PoincareKNN:
         reset_after: forget the references at the end of a call; False for InferenceModel.
 
     Raises:
-        TypeError: if distance is not a PoincareDistance.
+        TypeError: if distance is neither.
         ValueError: for a negative rerank, or an ``index_init_fn`` without faiss.
 
     Source:
@@ -84,7 +84,7 @@ class PoincareKNN:
 
     def __init__(
         self,
-        distance: PoincareDistance | None = None,
+        distance: HyperbolicDistance | None = None,
         *,
         rerank: int = 16,
         index_init_fn: Callable[[int], Any] | None = None,
@@ -92,8 +92,7 @@ class PoincareKNN:
         reset_after: bool = True,
     ) -> None:
         distance = PoincareDistance() if distance is None else distance
-        if not isinstance(distance, PoincareDistance):
-            raise TypeError(f"distance must be a PoincareDistance, got {type(distance).__name__}")
+        check_distance(distance)
         rerank = check_count("rerank", rerank, minimum=0)
         if index_init_fn is not None and faiss is None:
             raise ValueError(f"index_init_fn must be None without faiss, got {index_init_fn!r}")
@@ -139,11 +138,12 @@ class PoincareKNN:
         if added is not None:
             self.add(added)
         self._prepare()
-        warn_if_normalised(self.distance, query, self.references)
+        warn_if_misread(self.distance, query, self.references)
         distances, indices = self._nearest(query.cpu(), k, ref_includes_query)
         if self.reset_after:
             self.reset()
-        if self.distance.power != 1:
+        distances *= self.distance.scale
+        if self.distance.power != 1 and not self.distance.is_inverted:
             distances = distances**self.distance.power
         return distances.to(query.device, dtype), indices.to(query.device)
 
@@ -199,11 +199,8 @@ class PoincareKNN:
         """Bring coordinates and index up to date with the references and the curvature."""
         assert self.references is not None
         distance = self.distance
-        geometry = (
-            float(distance.curvature),
-            float(distance.clip_radius),
-            distance.embedding_space == "ball",
-        )
+        curvature, clip_radius = distance.geometry
+        geometry = (float(curvature), clip_radius, distance.embedding_space == "ball")
         if geometry != self._geometry:
             self.index, self._polar, self._geometry = None, None, geometry
         if self._polar is None or len(self._rows) != len(self.references):

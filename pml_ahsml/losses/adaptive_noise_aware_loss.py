@@ -221,6 +221,7 @@ class AdaptiveNoiseAwareLoss(
             )
             arguments.check_not_transformed(embeddings)
             ranks.announce(batch.num_queries, batch.ids)
+            arguments.find_scale(self.loss, batch.embeddings)
             self.reset_stats()
             # judge with centroids and parameters that have not seen these samples yet
             judge = self._judge()
@@ -265,6 +266,7 @@ class AdaptiveNoiseAwareLoss(
                 embeddings, labels, view_ids=view_ids, sample_ids=sample_ids
             )
             ranks.announce(batch.num_queries, batch.ids)
+            arguments.find_scale(self.loss, batch.embeddings)
             belief = self._judge().believe(batch.embeddings, batch.labels, batch.ids)
             self._learn(batch, belief, self._judge().judge(belief), ranks)
 

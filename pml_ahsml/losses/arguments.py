@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..checks import check_count, check_embeddings, check_flag, check_labels, to_tensor
 from ..classes.class_statistics import ClassStatistics
-from ..distances import PoincareDistance
+from ..distances import HyperbolicDistance
 from ..labels.label_noise_model import LabelNoiseModel
 from ..labels.second_opinion import SecondOpinion
 from ..labels.witnesses import MOST_CLASSES
@@ -142,14 +142,21 @@ def check_base_options(options: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def hyperbolic_distance(loss: torch.nn.Module) -> PoincareDistance | None:
-    """Return the PoincareDistance of a loss, which its class statistics share, or None."""
+def hyperbolic_distance(loss: torch.nn.Module) -> HyperbolicDistance | None:
+    """Return the hyperbolic distance of a loss, which its class statistics share, or None."""
     distance = getattr(wrapped_loss.inner_loss(loss), "distance", None)
-    return distance if isinstance(distance, PoincareDistance) else None
+    return distance if isinstance(distance, HyperbolicDistance) else None
+
+
+def find_scale(loss: torch.nn.Module, embeddings: Tensor) -> None:
+    """Let the hyperbolic distance of a loss find its scale, before samples are judged by it."""
+    distance = hyperbolic_distance(loss)
+    if distance is not None:
+        distance.find_scale(embeddings)
 
 
 def new_statistics(loss: torch.nn.Module, num_classes: int, embedding_size: int) -> ClassStatistics:
-    """Create class statistics with a loss's PoincareDistance, or centred ones if it has none."""
+    """Create class statistics with a loss's hyperbolic distance, or centred ones if it has none."""
     distance = hyperbolic_distance(loss)
     return ClassStatistics(num_classes, embedding_size, distance, centred=distance is None)
 
@@ -160,7 +167,7 @@ def check_same_geometry(loss: torch.nn.Module, statistics: ClassStatistics) -> N
     if hyperbolic_distance(loss) is not wanted:
         distance = getattr(wrapped_loss.inner_loss(loss), "distance", None)
         raise ValueError(
-            "loss must have the PoincareDistance of the loss before it, or none if that had "
+            "loss must have the hyperbolic distance of the loss before it, or none if that had "
             f"none, because class statistics use it, got {type(loss).__name__} with "
             f"{type(distance).__name__}"
         )

@@ -207,6 +207,30 @@ def gather_as_pml(values: Tensor, num_rows: int) -> Tensor:
     return torch.cat([values, *parts[:rank], *parts[rank + 1 :]])
 
 
+def mean_over_ranks(value: float, weight: float, device: torch.device) -> float:
+    """Average a number over all ranks, which must all ask for it.
+
+    Args:
+        value: number of this rank.
+        weight: its weight, ≥ 0; a number of weight 0 does not count.
+        device: device on which the ranks communicate.
+
+    Returns:
+        The weighted mean, the same on all ranks; 0 if all weights are 0.
+
+    Example:
+        >>> mean_over_ranks(3.0, 2, torch.device("cpu"))
+        3.0
+    """
+    if not is_distributed():
+        return value if weight else 0.0
+    told = torch.tensor([value * weight if weight else 0.0, weight], dtype=torch.float64)
+    told = told.to(device)
+    dist.all_reduce(told)
+    total, weights = told.tolist()
+    return total / weights if weights else 0.0
+
+
 def _device(embeddings: Any) -> torch.device:
     """Device on which the ranks communicate: that of the embeddings, else the backend's."""
     if isinstance(embeddings, Tensor) and embeddings.device.type != "meta":

@@ -6,17 +6,17 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from ..distances import PoincareDistance
+from ..distances import HyperbolicDistance
 
 
-def on_disk(tangent: NDArray[np.float64], distance: PoincareDistance) -> NDArray[np.float64]:
+def on_disk(tangent: NDArray[np.float64], distance: HyperbolicDistance) -> NDArray[np.float64]:
     """Map tangent vectors u to points h = tanh(√c‖u‖)·û of the unit disk, (N, 2)."""
     norm = np.linalg.norm(tangent, axis=1, keepdims=True)
     radius = np.tanh(float(distance.curvature) ** 0.5 * norm)
     return np.asarray(tangent * (radius / np.where(norm > 0, norm, 1)))
 
 
-def draw_disk(ax: Axes, distance: PoincareDistance, has_band: bool) -> None:
+def draw_disk(ax: Axes, distance: HyperbolicDistance, has_band: bool) -> None:
     """Draw the clip radius, and rings at round geodesic distances from the origin.
 
     Args:

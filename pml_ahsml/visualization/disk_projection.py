@@ -9,9 +9,9 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from ..checks import check_count, to_tensor
-from ..distances import PoincareDistance
+from ..distances import HyperbolicDistance, PoincareDistance
 from ..hyperbolic import geodesic
-from ..inference.embedding_checks import warn_if_normalised
+from ..inference.embedding_checks import check_distance, warn_if_misread
 
 METHODS = ("pca", "tsne")
 
@@ -53,11 +53,10 @@ class DiskProjection:
     """
 
     def __init__(
-        self, distance: PoincareDistance | None = None, *, method: str = "pca", seed: int = 0
+        self, distance: HyperbolicDistance | None = None, *, method: str = "pca", seed: int = 0
     ) -> None:
         distance = PoincareDistance() if distance is None else distance
-        if not isinstance(distance, PoincareDistance):
-            raise TypeError(f"distance must be a PoincareDistance, got {type(distance).__name__}")
+        check_distance(distance)
         if method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, got {method!r}")
         seed = check_count("seed", seed, minimum=0)
@@ -79,7 +78,7 @@ class DiskProjection:
         """
         rows = check_rows("embeddings", embeddings)
         if rows.shape[1] > 2:
-            warn_if_normalised(self.distance, rows)
+            warn_if_misread(self.distance, rows)
         tangent = self.distance.to_tangent(self.distance.maybe_normalize(rows)).double()
         return self.project(tangent)
 

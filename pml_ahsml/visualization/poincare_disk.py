@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..classes.class_statistics import ClassStatistics
-from ..distances import PoincareDistance
+from ..distances import HyperbolicDistance
 from .colours import LEGEND_LIMIT, class_colours
 from .disk_axes import draw_disk, on_disk
 from .disk_projection import DiskProjection, check_rows
@@ -26,7 +26,7 @@ def plot_poincare_disk(
     groups: Any = None,
     names: Sequence[str] | None = None,
     class_statistics: ClassStatistics | None = None,
-    distance: PoincareDistance | None = None,
+    distance: HyperbolicDistance | None = None,
     method: str = "pca",
     ax: Axes | None = None,
 ) -> Axes:
@@ -168,7 +168,7 @@ def _project(
 def _draw_samples(
     ax: Axes,
     samples: NDArray[np.float64],
-    distance: PoincareDistance,
+    distance: HyperbolicDistance,
     colours: Any,
     trusts: NDArray[np.float64] | None,
 ) -> int:

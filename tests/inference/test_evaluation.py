@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pml_ahsml import PoincareDistance, PoincareKNN
+from pml_ahsml import LorentzSimilarity, PoincareDistance, PoincareKNN
 from pml_ahsml.inference import PoincareMatchFinder, accuracy_calculator, inference_model
 
 
@@ -62,6 +62,18 @@ def test_a_match_finder_warns_of_normalised_embeddings():
     assert finder.get_matching_pairs(2 * e).diagonal().all()
 
 
+def test_matches_of_a_similarity_lie_above_the_threshold():
+    finder = PoincareMatchFinder(LorentzSimilarity(scale=1.0), threshold=0.5)
+    e = torch.tensor([[2.3, 0.0], [2.3, 0.4], [0.0, 2.3]])
+    assert finder.get_matching_pairs(e).tolist() == [
+        [True, True, False],
+        [True, True, False],
+        [False, False, True],
+    ]
+    with pytest.raises(ValueError, match=r"threshold must be in \[-1.0, 1.0\], got 2"):
+        finder.is_match(e[:1], e[1:2], threshold=2)
+
+
 def test_k_may_be_a_number_of_any_library():
     for k in (2, np.int64(2), torch.tensor(2)):
         assert type(accuracy_calculator(k=k).k) is int
@@ -87,7 +99,9 @@ def test_bad_arguments_are_refused():
     assert inference_model(trunk, knn_func=own).match_finder.distance is own.distance
     with pytest.raises(ValueError, match="threshold must be positive and finite, got 0"):
         PoincareMatchFinder(threshold=0)
-    with pytest.raises(TypeError, match="must be a PoincareDistance, got int"):
+    with pytest.raises(
+        TypeError, match="must be a PoincareDistance or a LorentzSimilarity, got int"
+    ):
         PoincareMatchFinder(3)
     with pytest.raises(ValueError, match="threshold must be given"):
         PoincareMatchFinder().is_match(torch.randn(1, 2), torch.randn(1, 2))

@@ -8,7 +8,7 @@ from pytorch_metric_learning.testers import GlobalEmbeddingSpaceTester
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import FaissKNN
 
-from pml_ahsml import PoincareDistance, PoincareKNN
+from pml_ahsml import LorentzSimilarity, PoincareDistance, PoincareKNN
 from pml_ahsml.hyperbolic import geodesic, maps, near_pairs, nearest_candidates
 from pml_ahsml.inference import poincare_knn
 from tests import reference
@@ -51,6 +51,26 @@ def test_rows_are_those_of_a_float64_brute_force(c, kind, with_faiss):
         *(maps.clip_norm(x.double(), 2.3) for x in (query, refs[expected[:, 9]])), c
     )
     torch.testing.assert_close(distances[:, 9].double(), exact, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("scale", [0.3, 40.0])
+def test_neighbours_are_found_at_the_scale_of_the_distance(scale, with_faiss):
+    e = torch.randn(60, 5) / scale
+    similarity = LorentzSimilarity(0.5, scale=scale)
+    distances, indices = PoincareKNN(similarity)(e[:10], 7, e[10:])
+    assert torch.equal(indices, similarity(e[:10].double(), e[10:].double()).topk(7).indices)
+    expected = PoincareDistance(0.5)(scale * e[:10], scale * e[10:]).gather(1, indices)
+    torch.testing.assert_close(distances, expected)
+    scaled = PoincareKNN(PoincareDistance(0.5, scale=scale))(e[:10], 7, e[10:])
+    torch.testing.assert_close(scaled[0], expected)
+
+
+def test_a_distance_that_has_seen_no_batch_warns():
+    similarity, e = LorentzSimilarity(), torch.randn(9, 3)
+    with pytest.warns(UserWarning, match="it has seen none"):
+        PoincareKNN(similarity)(e, 1, e)
+    similarity.find_scale(e)
+    PoincareKNN(similarity)(e, 1, e)
 
 
 def test_float32_alone_reorders_tight_clusters():
@@ -371,7 +391,9 @@ def test_a_tester_that_normalises_causes_a_warning():
 
 
 def test_bad_arguments_are_refused(monkeypatch):
-    with pytest.raises(TypeError, match="must be a PoincareDistance, got CosineSimilarity"):
+    with pytest.raises(
+        TypeError, match="PoincareDistance or a LorentzSimilarity, got CosineSimilarity"
+    ):
         PoincareKNN(CosineSimilarity())
     with pytest.raises(ValueError, match="rerank must be at least 0, got -1"):
         PoincareKNN(rerank=-1)

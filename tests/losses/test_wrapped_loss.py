@@ -127,7 +127,7 @@ def test_the_wrapped_loss_may_be_replaced():
         (
             losses.ContrastiveLoss(distance=PoincareDistance()),
             ValueError,
-            "loss must have the PoincareDistance of the loss before it",
+            "loss must have the hyperbolic distance of the loss before it",
         ),
     ],
 )

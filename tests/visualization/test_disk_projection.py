@@ -104,7 +104,9 @@ def test_normalised_embeddings_cause_a_warning_unless_intended():
 
 
 def test_bad_arguments_are_refused():
-    with pytest.raises(TypeError, match="distance must be a PoincareDistance, got int"):
+    with pytest.raises(
+        TypeError, match="distance must be a PoincareDistance or a LorentzSimilarity, got int"
+    ):
         DiskProjection(3)
     with pytest.raises(ValueError, match=r"method must be one of .* got 'umap'"):
         DiskProjection(method="umap")

@@ -1,0 +1,1 @@
+"""What LorentzSimilarity does where a loss had a cosine or its default distance."""
