@@ -27,6 +27,7 @@ class ClassDistances:
         candidates: the classes of the columns; None if the columns are all classes.
         view_ids: (N,) sample that each row is a view of; None if each row is a sample.
         sample_ids: (N,) the sample's row in the training set; None if unknown.
+        groups: the samples by label; None if not known yet.
     """
 
     points: Tensor
@@ -37,6 +38,7 @@ class ClassDistances:
     candidates: Candidates | None = None
     view_ids: Tensor | None = None
     sample_ids: Tensor | None = None
+    groups: Groups | None = None
 
     def own_columns(self, labels: Tensor) -> Tensor:
         """Return the column of each sample's label, (N,)."""
@@ -131,6 +133,7 @@ class ClassDistances:
             candidates=candidates and Candidates(*(table[rows] for table in candidates)),
             view_ids=None if self.view_ids is None else self.view_ids[rows],
             sample_ids=None if self.sample_ids is None else self.sample_ids[rows],
+            groups=None,
         )
 
     def averaged(self, view_ids: Tensor) -> "ClassDistances":

@@ -1,6 +1,7 @@
 """Streaming hyperbolic class centroids and the divergence between classes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -163,8 +164,9 @@ class ClassStatistics(ModuleWithTables):
         labels = checks.check_labels("labels", labels, len(embeddings), self.num_classes)
         weights = checked_weights(weights, labels, embeddings.device)
         self.on(embeddings.device)
-        classes = cm.Groups.by(labels.to(embeddings.device))
-        self.learn(self._points(embeddings), classes, weights)
+        points, counts = self._points(embeddings), weights > 0
+        classes = cm.Groups.by(labels.to(embeddings.device)[counts])
+        self.learn(points[counts], classes, weights[counts])
         self.recentre(embeddings)
 
     @torch.no_grad()
@@ -174,7 +176,7 @@ class ClassStatistics(ModuleWithTables):
         Args:
             points: (N, D + 1) points of the hyperboloid, as in ``ClassDistances``.
             groups: the samples by class.
-            weights: (N,) in [0, 1].
+            weights: (N,) in (0, 1].
         """
         latest = Visits.of(points, groups, weights)
         classes = latest.classes
@@ -204,7 +206,11 @@ class ClassStatistics(ModuleWithTables):
 
     @torch.no_grad()
     def evidence(
-        self, embeddings: Tensor, labels: Tensor, view_ids: Tensor | None = None
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        view_ids: Tensor | None = None,
+        groups: cm.Groups | None = None,
     ) -> ClassDistances:
         """Compute the distances by which the label model judges a batch.
 
@@ -213,6 +219,7 @@ class ClassStatistics(ModuleWithTables):
             labels: (N,) integers in [0, num_classes), as given.
             view_ids: (N,) integers, one id for all views of a sample, which are judged together by
                 their mean distances; None if each row is a sample.
+            groups: the samples by label; None if not known yet.
 
         Returns:
             Distances of the samples and of their labels' centroids to all classes, or to candidates
@@ -226,7 +233,8 @@ class ClassStatistics(ModuleWithTables):
         if not self.compares_all:
             evidence = by_candidates(points, labels, view_ids, here, neighbourhoods)
         else:
-            evidence = by_all_classes(points, labels, here, neighbourhoods)
+            evidence = by_all_classes(points, labels, here, neighbourhoods, groups)
+        evidence = replace(evidence, groups=groups)
         return evidence if view_ids is None else evidence.averaged(view_ids)
 
     @torch.no_grad()

@@ -13,7 +13,7 @@ _TRUSTED = 0.5
 
 
 class Visits(NamedTuple):
-    """The classes of a batch that have samples with weight, and their means.
+    """The classes of a batch, and their means.
 
     Args:
         classes: (C,).
@@ -34,13 +34,11 @@ class Visits(NamedTuple):
         Args:
             points: (N, D + 1) points of the hyperboloid.
             groups: the samples by class.
-            weights: (N,) in [0, 1].
+            weights: (N,) in (0, 1].
         """
         means, totals = weighted_means(points, groups, weights)
         variances = variance_of_means(points, groups, weights, means, totals)
-        visits = cls(groups.values, means, totals, variances)
-        counts = totals > 0
-        return visits if counts.all() else cls(*(column[counts] for column in visits))
+        return cls(groups.values, means, totals, variances)
 
     def gain_sample(self, old: Tensor, numbers: Tensor, otherwise: Tensor) -> Tensor:
         """Mean ‖x̄_k − m_k‖², and its part due to x̄_k being a mean of few samples.

@@ -57,13 +57,16 @@ def trusted_labels(trust: Tensor) -> Tensor:
         tensor([ True,  True,  True, False, False])
     """
     likely = trust > 0.5
-    # in float64, so that the order of the rows (the rank that gathered) does not matter
-    sums = [(trust * likely).sum(dtype=torch.float64), trust.sum(dtype=torch.float64)]
-    above, total = torch.stack(sums).tolist()
-    if total <= 2 * above or total < 1:
+    if not len(trust):
         return likely
+    # in float64, so that the order of the rows (the rank that gathered) does not matter
+    above, total = (trust * likely).sum(dtype=torch.float64), trust.sum(dtype=torch.float64)
     # by value, so that ties (views of one sample) are treated alike
-    return likely | (trust >= trust.topk(int(total)).values[-1])
+    last = (total.long() - 1).clamp_min_(0)
+    least = trust.sort(descending=True).values.gather(0, last[None])
+    # decided on the device: to read the sums would make the host wait for it
+    too_few = (total > 2 * above) & (total >= 1)
+    return likely | (too_few & (trust >= least))
 
 
 def taken_at_their_word(posterior: Tensor, labels: Tensor, rows: Tensor) -> Tensor:

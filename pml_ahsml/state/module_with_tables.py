@@ -113,14 +113,19 @@ class ModuleWithTables(torch.nn.Module):
         """Return the values of a small table, read from the device only after a change."""
         return self._host_numbers.of(name, getattr(self, name))
 
-    def read_numbers(self) -> None:
-        """Read all that ``numbers`` was asked for here and in submodules, by one read."""
-        read_together(
+    def read_numbers(self, *others: Tensor) -> list[list[float]]:
+        """Read all that ``numbers`` was asked for here and in submodules, by one read.
+
+        Args:
+            others: tensors to read with them; their values are returned.
+        """
+        tables = (
             (module._host_numbers, name, getattr(module, name))
             for module in self.modules()
             if isinstance(module, ModuleWithTables)
             for name in module._host_numbers.names
         )
+        return read_together(tables, others)
 
     def _saved_tables(self) -> dict[str, Tensor]:
         """Return the tensors to save, by name; subclasses may add to the tables."""

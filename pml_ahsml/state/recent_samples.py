@@ -48,6 +48,15 @@ class RecentSamples(ModuleWithTables):
         self.register_table("labels", labels, Rule(lowest=-1, highest=highest))
         # place of the newest sample; older ones follow, so that adding samples moves none
         self._newest = 0
+        # number of places filled; None if they have to be counted
+        self._filled: int | None = 0
+
+    @property
+    def num_filled(self) -> int:
+        """Number of samples remembered."""
+        if self._filled is None:
+            self._filled = int((self.labels >= 0).sum())
+        return self._filled
 
     @property
     def labels_by_age(self) -> Tensor:
@@ -64,6 +73,7 @@ class RecentSamples(ModuleWithTables):
         """
         size = len(self.labels)
         count = min(len(labels), size)
+        self._filled = min(self.num_filled + count, size)
         self._newest = (self._newest - count) % size
         rows = self._rows(torch.arange(count, device=self.labels.device))
         self.vectors[rows] = vectors[:count].to(self.vectors)
@@ -97,12 +107,12 @@ class RecentSamples(ModuleWithTables):
 
     def _set_tables(self, values: dict[str, Tensor]) -> None:
         super()._set_tables(values)
-        self._newest = 0
+        self._newest, self._filled = 0, None
 
     def _copy_from(self, other: ModuleWithTables) -> None:
         super()._copy_from(other)
         assert isinstance(other, RecentSamples)
-        self._newest = other._newest
+        self._newest, self._filled = other._newest, other._filled
 
     def _rows(self, ages: Tensor) -> Tensor:
         return (ages + self._newest) % len(self.labels)
