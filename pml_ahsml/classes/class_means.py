@@ -104,9 +104,10 @@ def weighted_means(points: Tensor, groups: Groups, weights: Tensor) -> tuple[Ten
         (tensor([[1.2500],
                 [5.0000]]), tensor([4., 1.]))
     """
-    weights = weights.to(points)
-    totals = groups.sum(weights)
-    return groups.sum(points * weights[:, None]).div_(totals[:, None]), totals
+    column = weights.to(points)[:, None]
+    sums = groups.sum(torch.cat([points * column, column], 1))
+    totals = sums[:, -1]
+    return sums[:, :-1] / totals[:, None], totals
 
 
 def robust_weights(points: Tensor, groups: Groups, weights: Tensor) -> Tensor:

@@ -122,9 +122,9 @@ class NoiseFloor(ModuleWithTables):
     @property
     def value(self) -> Tensor:
         """() π, 0 until enough batches have been seen."""
-        weight, *sums = self.far_labels.to(exact_dtype(self.far_labels)).unbind()
-        share = share_at_random(*(x / weight for x in sums))
-        return share.masked_fill(weight <= _ENOUGH, 0)
+        far_labels = self.far_labels.to(exact_dtype(self.far_labels))
+        share = share_at_random(*(far_labels[1:] / far_labels[0]).unbind())
+        return share.masked_fill(far_labels[0] <= _ENOUGH, 0)
 
     @torch.no_grad()
     def learn(self, belief: LabelPosterior) -> None:

@@ -57,16 +57,13 @@ def trusted_labels(trust: Tensor) -> Tensor:
         tensor([ True,  True,  True, False, False])
     """
     likely = trust > 0.5
-    if not len(trust):
-        return likely
     # in float64, so that the order of the rows (the rank that gathered) does not matter
     above, total = (trust * likely).sum(dtype=torch.float64), trust.sum(dtype=torch.float64)
+    # how many of the largest, decided on the device: the host would wait to read it
+    number = (total * (total > 2 * above)).long()
+    least = torch.cat([trust.new_full((1,), torch.inf), trust.sort(descending=True).values])
     # by value, so that ties (views of one sample) are treated alike
-    last = (total.long() - 1).clamp_min_(0)
-    least = trust.sort(descending=True).values.gather(0, last[None])
-    # decided on the device: to read the sums would make the host wait for it
-    too_few = (total > 2 * above) & (total >= 1)
-    return likely | (too_few & (trust >= least))
+    return likely | (trust >= least.gather(0, number[None]))
 
 
 def taken_at_their_word(posterior: Tensor, labels: Tensor, rows: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from ..classes.class_distances import ClassDistances, mean_over_views
-from ..hyperbolic.hyperboloid import hyperboloid_unlift
 from ..precision import exact_dtype
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
@@ -138,7 +137,7 @@ class SecondOpinion(ModuleWithTables):
         """
         if not self.discriminant.is_ready:
             return None
-        ids, points = evidence.sample_ids, _coordinates(evidence.points)
+        ids, points = evidence.sample_ids, evidence.coordinates
         others = self.discriminant.others(labels, ids)
         densities = self.discriminant.log_densities(points, labels, ids, others)
         if evidence.view_ids is not None:
@@ -168,7 +167,7 @@ class SecondOpinion(ModuleWithTables):
             ids = belief.evidence.sample_ids
         labels, opinion, trusted = belief.labels, belief.opinion, belief.trust > 0.5
         if opinion is None:
-            points = _coordinates(belief.evidence.points)
+            points = belief.evidence.coordinates
             self.discriminant.learn(points, labels, trusted, ids)
         else:
             if counts.with_others:
@@ -224,8 +223,3 @@ class SecondOpinion(ModuleWithTables):
 def _compared(x: float, y: float, power: int) -> float:
     """x^n/(x^n + y^n), above ½ if x is above y."""
     return 1 / (1 + (y / x) ** power) if x > 0 else 0.0
-
-
-def _coordinates(points: Tensor) -> Tensor:
-    """(N, D) tangent vectors in float32, in which far points do not outweigh all others."""
-    return hyperboloid_unlift(points, 1.0).float()

@@ -80,6 +80,17 @@ class RecentSamples(ModuleWithTables):
         self.labels[rows] = labels[:count].to(self.labels)
         self.count_change()
 
+    def newest_rows(self, count: int) -> tuple[Tensor, Tensor]:
+        """Return the newest samples.
+
+        Args:
+            count: V in [0, size].
+
+        Returns:
+            (V, width) vectors and (V,) labels, newest first.
+        """
+        return self.vectors.roll(-self._newest, 0)[:count], self.labels_by_age[:count]
+
     def of_age(self, ages: Tensor) -> tuple[Tensor, Tensor]:
         """Return samples by age.
 

@@ -107,7 +107,7 @@ class NeighbourMemory(RecentSamples, Witness):
         filled = min(self.num_filled, length)
         if filled < length // 2:
             return None
-        others, labels = self.of_age(torch.arange(filled, device=points.device))
+        others, labels = self.newest_rows(filled)
         return labels[nearest_rows(points.to(others), others, count)]
 
     def votes(self, neighbours: Tensor, labels: Tensor) -> Tensor:
