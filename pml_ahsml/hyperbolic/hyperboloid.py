@@ -139,6 +139,5 @@ def excess(points: Tensor) -> Tensor:
         >>> excess(torch.tensor([[1.0, 3e-9, 4e-9], [1.25, 0.75, 0.0]]))
         tensor([1.2500e-17, 2.5000e-01])
     """
-    space = points[..., 1:]
-    alpha: Tensor = torch.linalg.vecdot(space, space) / (1 + points[..., 0])
-    return alpha
+    # no vecdot, which autocast would round
+    return points[..., 1:].square().sum(-1) / (1 + points[..., 0])

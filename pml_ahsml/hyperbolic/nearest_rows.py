@@ -94,9 +94,8 @@ class Closeness:
             columns[:, 0] = excess(others)
             return product(self.signed, columns.T)
         # β of the point, divided by its factor as all other coordinates are
-        space = others[:, 1:]
-        beta = torch.linalg.vecdot(space, space) * factors / (1 + factors * others[:, 0])
-        columns[:, 0] = beta
+        squared = others[:, 1:].square().sum(1)
+        columns[:, 0] = squared * factors / (1 + factors * others[:, 0])
         return product(self.signed, columns.T).mul_(factors)
 
 

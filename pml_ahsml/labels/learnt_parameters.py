@@ -47,7 +47,7 @@ class WithLearntParameters(ModuleWithTables):
         self._parameters_learnt = tuple(parameters)
         self._range = tuple(ends)
         # follows the tables to their device, once
-        self._bounds = torch.tensor(ends, dtype=torch.float32)
+        self._bounds = torch.tensor(ends, dtype=torch.float32, device="cpu")
         values = torch.tensor(start, dtype=torch.float32)
         self.register_table("log_parameters", values, Rule())
         self.register_table("adam_mean", torch.zeros_like(values), Rule())
