@@ -96,7 +96,7 @@ class ModuleWithTables(torch.nn.Module):
         self._take_over_if_written()
         self._origin = None
         self._num_changes += 1
-        torch._foreach_add_([getattr(self._tables, _CHANGES), self._buffers[_PROBE]], 1)
+        torch._foreach_add_([getattr(self._tables, _CHANGES), getattr(self, _PROBE)], 1)
         self._note_version()
 
     def on(self: Module, device: torch.device) -> Module:
