@@ -89,7 +89,13 @@ class RecentSamples(ModuleWithTables):
         Returns:
             (V, width) vectors and (V,) labels, newest first.
         """
-        return self.vectors.roll(-self._newest, 0)[:count], self.labels_by_age[:count]
+        end = self._newest + count
+        # the ring's end, then what lies at its start
+        parts = slice(self._newest, end), slice(0, max(0, end - len(self.labels)))
+        vectors, labels = (
+            torch.cat([ring[part] for part in parts]) for ring in (self.vectors, self.labels)
+        )
+        return vectors, labels
 
     def of_age(self, ages: Tensor) -> tuple[Tensor, Tensor]:
         """Return samples by age.
