@@ -3,7 +3,8 @@
 import math
 import numbers
 import sys
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -74,11 +75,32 @@ def check_integers(name: str, values: Any) -> Tensor:
     return integers
 
 
+class ValueCheck(NamedTuple):
+    """A check of the values of a tensor, in two steps, so that several can be made by one read.
+
+    Args:
+        numbers: a few numbers about the values, on their device.
+        verify: takes these numbers, read by the host, and raises if the values are wrong.
+    """
+
+    numbers: Tensor
+    verify: Callable[[Sequence[float]], None]
+
+    def now(self) -> None:
+        """Read the numbers and check them."""
+        self.verify(self.numbers.tolist())
+
+
 def check_embeddings(name: str, embeddings: Any, embedding_size: int) -> None:
     """Raise unless ``embeddings`` is a floating point (N, embedding_size) tensor of finite rows.
 
     The norm of each row must be finite in float32, in which statistics are kept.
     """
+    finite_rows(name, embeddings, embedding_size).now()
+
+
+def finite_rows(name: str, embeddings: Any, embedding_size: int) -> ValueCheck:
+    """The check of values of :func:`check_embeddings`, which raises for anything else at once."""
     check_tensor(name, embeddings)
     if not embeddings.is_floating_point():
         raise TypeError(f"{name} must be of a floating point dtype, got {embeddings.dtype}")
@@ -87,21 +109,25 @@ def check_embeddings(name: str, embeddings: Any, embedding_size: int) -> None:
             f"{name} must be of shape (N, {embedding_size}), got {tuple(embeddings.shape)}"
         )
     rows = embeddings.detach().float()
-    # one norm of all rows is cheaper than a mask; it is finite unless a row is bad or it overflows
-    if math.isfinite(torch.linalg.vector_norm(rows)):
-        return
-    finite = torch.isfinite(embeddings).all(1)
-    if not finite.all():
-        bad = int((~finite).sum())
-        raise ValueError(
-            f"{name} must be finite, got nan or inf in {bad} of {len(embeddings)} rows"
-        )
-    beyond = int((~torch.linalg.vector_norm(rows, dim=1).isfinite()).sum())
-    if beyond:
-        raise ValueError(
-            f"{name} must have rows whose norm float32 can hold, got {beyond} of "
-            f"{len(embeddings)} rows beyond it"
-        )
+
+    def verify(norm: Sequence[float]) -> None:
+        # one norm of all is cheaper than a mask, and finite unless a row is bad or all overflow
+        if math.isfinite(norm[0]):
+            return
+        finite = torch.isfinite(embeddings).all(1)
+        if not finite.all():
+            bad = int((~finite).sum())
+            raise ValueError(
+                f"{name} must be finite, got nan or inf in {bad} of {len(embeddings)} rows"
+            )
+        beyond = int((~torch.linalg.vector_norm(rows, dim=1).isfinite()).sum())
+        if beyond:
+            raise ValueError(
+                f"{name} must have rows whose norm float32 can hold, got {beyond} of "
+                f"{len(embeddings)} rows beyond it"
+            )
+
+    return ValueCheck(torch.linalg.vector_norm(rows)[None], verify)
 
 
 def check_labels(name: str, labels: Any, num_rows: int, num_classes: int) -> Tensor:
@@ -109,25 +135,38 @@ def check_labels(name: str, labels: Any, num_rows: int, num_classes: int) -> Ten
 
     Raise unless they are an integer (num_rows,) tensor with values in [0, num_classes).
     """
-    integers = check_integers(name, labels)
-    if integers.shape != (num_rows,):
-        raise ValueError(f"{name} must be of shape ({num_rows},), got {tuple(labels.shape)}")
-    low, high = lowest_and_highest(integers)
-    if low < 0 or high >= num_classes:
-        raise ValueError(
-            f"{name} must lie in [0, {num_classes}), got values from {low} to {high}; "
-            "a PML trainer maps a data set's labels to 0, 1, 2, … with "
-            "dataset_labels=… and set_min_label_to_zero=True"
-        )
+    integers, check = labels_in_range(name, labels, num_rows, num_classes)
+    check.now()
     return integers
 
 
-def lowest_and_highest(integers: Tensor) -> tuple[int, int]:
-    """Return the smallest and the largest integer by one read, or 0 and 0 if there are none."""
-    if integers.numel() == 0:
-        return 0, 0
-    low, high = torch.stack(torch.aminmax(integers)).tolist()
-    return low, high
+def labels_in_range(
+    name: str, labels: Any, num_rows: int, num_classes: int
+) -> tuple[Tensor, ValueCheck]:
+    """The labels as int64 and the check of their values, or an error for anything else."""
+    integers = check_integers(name, labels)
+    if integers.shape != (num_rows,):
+        raise ValueError(f"{name} must be of shape ({num_rows},), got {tuple(labels.shape)}")
+    hint = (
+        "; a PML trainer maps a data set's labels to 0, 1, 2, … with "
+        "dataset_labels=… and set_min_label_to_zero=True"
+    )
+    return integers, in_range(name, integers, num_classes, hint)
+
+
+def in_range(name: str, integers: Tensor, size: int, hint: str = "") -> ValueCheck:
+    """The check that integers lie in [0, size)."""
+
+    def verify(ends: Sequence[float]) -> None:
+        low, high = ends
+        if low < 0 or high >= size:
+            raise ValueError(
+                f"{name} must lie in [0, {size}), got values from {low:.0f} to {high:.0f}{hint}"
+            )
+
+    none = integers.numel() == 0
+    ends = integers.new_zeros(2) if none else torch.stack(torch.aminmax(integers))
+    return ValueCheck(ends, verify)
 
 
 def to_tensor(name: str, value: Any) -> Tensor:

@@ -9,10 +9,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 # Operations whose result has a size, or a value on the host, that only the device knows.
 _WAITS = {
+    "_linalg_check_errors",
     "_local_scalar_dense",
     "_unique2",
     "bincount",
     "equal",
+    "lift_fresh",  # a number or a list pushed to the device
     "masked_select",
     "nonzero",
     "repeat_interleave",
@@ -30,7 +32,6 @@ _VIEWS = {
     "detach_",
     "diagonal",
     "expand",
-    "lift_fresh",
     "permute",
     "select",
     "slice",

@@ -8,8 +8,9 @@ from torch import Tensor
 from ..hyperbolic import hyperboloid
 from ..hyperbolic.products import product
 
-# Centroids converted to float64 at once: a block of them fits into a cache.
-_BLOCK = 1 << 10
+# Centroids converted to float64 at once: on a CPU a block of them fits into a cache. On a GPU each
+# block starts some twenty kernels, and 256 MB of float64 at 256 dimensions is one.
+_BLOCK, _DEVICE_BLOCK = 1 << 10, 1 << 17
 
 
 class Centroids(NamedTuple):
@@ -41,9 +42,10 @@ class Centroids(NamedTuple):
     def distances(self, points: Tensor) -> Tensor:
         """(N, K) distances of points to all centroids, inf for classes never seen."""
         # in blocks, so that a million centroids are never in float64 at once
+        size = _BLOCK if points.device.type == "cpu" else _DEVICE_BLOCK
         lengths = [
             self.lengths(points, hyperboloid.hyperboloid_normalise(block))
-            for block in self.means.split(_BLOCK)
+            for block in self.means.split(size)
         ]
         return torch.cat(lengths, 1).add_(self.unseen())
 

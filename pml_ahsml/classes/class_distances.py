@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..hyperbolic.hyperboloid import hyperboloid_unlift
 from .class_means import Groups, weighted_means
 from .nearest_classes import Candidates
 from .neighbourhoods import Neighbourhoods
@@ -27,6 +28,9 @@ class ClassDistances:
         candidates: the classes of the columns; None if the columns are all classes.
         view_ids: (N,) sample that each row is a view of; None if each row is a sample.
         sample_ids: (N,) the sample's row in the training set; None if unknown.
+        groups: the samples by label; None if not known yet.
+        tangent: (N, D) the samples as tangent vectors √c·u in float32; None if they have to be
+            computed from the points.
     """
 
     points: Tensor
@@ -37,6 +41,15 @@ class ClassDistances:
     candidates: Candidates | None = None
     view_ids: Tensor | None = None
     sample_ids: Tensor | None = None
+    groups: Groups | None = None
+    tangent: Tensor | None = None
+
+    @property
+    def coordinates(self) -> Tensor:
+        """(N, D) tangent vectors √c·u in float32; far points do not outweigh all others in them."""
+        if self.tangent is None:
+            return hyperboloid_unlift(self.points, 1.0).float()
+        return self.tangent
 
     def own_columns(self, labels: Tensor) -> Tensor:
         """Return the column of each sample's label, (N,)."""
@@ -131,6 +144,8 @@ class ClassDistances:
             candidates=candidates and Candidates(*(table[rows] for table in candidates)),
             view_ids=None if self.view_ids is None else self.view_ids[rows],
             sample_ids=None if self.sample_ids is None else self.sample_ids[rows],
+            groups=None,
+            tangent=None if self.tangent is None else self.tangent[rows],
         )
 
     def averaged(self, view_ids: Tensor) -> "ClassDistances":

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..state.host_numbers import rows_where
+
 # Smallest deviation: without it a sample at the mean would have infinite weight.
 _SMALLEST_DEVIATION = 1e-6
 
@@ -13,6 +15,39 @@ _STEPS = 2
 
 # Below this n − 1 is a rounding error of 0.
 _SMALLEST_FREEDOM = 1e-6
+
+
+class LabelOrder(NamedTuple):
+    """The labels of a batch in ascending order.
+
+    Args:
+        ordered: (N,).
+        is_first: (N,) bool, the first place of each label.
+    """
+
+    ordered: Tensor
+    is_first: Tensor
+
+    @classmethod
+    def of(cls, labels: Tensor) -> "LabelOrder":
+        """Sort (N,) labels."""
+        ordered = labels.sort().values
+        return cls(ordered, ordered.diff(prepend=ordered[:1] - 1) != 0)
+
+    def groups(self, labels: Tensor, count: int) -> "Groups":
+        """Group rows by label, as :meth:`Groups.by`, without waiting for the device.
+
+        Args:
+            labels: (N,) the labels that were sorted.
+            count: number of different labels, the sum of ``is_first``.
+
+        Example:
+            >>> labels = torch.tensor([7, 0, 7])
+            >>> LabelOrder.of(labels).groups(labels, 2)
+            Groups(values=tensor([0, 7]), of_rows=tensor([1, 0, 1]))
+        """
+        values = self.ordered[rows_where(self.is_first, count)]
+        return Groups(values, torch.searchsorted(values, labels))
 
 
 class Groups(NamedTuple):
@@ -69,9 +104,10 @@ def weighted_means(points: Tensor, groups: Groups, weights: Tensor) -> tuple[Ten
         (tensor([[1.2500],
                 [5.0000]]), tensor([4., 1.]))
     """
-    weights = weights.to(points)
-    totals = groups.sum(weights)
-    return groups.sum(points * weights[:, None]).div_(totals[:, None]), totals
+    column = weights.to(points)[:, None]
+    sums = groups.sum(torch.cat([points * column, column], 1))
+    totals = sums[:, -1]
+    return sums[:, :-1] / totals[:, None], totals
 
 
 def robust_weights(points: Tensor, groups: Groups, weights: Tensor) -> Tensor:

@@ -32,7 +32,9 @@ def class_similarity(similarity: Tensor, labels: Tensor, num_classes: int) -> tu
         tensor([[   nan, 0.2000],
                 [0.2000,    nan]])
     """
-    member = torch.nn.functional.one_hot(labels, num_classes).to(similarity.dtype)
+    # torch's one_hot looks at the values of labels first
+    classes = torch.arange(num_classes, device=labels.device)
+    member = (labels[:, None] == classes).to(similarity.dtype)
     counts = member.sum(0)
     sums = product(product(member.T, similarity), member)
     sums = (sums + sums.T) / 2  # rounding must not order S_ab and S_ba

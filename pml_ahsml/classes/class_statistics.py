@@ -1,6 +1,7 @@
 """Streaming hyperbolic class centroids and the divergence between classes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from .class_neighbours import distances_to_all, distances_to_listed, list_length
 from .directions import directions, next_centre
 from .measured_distances import by_all_classes, by_candidates
 from .neighbourhoods import Neighbourhoods
-from .visits import Visits, checked_weights
+from .visits import Visits, checked_weights, gain_of
 
 # Smoothing of the gain: a network freed of wrong labels moves within about twenty batches.
 _GAIN_SMOOTHING = 0.9
@@ -125,7 +126,7 @@ class ClassStatistics(ModuleWithTables):
     @property
     def gain(self) -> float:
         """Share of a visit in the running mean of its class, in [1 − momentum, 1]."""
-        return float(self._gain())
+        return float(gain_of(self.gain_statistics, self.momentum))
 
     def tangent(self, embeddings: Tensor) -> Tensor:
         """(N, D) float32 tangent vectors of (N, D) embeddings, without a gradient."""
@@ -163,8 +164,9 @@ class ClassStatistics(ModuleWithTables):
         labels = checks.check_labels("labels", labels, len(embeddings), self.num_classes)
         weights = checked_weights(weights, labels, embeddings.device)
         self.on(embeddings.device)
-        classes = cm.Groups.by(labels.to(embeddings.device))
-        self.learn(self._points(embeddings), classes, weights)
+        points, counts = self._points(embeddings), weights > 0
+        classes = cm.Groups.by(labels.to(embeddings.device)[counts])
+        self.learn(points[counts], classes, weights[counts])
         self.recentre(embeddings)
 
     @torch.no_grad()
@@ -174,7 +176,7 @@ class ClassStatistics(ModuleWithTables):
         Args:
             points: (N, D + 1) points of the hyperboloid, as in ``ClassDistances``.
             groups: the samples by class.
-            weights: (N,) in [0, 1].
+            weights: (N,) in (0, 1].
         """
         latest = Visits.of(points, groups, weights)
         classes = latest.classes
@@ -182,7 +184,9 @@ class ClassStatistics(ModuleWithTables):
         self.visits[classes] = visits
         sample = latest.gain_sample(old, visits, self.gain_statistics)
         self.gain_statistics.lerp_(sample.to(self.gain_statistics), 1 - _GAIN_SMOOTHING)
-        self.means[classes] = latest.moved(old, visits, self._gain()).to(self.means.dtype)
+        self.means[classes] = latest.moved(
+            old, visits, gain_of(self.gain_statistics, self.momentum)
+        ).to(self.means.dtype)
         if self.is_exact:
             lengths = distances_to_all(classes, self._centroids())
             self.neighbour_distances[classes] = lengths
@@ -192,11 +196,6 @@ class ClassStatistics(ModuleWithTables):
             self.neighbour_distances[classes], self.neighbour_weights[classes] = lengths, listed
         self.count_change()
 
-    def _gain(self) -> Tensor:
-        distance, sampling = self.gain_statistics.to(exact_dtype(self.gain_statistics)).unbind()
-        drift = 1 - sampling / distance.where(distance > 0, torch.inf)
-        return drift.where(distance > 0, 0).clamp_min(1 - self.momentum)
-
     def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
         check_on_hyperboloid(
             prefix + "means", state[prefix + "means"], state[prefix + "visits"] > 0
@@ -204,15 +203,19 @@ class ClassStatistics(ModuleWithTables):
 
     @torch.no_grad()
     def evidence(
-        self, embeddings: Tensor, labels: Tensor, view_ids: Tensor | None = None
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        view_ids: Tensor | None = None,
+        groups: cm.Groups | None = None,
     ) -> ClassDistances:
         """Compute the distances by which the label model judges a batch.
 
         Args:
             embeddings: (N, D).
             labels: (N,) integers in [0, num_classes), as given.
-            view_ids: (N,) integers, one id for all views of a sample, which are judged together by
-                their mean distances; None if each row is a sample.
+            view_ids: (N,) one id for all views of a sample, judged by mean distances; or None.
+            groups: the samples by label; None if not known yet.
 
         Returns:
             Distances of the samples and of their labels' centroids to all classes, or to candidates
@@ -220,25 +223,20 @@ class ClassStatistics(ModuleWithTables):
         """
         labels = checks.check_integers("labels", labels)
         view_ids = None if view_ids is None else checks.check_integers("view_ids", view_ids)
-        points, here = self._points(embeddings), self._centroids()
+        tangent, here = self.tangent(embeddings), self._centroids()
+        points = self._lifted(tangent)
         weights = None if self.is_exact else self.neighbour_weights
         neighbourhoods = Neighbourhoods(self.neighbour_distances, weights)
         if not self.compares_all:
             evidence = by_candidates(points, labels, view_ids, here, neighbourhoods)
         else:
-            evidence = by_all_classes(points, labels, here, neighbourhoods)
+            evidence = by_all_classes(points, labels, here, neighbourhoods, groups)
+        evidence = replace(evidence, groups=groups, tangent=tangent * here.curvature**0.5)
         return evidence if view_ids is None else evidence.averaged(view_ids)
 
     @torch.no_grad()
     def distances(self, embeddings: Tensor) -> Tensor:
-        """Geodesic distance of each sample to each class centroid.
-
-        Args:
-            embeddings: (N, D).
-
-        Returns:
-            (N, K) geodesic lengths; the columns of classes never seen are inf.
-        """
+        """(N, K) geodesic distances of (N, D) embeddings to the classes, inf for unseen ones."""
         return self._centroids().distances(self._points(embeddings))
 
     @torch.no_grad()
@@ -286,7 +284,9 @@ class ClassStatistics(ModuleWithTables):
 
     def _points(self, embeddings: Tensor) -> Tensor:
         """(N, D + 1) points of the hyperboloid, in float64."""
-        tangent = self.tangent(embeddings)
+        return self._lifted(self.tangent(embeddings))
+
+    def _lifted(self, tangent: Tensor) -> Tensor:
         curvature = float(self.distance.curvature)
         return hyperboloid.hyperboloid_lift(tangent.to(exact_dtype(tangent)), curvature)
 

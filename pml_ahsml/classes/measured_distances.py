@@ -5,6 +5,7 @@ from torch import Tensor
 
 from .centroids import Centroids
 from .class_distances import ClassDistances, mean_over_views
+from .class_means import Groups
 from .nearest_classes import candidate_classes
 from .neighbourhoods import Neighbourhoods
 
@@ -15,7 +16,11 @@ _NEAREST, _SAMPLED = 64, 64
 
 
 def by_all_classes(
-    points: Tensor, labels: Tensor, centroids: Centroids, neighbourhoods: Neighbourhoods
+    points: Tensor,
+    labels: Tensor,
+    centroids: Centroids,
+    neighbourhoods: Neighbourhoods,
+    groups: Groups | None = None,
 ) -> ClassDistances:
     """Compare samples with all classes.
 
@@ -27,9 +32,11 @@ def by_all_classes(
         labels: (N,) labels as given.
         centroids: centroids of all classes.
         neighbourhoods: of each class with all others, or with those on its list.
+        groups: the samples by label; None if not known yet.
     """
     if neighbourhoods.weights is not None:
-        return _measured_together(points, labels, centroids, neighbourhoods)
+        groups = Groups.by(labels) if groups is None else groups
+        return _measured_together(points, groups, centroids, neighbourhoods)
     distances = centroids.distances(points)
     label_distances = neighbourhoods.distances.index_select(0, labels)
     label_distances.scatter_(1, labels[:, None], 0)
@@ -37,9 +44,9 @@ def by_all_classes(
 
 
 def _measured_together(
-    points: Tensor, labels: Tensor, centroids: Centroids, neighbourhoods: Neighbourhoods
+    points: Tensor, groups: Groups, centroids: Centroids, neighbourhoods: Neighbourhoods
 ) -> ClassDistances:
-    classes, rows = labels.unique(return_inverse=True)
+    classes, rows = groups
     own = centroids.of(classes)
     # one product for the samples and the centroids of their labels
     lengths = centroids.distances(torch.cat([points, own]))

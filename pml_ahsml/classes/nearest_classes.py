@@ -79,16 +79,16 @@ def _nearest(
     """The nearest classes except that of the label, (N, count), and whether each exists."""
     # float32 suffices: it may only confuse classes at nearly the same distance
     closeness = Closeness(points, means.dtype)
-    rows = torch.arange(len(points), device=labels.device)
 
     def to_centroids(_: slice, classes: slice) -> Tensor:
         block, in_block = means[classes], seen[classes]
         squared = 2 * block[:, 0].square() - torch.linalg.vecdot(block, block)
         values = closeness(block, torch.where(in_block, squared, 1.0).rsqrt_())
         values += torch.where(in_block, 0.0, -torch.inf)
-        own = (labels >= classes.start) & (labels < classes.stop)
-        values[rows[own], labels[own] - classes.start] = -torch.inf
-        return values
+        # the column of the label if it is in this block, else any, which stays as it is
+        own = ((labels - classes.start).clamp(0, len(block) - 1))[:, None]
+        is_own = own + classes.start == labels[:, None]
+        return values.scatter_(1, own, values.gather(1, own).masked_fill_(is_own, -torch.inf))
 
     size, block = (len(points), len(means)), (max(1, len(points)), _BLOCK)
     # class 0 fills the list if fewer classes have been seen

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..checks import check_tensor
+from ..precision import exact_dtype
 from .class_means import Groups, variance_of_means, weighted_means
 
 # Weight of a visit above which at least one of its samples counts in full, or nearly.
@@ -13,7 +14,7 @@ _TRUSTED = 0.5
 
 
 class Visits(NamedTuple):
-    """The classes of a batch that have samples with weight, and their means.
+    """The classes of a batch, and their means.
 
     Args:
         classes: (C,).
@@ -34,13 +35,11 @@ class Visits(NamedTuple):
         Args:
             points: (N, D + 1) points of the hyperboloid.
             groups: the samples by class.
-            weights: (N,) in [0, 1].
+            weights: (N,) in (0, 1].
         """
         means, totals = weighted_means(points, groups, weights)
         variances = variance_of_means(points, groups, weights, means, totals)
-        visits = cls(groups.values, means, totals, variances)
-        counts = totals > 0
-        return visits if counts.all() else cls(*(column[counts] for column in visits))
+        return cls(groups.values, means, totals, variances)
 
     def gain_sample(self, old: Tensor, numbers: Tensor, otherwise: Tensor) -> Tensor:
         """Mean ‖x̄_k − m_k‖², and its part due to x̄_k being a mean of few samples.
@@ -71,6 +70,18 @@ class Visits(NamedTuple):
         # a first visit sets the mean, however little its samples are trusted
         step = step.mul_(self.totals.clamp_max(1)).masked_fill_(numbers == 1, 1)
         return old.lerp_(self.means, step[:, None])
+
+
+def gain_of(statistics: Tensor, momentum: float) -> Tensor:
+    """() the share of a visit in the running mean of its class, in [1 − momentum, 1].
+
+    Args:
+        statistics: (2,) smoothed :meth:`Visits.gain_sample`.
+        momentum: in [0, 1].
+    """
+    distance, sampling = statistics.to(exact_dtype(statistics)).unbind()
+    drift = 1 - sampling / distance.where(distance > 0, torch.inf)
+    return drift.where(distance > 0, 0).clamp_min(1 - momentum)
 
 
 def checked_weights(weights: Tensor | None, labels: Tensor, device: torch.device) -> Tensor:

@@ -1,7 +1,7 @@
 """The hyperboloid model of hyperbolic space, where a mean of points is a mean of rows.
 
 Near the origin the time coordinate is cosh A = 1 + α with a tiny α, and float32 keeps few of its
-digits or none. The space coordinates s keep them all: α = ‖s‖²/(1 + √(1 + ‖s‖²)). With β likewise
+digits or none. The space coordinates s keep them all: α = ‖s‖²/(1 + cosh A). With β likewise
 for another point with space coordinates t, cosh(√c·d) − 1 = α + cosh A·β − s·t.
 """
 
@@ -9,14 +9,10 @@ import torch
 from torch import Tensor
 
 from ..precision import exact_dtype
-from .polar import geodesic_length
 from .products import product
 
 # Small enough to change no result, large enough that its square is above 0 in float32.
 _TINY = torch.finfo(torch.float32).tiny ** 0.5
-
-# Below this α the time coordinate keeps fewer than 12 bits of it in float32, 41 in float64.
-_NEAR_ORIGIN = 2.0**-12
 
 
 def hyperboloid_lift(tangent: Tensor, curvature: float | Tensor) -> Tensor:
@@ -70,8 +66,7 @@ def hyperboloid_unlift(points: Tensor, curvature: float | Tensor) -> Tensor:
     norm = torch.linalg.vector_norm(space, dim=-1, keepdim=True)
     # artanh(norm/time), accurate near the origin too
     radius = 0.5 * torch.log1p(2 * norm / (time - norm))
-    root = torch.as_tensor(curvature, dtype=points.dtype, device=points.device).sqrt()
-    return space * (radius / (2 * root * torch.where(norm > 0, norm, 1.0)))
+    return space * (radius / (2 * curvature**0.5 * torch.where(norm > 0, norm, 1.0)))
 
 
 def hyperboloid_normalise(points: Tensor) -> Tensor:
@@ -99,8 +94,8 @@ def hyperboloid_normalise(points: Tensor) -> Tensor:
 def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | Tensor) -> Tensor:
     """Compute geodesic distances between points of the hyperboloid: d(x, y) = arcosh(−⟨x, y⟩)/√c.
 
-    One product in float64 resolves distances down to about 1e-7 of the radius. Near the origin the
-    distance comes from the space coordinates. It overflows to inf where √c·d exceeds 44.
+    One product in float64 resolves distances down to about 1e-7 of the radius, near the origin too.
+    It overflows to inf where √c·d exceeds 44.
 
     Args:
         points: (…, N, D + 1) points, time coordinate first. The rounding of points in float32 blurs
@@ -121,74 +116,28 @@ def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | 
         tensor([[1.]])
     """
     wide = exact_dtype(points)
-    x, y = points.detach().to(wide, copy=True), ref_points.detach().to(wide)
-    near_x, near_y = is_near_origin(x), is_near_origin(y)
+    x, y = points.detach().to(wide, copy=True), ref_points.detach().to(wide, copy=True)
+    alpha, beta = excess(x), excess(y)
     x[..., 0].neg_()
-    # P = cosh(√c·d) − 1 fits into float32, small or large
-    p = (-1 - product(x, y.mT)).float().clamp_min_(0)
+    y[..., 0] = beta
+    # P = cosh(√c·d) − 1 = α + cosh A·β − s·t fits into float32, small or large
+    p = (alpha[..., :, None] - product(x, y.mT)).float().clamp_min_(0)
     # arcosh(1 + P) as a logarithm: torch's arcosh is ten times slower
-    lengths = (p + 2).mul_(p).sqrt_().add_(p).log1p_().div_(float(curvature) ** 0.5)
-    if bool(near_x.any() | near_y.any()):
-        exact = _distances_by_space(x, y, float(curvature)).float()
-        lengths = torch.where(near_x[..., :, None] | near_y[..., None, :], exact, lengths)
-    return lengths
+    return (p + 2).mul_(p).sqrt_().add_(p).log1p_().div_(float(curvature) ** 0.5)
 
 
-def is_near_origin(points: Tensor) -> Tensor:
-    """Find the points so near the origin that their time coordinate has too few digits.
+def excess(points: Tensor) -> Tensor:
+    """Compute α = cosh A − 1 = ‖s‖²/(1 + cosh A), with all digits of the space coordinates s.
 
     Args:
-        points: (…, D + 1) points of the hyperboloid, time coordinate first. A row of
-            zeros is not near.
+        points: (…, D + 1) points of the hyperboloid, time coordinate first; 0 for a row of zeros.
 
     Returns:
-        (…) bool.
+        (…) α ≥ 0.
 
     Example:
-        >>> is_near_origin(torch.tensor([[1.0, 1e-3], [1.25, 0.75], [0.0, 0.0]]))
-        tensor([ True, False, False])
+        >>> excess(torch.tensor([[1.0, 3e-9, 4e-9], [1.25, 0.75, 0.0]]))
+        tensor([1.2500e-17, 2.5000e-01])
     """
-    time = points[..., 0]
-    return (time < 1 + _NEAR_ORIGIN) & (time > 0)
-
-
-def excess(space: Tensor) -> Tensor:
-    """Compute α = cosh A − 1 from the space coordinates.
-
-    Args:
-        space: (…, D) sinh A·û.
-
-    Returns:
-        (…) in float64.
-
-    Example:
-        >>> excess(torch.tensor([[3e-9, 4e-9], [0.75, 0.0]]))
-        tensor([1.2500e-17, 2.5000e-01], dtype=torch.float64)
-    """
-    squared = space_norms(space).square()
-    return squared / (1 + (1 + squared).sqrt())
-
-
-def space_norms(space: Tensor) -> Tensor:
-    """Compute the norms of space coordinates.
-
-    Args:
-        space: (…, D) sinh A·û.
-
-    Returns:
-        (…) in float64.
-
-    Example:
-        >>> space_norms(torch.tensor([[3.0, 4.0]]))
-        tensor([5.], dtype=torch.float64)
-    """
-    norms: Tensor = torch.linalg.vector_norm(space, dim=-1, dtype=exact_dtype(space))
-    return norms
-
-
-def _distances_by_space(points: Tensor, others: Tensor, curvature: float) -> Tensor:
-    """Geodesic distances of all pairs from the space coordinates, in float64."""
-    s, t = points[..., 1:], others[..., 1:]
-    a, b = excess(s)[..., :, None], excess(t)[..., None, :]
-    p = (a + (1 + a) * b - product(s, t.mT)).clamp_min_(0)
-    return geodesic_length(p, curvature)
+    # no vecdot, which autocast would round
+    return points[..., 1:].square().sum(-1) / (1 + points[..., 0])

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from ..precision import exact_dtype
-from .hyperboloid import excess, is_near_origin, space_norms
+from .hyperboloid import excess
 from .products import product
 
 # Rows of a block: 16 MB of products with the 1,024 samples of a neighbour memory.
@@ -61,16 +60,16 @@ def largest_entries(
 class Closeness:
     """How close points of the hyperboloid are to others: entries for :func:`largest_entries`.
 
-    The Minkowski product ⟨x, y⟩ = −cosh(√c·d) grows as the distance falls. For a point near the
-    origin it has too few digits, and (s/σ, −cosh A)·(t, β/σ) = (α − P)/σ takes its place, with σ
-    the largest ‖s‖, so that nothing underflows.
+    s·t − cosh A·β = α − P with P = cosh(√c·d) − 1, see ``hyperboloid``: it grows as the distance
+    falls, and keeps its digits near the origin.
 
     Args:
         points: (N, D + 1) points of the hyperboloid, time coordinate first.
         dtype: dtype of the products.
 
     Source:
-        Minkowski product: Nickel & Kiela, ICML 2018.
+        The Minkowski product, less cosh A, which is the same for all others: Nickel & Kiela, ICML
+        2018.
 
     Example:
         >>> closeness = Closeness(torch.tensor([[1.0, 1e-9]]), torch.float32)
@@ -82,13 +81,6 @@ class Closeness:
     def __init__(self, points: Tensor, dtype: torch.dtype) -> None:
         self.signed = points.to(dtype, copy=True)
         self.signed[:, 0].neg_()
-        self.central = is_near_origin(points).nonzero().squeeze(1)
-        if len(self.central):
-            central = points[self.central].to(exact_dtype(points))
-            norms = space_norms(central[:, 1:])
-            self.scale = norms.max().clamp_min(torch.finfo(torch.float32).tiny)
-            columns = torch.cat([central[:, 1:] / self.scale, -central[:, :1]], 1)
-            self.columns = columns.to(dtype)
 
     def __call__(self, others: Tensor, factors: Tensor | None = None) -> Tensor:
         """Compute (N, M) values, which are comparable within a row only.
@@ -97,15 +89,14 @@ class Closeness:
             others: (M, D + 1) points of the hyperboloid, or multiples of such points.
             factors: (M,) factors that bring multiples to the hyperboloid.
         """
-        values = product(self.signed, others.T)
-        space = others[:, 1:]
-        if factors is not None:
-            values *= factors
-            space = space * factors[:, None]
-        if len(self.central):
-            time = (excess(space) / self.scale).to(space)
-            values[self.central] = product(self.columns, torch.cat([space, time[:, None]], 1).T)
-        return values
+        columns = others.clone()
+        if factors is None:
+            columns[:, 0] = excess(others)
+            return product(self.signed, columns.T)
+        # β of the point, divided by its factor as all other coordinates are
+        squared = others[:, 1:].square().sum(1)
+        columns[:, 0] = squared * factors / (1 + factors * others[:, 0])
+        return product(self.signed, columns.T).mul_(factors)
 
 
 def nearest_rows(points: Tensor, others: Tensor, count: int) -> Tensor:

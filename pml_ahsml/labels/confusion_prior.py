@@ -90,7 +90,7 @@ def log_prior(
     return other.scatter_(1, labels[:, None], math.log1p(-noise_rate))
 
 
-def confusion_shares(divergence: Tensor, spread: float) -> Tensor:
+def confusion_shares(divergence: Tensor, spread: float | Tensor) -> Tensor:
     """Share of the wrong labels of class k that go to class y: S_ky = T_ky/ε for y ≠ k.
 
     Args:

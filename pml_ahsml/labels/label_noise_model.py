@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..checks import check_count, check_in_interval, check_integers, check_positive
 from ..classes.class_distances import ClassDistances
+from ..state.host_numbers import rows_where
 from ..state.saved_state import Rule
 from . import parameter_scale as ps
 from . import posterior as lp
@@ -206,15 +207,15 @@ class LabelNoiseModel(WithLearntParameters):
         if self.counts_labels:
             one_each = self.label_counts.new_ones(len(belief.labels))
             self.label_counts.index_add_(0, belief.labels, one_each)
-        everything, seen = belief, belief.evidence.seen
-        known = seen[belief.labels]
-        num_known, num_seen = torch.stack([known.sum(), seen.sum()]).tolist()
-        if num_known < len(known):
-            belief = belief.select(known)
-        if num_known and num_seen > 1:
+        everything, counts = belief, belief.counts
+        if counts.known < len(belief.labels):
+            known = belief.evidence.seen[belief.labels]
+            belief = belief.select(rows_where(known, counts.known))
+        if counts.known and counts.seen > 1:
             self._raise_parameters(slopes(belief, self._named_witnesses(), self._values()))
-            spread, has_settled = self._apply_noise_floor(belief), self.is_warm and self.has_settled
-            posterior = belief.posterior_by_distance
+            has_settled = self.is_warm and self.has_settled
+            self._apply_noise_floor(belief, has_settled)
+            posterior, spread = belief.posterior_by_distance, self.log_parameters[1].exp()
             lesson = Lesson(belief.evidence, belief.labels, posterior, spread, has_settled)
             for witness in self._named_witnesses().values():
                 witness.learn(lesson)
@@ -227,7 +228,7 @@ class LabelNoiseModel(WithLearntParameters):
         self.adam_steps += 1
         rate = self.log_parameters[0].sigmoid()
         self.noise_rate_history.add(rate)
-        if is_warm and num_known:
+        if is_warm and counts.known:
             distrusted = (~lp.trusted_labels(belief.trust)).to(rate).mean()
             self.noise_rate_history.smooth(rate, distrusted)
         self.count_change()
@@ -238,18 +239,17 @@ class LabelNoiseModel(WithLearntParameters):
     def _named_witnesses(self) -> dict[str, Witness]:
         return {name: cast(Witness, getattr(self, name)) for name in self._witnesses}
 
-    def _apply_noise_floor(self, belief: LabelPosterior) -> float:
-        """Keep ε above its lower bounds, of which the floor is one once ε has settled; return σ."""
-        asks_floor = self.noise_floor.has_begun or (self.is_warm and self.has_settled)
-        if asks_floor:
-            self.noise_floor.learn(belief)
-        self.read_numbers()
-        spread, bounds = self.spread, [self.least_noise_rate]
+    def _apply_noise_floor(self, belief: LabelPosterior, has_settled: bool) -> None:
+        """Keep ε above its lower bounds, of which the floor is one once ε has settled."""
+        bounds = [ps.NOISE_RATE.lowest, self.least_noise_rate]
         if self.second_opinion is not None:
             bounds.append(self.second_opinion.noise_rate or 0.0)
-        if asks_floor:
-            bounds.append(self.noise_floor.value or 0.0)
         # ε stays within its range
-        bound = min(max(ps.NOISE_RATE.lowest, *bounds), ps.NOISE_RATE.highest)
-        self.log_parameters[0].clamp_min_(ps.unconstrained("noise_rate", bound))
-        return spread
+        highest = ps.NOISE_RATE.highest
+        bound = min(max(bounds), highest)
+        if not (has_settled or self.noise_floor.has_begun):
+            self.log_parameters[0].clamp_min_(ps.unconstrained("noise_rate", bound))
+            return
+        self.noise_floor.learn(belief)
+        floor = self.noise_floor.value.clamp(bound, highest).logit()
+        self.log_parameters[0].clamp_min_(floor.to(self.log_parameters))

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..precision import exact_dtype
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
 from . import parameter_scale as ps
@@ -21,7 +22,7 @@ class WithLearntParameters(ModuleWithTables):
         ...         super().__init__()
         ...         self._register_parameters([ps.NOISE_RATE, ps.SPREAD], lr=0.05)
         >>> model = Model()
-        >>> model._raise_parameters({"noise_rate": 1.0, "spread": -2.0})
+        >>> model._raise_parameters({"noise_rate": torch.tensor(1.0), "spread": torch.tensor(-2.0)})
         >>> round(model.parameter("noise_rate"), 3), round(model.spread, 3)
         (0.208, 0.951)
     """
@@ -44,8 +45,9 @@ class WithLearntParameters(ModuleWithTables):
         start, *ends = ps.start_and_range(parameters)
         self.lr = lr
         self._parameters_learnt = tuple(parameters)
-        # numbers, because tensors would have to be on the device of the tables
         self._range = tuple(ends)
+        # follows the tables to their device, once
+        self._bounds = torch.tensor(ends, dtype=torch.float32, device="cpu")
         values = torch.tensor(start, dtype=torch.float32)
         self.register_table("log_parameters", values, Rule())
         self.register_table("adam_mean", torch.zeros_like(values), Rule())
@@ -83,12 +85,16 @@ class WithLearntParameters(ModuleWithTables):
         learnt = zip(self._parameters_learnt, self.numbers("log_parameters"), strict=True)
         return {of.name: ps.constrained(of.name, value) for of, value in learnt}
 
-    def _raise_parameters(self, slopes: Mapping[str, float]) -> None:
-        """Make one step of Adam up the slopes, by name, and stay within the ranges."""
-        in_order = [slopes[of.name] for of in self._parameters_learnt]
-        state = (self.adam_mean, self.adam_square, self.adam_steps)
-        ps.adam_step(self.log_parameters, in_order, *state, lr=self.lr)
-        self.log_parameters.clamp_(*map(self.log_parameters.new_tensor, self._range))
+    def _raise_parameters(self, slopes: Mapping[str, Tensor]) -> None:
+        """Make one step of Adam up the slopes, (), by name, and stay within the ranges."""
+        wide = exact_dtype(self.log_parameters)
+        in_order = torch.stack([slopes[of.name].to(wide) for of in self._parameters_learnt])
+        steps = int(self.numbers("adam_steps")[0])
+        ps.adam_step(
+            self.log_parameters, in_order, self.adam_mean, self.adam_square, steps, self.lr
+        )
+        self._bounds = self._bounds.to(self.log_parameters)
+        self.log_parameters.clamp_(*self._bounds)
 
     def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
         key = prefix + "log_parameters"

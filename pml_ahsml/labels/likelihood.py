@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from ..classes.class_distances import ClassDistances
@@ -88,7 +87,7 @@ def judged(
 
 def slopes(
     belief: LabelPosterior, witnesses: Mapping[str, Witness], values: Mapping[str, float]
-) -> dict[str, float]:
+) -> dict[str, Tensor]:
     """Slopes of the log marginal likelihood by each parameter.
 
     Counted confusions and the second opinion do not enter.
@@ -115,6 +114,4 @@ def slopes(
         if witness.parameter is not None:
             own = witness.parameter.name
             by_name[own] = witness.slope(surprise, evidence, belief.answers[name], values[own])
-    # plain numbers from here on, all by one read
-    numbers = torch.stack([slope.to(by_noise_rate) for slope in by_name.values()]).tolist()
-    return dict(zip(by_name, numbers, strict=True))
+    return by_name

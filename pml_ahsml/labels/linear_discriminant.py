@@ -43,7 +43,8 @@ def whitening(scatter: Tensor) -> Tensor:
     """
     variance = scatter.diagonal().mean().clamp_min(_SMALLEST_VARIANCE)
     identity = torch.eye(len(scatter), dtype=scatter.dtype, device=scatter.device)
-    factor = torch.linalg.cholesky(scatter + _RIDGE * variance * identity)
+    # with the ridge it exists; torch would make the host wait to see that it does
+    factor = torch.linalg.cholesky_ex(scatter + _RIDGE * variance * identity).L
     inverse: Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
     return inverse.T
 

@@ -9,6 +9,7 @@ a class far from the sample, while random labels name far classes as often as ot
 import torch
 from torch import Tensor
 
+from ..precision import exact_dtype
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
 from .label_posterior import LabelPosterior
@@ -72,39 +73,38 @@ def far_label_shares(
     return shares.mean(1, dtype=torch.float64)
 
 
-def share_at_random(found: float, of_right: float, blur: float) -> float:
+def share_at_random(found: Tensor, of_right: Tensor, blur: Tensor) -> Tensor:
     """Estimate the share of random labels from the share of labels that name a far class.
 
     π = (S − P)/(1 − P), because S = π + (1 − π)·P. Wrong labels of neighbouring classes count as
     right, so π is a lower bound on the noise rate.
 
     Args:
-        found: S, see :func:`far_label_shares`.
-        of_right: P ≤ B.
-        blur: B.
+        found: () S, see :func:`far_label_shares`.
+        of_right: () P ≤ B.
+        blur: () B.
 
     Returns:
-        π ≥ 0; 0 if B ≥ ½, because p then does not tell classes apart.
+        () π ≥ 0; 0 if B ≥ ½, because p then does not tell classes apart.
 
     Source:
         This project; after Storey's estimate (Journal of the Royal Statistical Society B, 2002) of
         the share of true hypotheses among many, which looks at the large p-values.
 
     Example:
-        >>> share_at_random(0.3, 0.0, 0.1)
-        0.3
+        >>> share_at_random(torch.tensor(0.3), torch.tensor(0.0), torch.tensor(0.1))
+        tensor(0.3000)
     """
-    if blur >= _BLURRED:
-        return 0.0
-    return max(0.0, (found - of_right) / (1 - of_right))
+    share = (found - of_right) / (1 - of_right)
+    return share.clamp_min(0).masked_fill(blur >= _BLURRED, 0)
 
 
 class NoiseFloor(ModuleWithTables):
     """A lower bound on the noise rate, from labels of far classes over about fifty batches.
 
     Example:
-        >>> NoiseFloor().value is None  # nothing has been seen
-        True
+        >>> NoiseFloor().value  # nothing has been seen
+        tensor(0., dtype=torch.float64)
     """
 
     far_labels: Tensor
@@ -120,10 +120,11 @@ class NoiseFloor(ModuleWithTables):
         return self.numbers("far_labels")[0] > 0
 
     @property
-    def value(self) -> float | None:
-        """π, or None until enough batches have been seen."""
-        weight, *sums = self.numbers("far_labels")
-        return share_at_random(*(x / weight for x in sums)) if weight > _ENOUGH else None
+    def value(self) -> Tensor:
+        """() π, 0 until enough batches have been seen."""
+        far_labels = self.far_labels.to(exact_dtype(self.far_labels))
+        share = share_at_random(*(far_labels[1:] / far_labels[0]).unbind())
+        return share.masked_fill(far_labels[0] <= _ENOUGH, 0)
 
     @torch.no_grad()
     def learn(self, belief: LabelPosterior) -> None:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 from torch import Tensor
-from torch.optim.adam import adam
 
 from .witnesses.witness import Parameter
 
@@ -12,6 +11,9 @@ from .witnesses.witness import Parameter
 # data set tried, and keep the softmaxes from overflow early in training.
 NOISE_RATE = Parameter("noise_rate", 0.2, 0.007, 0.9)
 SPREAD = Parameter("spread", 1.0, 0.05, 50.0)
+
+# The defaults of torch's Adam.
+_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 
 
 def unconstrained(name: str, value: float) -> float:
@@ -48,36 +50,26 @@ def check_in_range(key: str, values: Tensor, lowest: list[float], highest: list[
 
 
 def adam_step(
-    parameters: Tensor,
-    slopes: Sequence[float],
-    mean: Tensor,
-    square: Tensor,
-    steps: Tensor,
-    lr: float,
+    parameters: Tensor, slopes: Tensor, mean: Tensor, square: Tensor, steps: int, lr: float
 ) -> None:
     """Take one Adam step up the slopes, in place.
 
+    As ``torch.optim.Adam`` with its defaults, which would read the number of steps.
+
     Args:
         parameters: (P,).
-        slopes: P numbers.
-        mean: (P,) Adam's mean of the gradient; changed in place.
-        square: (P,) Adam's mean of the squared gradient; changed in place.
-        steps: number of steps so far; not changed.
+        slopes: (P,).
+        mean: (P,) Adam's mean of the slope downwards; changed in place.
+        square: (P,) Adam's mean of the squared slope; changed in place.
+        steps: number of steps so far.
         lr: step size.
+
+    Source:
+        Kingma & Ba, ICLR 2015.
     """
-    adam(
-        [parameters],
-        [parameters.new_tensor([-slope for slope in slopes])],
-        [mean],
-        [square],
-        [],
-        [steps.clone()],  # adam increments it; batches without a step count as well
-        foreach=False,
-        amsgrad=False,
-        beta1=0.9,
-        beta2=0.999,
-        lr=lr,
-        weight_decay=0.0,
-        eps=1e-8,
-        maximize=False,
-    )
+    down = -slopes.to(parameters)
+    mean.lerp_(down, 1 - _BETA_1)
+    square.mul_(_BETA_2).addcmul_(down, down, value=1 - _BETA_2)
+    bias_1, bias_2 = 1 - _BETA_1 ** (steps + 1), 1 - _BETA_2 ** (steps + 1)
+    scale = (square.sqrt() / math.sqrt(bias_2)).add_(_EPSILON)
+    parameters.addcdiv_(mean, scale, value=-lr / bias_1)

@@ -1,7 +1,6 @@
 """A linear discriminant that follows a network in training."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,8 +30,7 @@ _DISTRUSTED_WEIGHT = 0.125
 _MOST_OF_A_SCATTER = 4096
 
 
-@dataclass(frozen=True)
-class Others:
+class Others(NamedTuple):
     """Sums over the samples of a class without the one that is judged.
 
     Args:
@@ -42,11 +40,6 @@ class Others:
 
     sums: Tensor
     masses: Tensor
-
-    @cached_property
-    def num_known(self) -> int:
-        """Number of samples with others in their class."""
-        return int((self.masses > 0).sum())
 
 
 class RunningDiscriminant(ModuleWithTables):
@@ -119,7 +112,11 @@ class RunningDiscriminant(ModuleWithTables):
         return self._without(rows, labels)
 
     def log_densities(
-        self, points: Tensor, labels: Tensor, sample_ids: Tensor | None = None
+        self,
+        points: Tensor,
+        labels: Tensor,
+        sample_ids: Tensor | None = None,
+        others: Others | None = None,
     ) -> Tensor:
         """Log-density of each class at each sample, up to a constant per sample.
 
@@ -127,6 +124,7 @@ class RunningDiscriminant(ModuleWithTables):
             points: (N, D).
             labels: (N,) labels as given.
             sample_ids: (N,) ids of samples to leave out of their own class; None for none.
+            others: what :meth:`others` returns for them, if already known.
 
         Returns:
             (N, K), −inf for a class without another sample.
@@ -135,7 +133,7 @@ class RunningDiscriminant(ModuleWithTables):
         rows = self._rows(sample_ids)
         if rows is None:
             return densities
-        others = self._without(rows, labels)
+        others = self._without(rows, labels) if others is None else others
         own = own_log_densities(points, others.sums, others.masses, self.whiten)
         return densities.scatter_(1, _labels_then(rows, labels)[:, None], own[:, None])
 
@@ -147,6 +145,7 @@ class RunningDiscriminant(ModuleWithTables):
         trusted: Tensor,
         sample_ids: Tensor | None = None,
         others: Others | None = None,
+        has_others: bool | None = None,
     ) -> None:
         """Update the class means and the covariance from a batch.
 
@@ -156,9 +155,12 @@ class RunningDiscriminant(ModuleWithTables):
             trusted: (N,) bool; with ids, other samples weigh less in their class.
             sample_ids: (N,) each once; None without ids.
             others: what :meth:`others` returned for them, to save time.
+            has_others: whether any of them has others, if the host knows it.
         """
         others = self.others(labels, sample_ids) if others is None else others
-        if others.num_known:
+        if has_others is None:
+            has_others = bool((others.masses > 0).any())
+        if has_others:
             number = int(self.numbers("batches")[0]) + 1
             self.batches += 1
             self._learn_scatter(points, labels, others, number)
@@ -178,8 +180,11 @@ class RunningDiscriminant(ModuleWithTables):
                 self.whiten = whitening(self.scatter / (1 - _DECAY**number))
         elif is_time:
             rows = self.samples.rows(self.samples.some_ids(_MOST_OF_A_SCATTER, number))
-            others = self._without(rows, rows.labels)
-            self.scatter.copy_(self._scatter_of(rows.embeddings, rows.labels, others))
+            # those never seen have no others, and do not count
+            seen, labels = rows.labels >= 0, rows.labels.clamp_min(0)
+            sums, masses = self._without(rows, labels)
+            others = Others(sums, masses.masked_fill(~seen, 0))
+            self.scatter.copy_(self._scatter_of(rows.embeddings, labels, others))
             self.whiten = whitening(self.scatter)
 
     def _forget_and_add(self, points: Tensor, labels: Tensor) -> None:

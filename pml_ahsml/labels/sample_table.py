@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..checks import check_count
+from ..state.host_numbers import rows_where
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
 
@@ -72,15 +73,14 @@ class SampleTable(ModuleWithTables):
         )
 
     def some_ids(self, most: int, number: int) -> Tensor:
-        """(M,) ids of evenly spaced samples that have been seen.
+        """(M,) ids of evenly spaced samples, seen or not.
 
         Args:
             most: upper limit of M.
             number: another number gives other samples.
         """
         step = -(-len(self.labels) // most)
-        ids = torch.arange(number % step, len(self.labels), step, device=self.labels.device)
-        return ids[self.labels[ids] >= 0]
+        return torch.arange(number % step, len(self.labels), step, device=self.labels.device)
 
     @torch.no_grad()
     def store(self, sample_ids: Tensor, rows: SampleRows) -> None:
@@ -96,11 +96,12 @@ class SampleTable(ModuleWithTables):
         self.count_change()
 
 
-def one_row_each(sample_ids: Tensor) -> Tensor:
+def one_row_each(sample_ids: Tensor, count: int | None = None) -> Tensor:
     """Return the last row of each sample, in the order of the ids.
 
     Args:
         sample_ids: (N,) integers.
+        count: M, the number of different ids, if the host knows it.
 
     Returns:
         (M,) rows, one of each of the M different ids.
@@ -109,6 +110,6 @@ def one_row_each(sample_ids: Tensor) -> Tensor:
         >>> one_row_each(torch.tensor([7, 2, 7]))
         tensor([1, 2])
     """
-    ids, places = sample_ids.unique(return_inverse=True)
-    rows = torch.arange(len(sample_ids), device=sample_ids.device)
-    return torch.zeros_like(ids).scatter_reduce_(0, places, rows, "amax", include_self=False)
+    ordered, rows = sample_ids.sort(stable=True)
+    is_last = ordered.diff(append=ordered[-1:] + 1) != 0
+    return rows[rows_where(is_last, count)]

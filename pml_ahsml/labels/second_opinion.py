@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from ..classes.class_distances import ClassDistances, mean_over_views
-from ..hyperbolic.hyperboloid import hyperboloid_unlift
 from ..precision import exact_dtype
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
@@ -12,7 +11,7 @@ from .earlier_opinions import EarlierOpinions
 from .label_posterior import LabelPosterior, Opinion
 from .linear_discriminant import FIRST_NOISE_RATE, log_even_transitions, log_transitions
 from .posterior import taken_at_their_word
-from .running_discriminant import RunningDiscriminant
+from .running_discriminant import Others, RunningDiscriminant
 from .sample_table import one_row_each
 from .witnesses import MOST_CLASSES
 
@@ -138,8 +137,9 @@ class SecondOpinion(ModuleWithTables):
         """
         if not self.discriminant.is_ready:
             return None
-        ids = evidence.sample_ids
-        densities = self.discriminant.log_densities(_coordinates(evidence.points), labels, ids)
+        ids, points = evidence.sample_ids, evidence.coordinates
+        others = self.discriminant.others(labels, ids)
+        densities = self.discriminant.log_densities(points, labels, ids, others)
         if evidence.view_ids is not None:
             densities = mean_over_views(densities, evidence.view_ids)
         likelihood = densities.softmax(1)
@@ -148,11 +148,11 @@ class SecondOpinion(ModuleWithTables):
         elif ids is None:
             odds = likelihood.log()
         else:
-            is_alone = self.discriminant.others(labels, ids).masses == 0
-            likelihood = taken_at_their_word(likelihood, labels, is_alone)
+            likelihood = taken_at_their_word(likelihood, labels, others.masses == 0)
             odds = self.earlier.averaged(ids, likelihood).log()
         posterior = evidence.for_columns((odds + self._log_transitions(labels)).softmax(1))
-        return Opinion(posterior.to(evidence.distances), likelihood.to(evidence.distances))
+        likelihood = likelihood.to(evidence.distances)
+        return Opinion(posterior.to(likelihood), likelihood, points, *others)
 
     @torch.no_grad()
     def learn(self, belief: LabelPosterior) -> None:
@@ -161,37 +161,39 @@ class SecondOpinion(ModuleWithTables):
         Args:
             belief: the label model's posterior for it, this opinion included.
         """
-        ids = belief.evidence.sample_ids
+        ids, counts = belief.evidence.sample_ids, belief.counts
         if ids is not None:
-            belief = belief.select(one_row_each(ids))
+            belief = belief.select(one_row_each(ids, counts.samples))
             ids = belief.evidence.sample_ids
-        labels = belief.labels
-        others = self.discriminant.others(labels, ids)
-        if belief.opinion is not None and others.num_known:
-            are_all = others.num_known == len(labels)
-            self._learn_confusions(belief if are_all else belief.select(others.masses > 0))
-            if self.earlier is not None and ids is not None:
-                self.earlier.learn(ids, belief.opinion.likelihood, labels)
-        points = _coordinates(belief.evidence.points)
-        self.discriminant.learn(points, labels, belief.trust > 0.5, ids, others)
+        labels, opinion, trusted = belief.labels, belief.opinion, belief.trust > 0.5
+        if opinion is None:
+            points = belief.evidence.coordinates
+            self.discriminant.learn(points, labels, trusted, ids)
+        else:
+            if counts.with_others:
+                self._learn_confusions(belief, opinion)
+                if self.earlier is not None and ids is not None:
+                    self.earlier.learn(ids, opinion.likelihood, labels)
+            others, has_others = Others(opinion.sums, opinion.masses), counts.with_others > 0
+            self.discriminant.learn(opinion.points, labels, trusted, ids, others, has_others)
         self.count_change()
 
-    def _learn_confusions(self, belief: LabelPosterior) -> None:
-        assert belief.opinion is not None
-        opinion, labels = belief.opinion.posterior, belief.labels
-        opinion = opinion.to(exact_dtype(opinion))
+    def _learn_confusions(self, belief: LabelPosterior, opinion: Opinion) -> None:
+        """Learn from the samples with others of their class, of which there is one at least."""
+        labels, posterior = belief.labels, opinion.posterior.to(exact_dtype(opinion.posterior))
+        counts = (opinion.masses > 0).to(posterior)
         columns = belief.evidence.own_columns(labels)[:, None]
         trust = belief.posterior_by_distance.gather(1, columns).squeeze(1)
-        doubt = 1 - opinion.gather(1, columns).squeeze(1)
-        share = doubt.mean()
-        shares = torch.stack([share, (doubt * trust).mean()])
+        doubt = (1 - posterior.gather(1, columns).squeeze(1)) * counts
+        share, overlooked = torch.stack([doubt, doubt * trust]).sum(1) / counts.sum()
+        shares = torch.stack([share, overlooked])
         self.doubts.lerp_(shares.to(self.doubts), 1 - _DECAY_OF_DOUBTS)
         rate = torch.stack([torch.ones_like(share), share])
         self.rate_sums.lerp_(rate.to(self.rate_sums), 1 - _DECAY_OF_RATE)
         if not len(self.joint):
             return
-        columns_of = belief.evidence.for_all_classes(opinion).T
-        latest = torch.zeros_like(self.joint, dtype=opinion.dtype)
+        columns_of = (belief.evidence.for_all_classes(posterior) * counts[:, None]).T
+        latest = torch.zeros_like(self.joint, dtype=posterior.dtype)
         self.joint.mul_(_DECAY).add_(latest.index_add_(1, labels, columns_of))
         # forgotten while too much is doubted; without reading the rate
         weight, rate = self.rate_sums
@@ -221,8 +223,3 @@ class SecondOpinion(ModuleWithTables):
 def _compared(x: float, y: float, power: int) -> float:
     """x^n/(x^n + y^n), above ½ if x is above y."""
     return 1 / (1 + (y / x) ** power) if x > 0 else 0.0
-
-
-def _coordinates(points: Tensor) -> Tensor:
-    """(N, D) tangent vectors in float32, in which far points do not outweigh all others."""
-    return hyperboloid_unlift(points, 1.0).float()

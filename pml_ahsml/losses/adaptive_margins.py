@@ -107,11 +107,17 @@ class AdaptiveMargins:
         Returns:
             (N, M), or (N, N) without references.
         """
-        labels = batch.labels
-        ref_labels = labels if batch.ref_labels is None else batch.ref_labels
-        classes, compact = torch.cat([labels, ref_labels]).unique(return_inverse=True)
-        rows, columns = compact.split([len(labels), len(ref_labels)])
-        believed = torch.ones_like(columns, dtype=torch.bool) if takes_part is None else takes_part
+        labels, ref_labels = batch.labels, batch.ref_labels
+        both = labels if ref_labels is None else torch.cat([labels, ref_labels])
+        if self.scope == "running":
+            classes, compact = both.unique(return_inverse=True)
+        else:
+            # a place for each row, as the host would wait for the number of classes; those of
+            # repeated labels stay empty
+            classes = both.sort().values
+            compact = torch.searchsorted(classes, both)
+        rows = compact[: len(labels)]
+        believed = columns = rows if ref_labels is None else compact[len(labels) :]
         if self.scope == "batch" or self.view_margin:
             refs = batch.embeddings if batch.ref_emb is None else batch.ref_emb
             if values is None or refs is not batch.embeddings:
@@ -120,15 +126,19 @@ class AdaptiveMargins:
             wide = torch.promote_types(values.dtype, torch.float32)
             similarity = as_similarity(values.to(wide), distance)
             if takes_part is not None:
-                similarity = similarity[believed][:, believed]
+                believed = columns[takes_part]
+                similarity = similarity[takes_part][:, takes_part]
         if self.scope == "running":
             within, between = statistics.mean_similarity(classes)
         else:
-            within, between = cs.class_similarity(similarity, columns[believed], len(classes))
+            within, between = cs.class_similarity(similarity, believed, len(classes))
         offsets = cs.margin_offsets(within, between, rows, columns, self.span)
         if self.view_margin and batch.view_ids is not None:
-            margins = cs.view_margins(similarity, columns[believed], len(classes))
-            of_row = torch.where(believed, margins[rows], margins.mean()).nan_to_num(self.gamma)
+            margins = cs.view_margins(similarity, believed, len(classes))
+            of_row = margins[rows]
+            if takes_part is not None:
+                of_row = torch.where(takes_part, of_row, margins.mean())
+            of_row = of_row.nan_to_num(self.gamma)
             views = batch.view_ids[:, None] == batch.view_ids
             offsets = torch.where(views, of_row[:, None] - self.gamma, offsets)
         return offsets

@@ -225,7 +225,7 @@ class AdaptiveNoiseAwareLoss(
             self.reset_stats()
             # judge with centroids and parameters that have not seen these samples yet
             judge = self._judge()
-            belief = judge.believe(batch.embeddings, batch.labels, batch.ids)
+            belief = judge.believe(batch.embeddings, batch.labels, batch.ids, groups=batch.groups)
             judgement = judge.judge(belief)
             margins = margins_inside(self.loss, self.margins, self.class_statistics)
             with wrapped_loss.undone(self.loss, len(batch.labels), only_on_error=True):
@@ -267,8 +267,9 @@ class AdaptiveNoiseAwareLoss(
             )
             ranks.announce(batch.num_queries, batch.ids)
             arguments.find_scale(self.loss, batch.embeddings)
-            belief = self._judge().believe(batch.embeddings, batch.labels, batch.ids)
-            self._learn(batch, belief, self._judge().judge(belief), ranks)
+            judge = self._judge()
+            belief = judge.believe(batch.embeddings, batch.labels, batch.ids, groups=batch.groups)
+            self._learn(batch, belief, judge.judge(belief), ranks)
 
     def _arguments(self) -> arguments.Arguments:
         return arguments.Arguments(
@@ -278,6 +279,7 @@ class AdaptiveNoiseAwareLoss(
             self.num_views,
             self.needs_margins,
             self.num_samples,
+            self,
         )
 
     def _judge(self) -> LabelJudge:

@@ -7,13 +7,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import check_count, check_embeddings, check_flag, check_labels, to_tensor
+from ..checks import (
+    ValueCheck,
+    check_count,
+    check_flag,
+    finite_rows,
+    labels_in_range,
+    to_tensor,
+)
+from ..classes.class_means import LabelOrder
 from ..classes.class_statistics import ClassStatistics
 from ..distances import HyperbolicDistance
 from ..labels.label_noise_model import LabelNoiseModel
 from ..labels.second_opinion import SecondOpinion
 from ..labels.witnesses import MOST_CLASSES
 from ..labels.witnesses.neighbour_memory import SHORTEST_MEMORY, NeighbourMemory
+from ..state.module_with_tables import ModuleWithTables
 from . import view_pairs, wrapped_loss
 from .batch import Batch
 from .loss_traits import traits_of
@@ -38,6 +47,7 @@ class Arguments:
         num_views: V, views of each sample in a batch.
         needs_ref_labels: whether references need labels, because margins depend on them.
         num_samples: training set size S, or None if samples have no ids.
+        state: the module whose numbers are read together with those that the checks need.
     """
 
     loss: torch.nn.Module
@@ -45,7 +55,8 @@ class Arguments:
     embedding_size: int
     num_views: int
     needs_ref_labels: bool
-    num_samples: int | None = None
+    num_samples: int | None
+    state: ModuleWithTables
 
     def batch(
         self,
@@ -62,48 +73,73 @@ class Arguments:
         if ref_emb is embeddings and ref_labels is labels:
             # PML tells this by object identity and skips self-comparisons, as without references
             ref_emb = ref_labels = None
-        labels = self.labels(embeddings, labels)
+        labels, checks = self._labels(embeddings, labels)
         if ref_emb is not None:
             wrapped_loss.check_takes_references(self.loss)
             if ref_labels is not None:
-                ref_labels = self.labels(ref_emb, ref_labels, ("ref_emb", "ref_labels"))
+                ref_labels, more = self._labels(ref_emb, ref_labels, ("ref_emb", "ref_labels"))
+                checks += more
             else:
-                check_embeddings("ref_emb", ref_emb, self.embedding_size)
+                checks.append(finite_rows("ref_emb", ref_emb, self.embedding_size))
                 if self.needs_ref_labels:
                     raise ValueError("ref_labels must be given where margins are used, got None")
         if enqueue_mask is not None:
             wrapped_loss.check_enqueue_mask(self.loss, enqueue_mask, len(embeddings))
             enqueue_mask = enqueue_mask.to(embeddings.device)
         if view_ids is not None:
-            view_ids = view_pairs.check_view_ids(view_ids, labels)
+            view_ids, check = view_pairs.check_view_ids(view_ids, labels)
+            checks.append(check)
         elif self.num_views > 1:
-            view_ids = view_pairs.ids_by_layout(labels, self.num_views)
+            view_ids, check = view_pairs.ids_by_layout(labels, self.num_views)
+            checks.append(check)
         if sample_ids is not None:
-            sample_ids = check_sample_ids(sample_ids, labels, self.num_samples)
+            sample_ids, more = check_sample_ids(sample_ids, labels, self.num_samples)
+            checks += more
         elif self.num_samples is not None:
             raise ValueError(
                 f"sample_ids must be given with num_samples={self.num_samples}, got None; "
                 "BatchGetter(loss) takes them from an IndexedDataset in a PML trainer"
             )
-        refs = ref_emb, ref_labels
-        return Batch(embeddings, labels, indices_tuple, *refs, enqueue_mask, view_ids, sample_ids)
+        order = LabelOrder.of(labels)
+        (num_labels,) = self._read(checks, order.is_first.sum())
+        refs, ids = (ref_emb, ref_labels), (view_ids, sample_ids)
+        groups = order.groups(labels, int(num_labels))
+        return Batch(embeddings, labels, indices_tuple, *refs, enqueue_mask, *ids, groups)
 
-    def labels(
+    def labels(self, embeddings: Tensor, labels: Tensor | None) -> Tensor:
+        """Check embeddings and labels; return the labels as indices on the same device."""
+        labels, checks = self._labels(embeddings, labels)
+        for check in checks:
+            check.now()
+        return labels
+
+    def _labels(
         self,
         embeddings: Tensor,
         labels: Tensor | None,
         names: tuple[str, str] = ("embeddings", "labels"),
-    ) -> Tensor:
-        """Check embeddings and labels; return the labels as indices on the same device."""
-        check_embeddings(names[0], embeddings, self.embedding_size)
+    ) -> tuple[Tensor, list[ValueCheck]]:
+        """Check what the host knows; return the labels on the same device, and checks of values."""
+        finite = finite_rows(names[0], embeddings, self.embedding_size)
         if labels is None:
             raise ValueError(
                 f"{names[1]} must be given, because the wrapper judges labels, got None; for pairs "
                 "or triplets without labels use the loss without the wrapper"
             )
         # convert to indices: torch would take uint8 for a mask
-        labels = check_labels(names[1], labels, len(embeddings), self.num_classes)
-        return labels.to(embeddings.device)
+        labels, in_range = labels_in_range(names[1], labels, len(embeddings), self.num_classes)
+        return labels.to(embeddings.device), [finite, in_range]
+
+    def _read(self, checks: list[ValueCheck], number: Tensor) -> list[float]:
+        """Make the checks and return the number, all by one read."""
+        here = [check.numbers.device == number.device for check in checks]
+        numbers = [check.numbers for check, is_here in zip(checks, here, strict=True) if is_here]
+        first, *others = self.state.read_numbers(number, *numbers)
+        read = iter(others)
+        for check, is_here in zip(checks, here, strict=True):
+            # what is on the CPU takes no wait
+            check.verify(next(read) if is_here else check.numbers.tolist())
+        return first
 
 
 def check_can_be_wrapped(loss: torch.nn.Module, num_views: int) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..classes.class_means import Groups
 from .row_selection import IndicesTuple, RowSelection
 
 
@@ -21,6 +22,7 @@ class Batch:
         enqueue_mask: (N,) bool for a CrossBatchMemory, or None.
         view_ids: (N,) the sample that each row is a view of; None if each row is a sample.
         sample_ids: (N,) the sample's row in the training set, or None.
+        groups: the rows by label as given, if known.
     """
 
     embeddings: Tensor
@@ -31,6 +33,7 @@ class Batch:
     enqueue_mask: Tensor | None = None
     view_ids: Tensor | None = None
     sample_ids: Tensor | None = None
+    groups: Groups | None = None
 
     def select(self, selection: RowSelection) -> "Batch":
         """Return the selected rows, with the indices_tuple filtered and renumbered."""
@@ -46,6 +49,7 @@ class Batch:
             enqueue_mask=None if self.enqueue_mask is None else self.enqueue_mask[rows],
             view_ids=None if self.view_ids is None else self.view_ids[rows],
             sample_ids=None if self.sample_ids is None else self.sample_ids[rows],
+            groups=None,
         )
 
     def extended(self, embeddings: Tensor, labels: Tensor) -> "Batch":
@@ -68,6 +72,7 @@ class Batch:
             labels=torch.cat([self.labels, labels]),
             view_ids=view_ids,
             sample_ids=None,
+            groups=None,
         )
 
     @property

@@ -22,19 +22,27 @@ class BatchPlan:
 
     Args:
         batch: the batch, with its labels after relabelling.
-        keep: (N,) bool, the rows that take part.
-        keep_refs: (M,) bool, the references that take part, or None without references.
+        selection: the rows and the references that take part.
         forms_pairs: whether the loss forms its own pairs from the labels.
         takes_past: whether past samples may replace rows that are left out.
         past: (V, D) embeddings and (V,) labels of past samples, or None.
     """
 
     batch: Batch
-    keep: Tensor
-    keep_refs: Tensor | None
+    selection: RowSelection
     forms_pairs: bool
     takes_past: bool
     past: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def keep(self) -> Tensor:
+        """(N,) bool, the rows that take part."""
+        return self.selection.query
+
+    @property
+    def keep_refs(self) -> Tensor | None:
+        """(M,) bool, the references that take part, or None without references."""
+        return self.selection.ref
 
 
 def plan_batch(
@@ -53,18 +61,20 @@ def plan_batch(
     """
     forms_pairs = batch.indices_tuple is None and not isinstance(loss, CrossBatchMemory)
     planned = batch
-    keep_refs = None
+    keep, number = _takes_part(judged, batch.labels, forms_pairs)
+    keep_refs = num_refs = None
     if batch.ref_emb is not None and judged_refs is None:
-        keep_refs = batch.ref_emb.new_ones(len(batch.ref_emb), dtype=torch.bool)
+        num_refs = len(batch.ref_emb)
+        keep_refs = batch.ref_emb.new_ones(num_refs, dtype=torch.bool)
     elif batch.ref_labels is not None and judged_refs is not None:
-        keep_refs = _takes_part(judged_refs, batch.ref_labels, forms_pairs)
+        keep_refs, num_refs = _takes_part(judged_refs, batch.ref_labels, forms_pairs)
         if forms_pairs and judged_refs.relabels:
             planned = replace(planned, ref_labels=judged_refs.labels)
     if forms_pairs and judged.relabels:
         planned = replace(planned, labels=judged.labels)
     takes_past = forms_pairs and batch.ref_emb is None and not wrapped_loss.is_unreduced(loss)
-    keep = _takes_part(judged, batch.labels, forms_pairs)
-    return BatchPlan(planned, keep, keep_refs, forms_pairs, takes_past)
+    selection = RowSelection(keep, keep_refs, number, num_refs)
+    return BatchPlan(planned, selection, forms_pairs, takes_past)
 
 
 def run_plan(
@@ -88,7 +98,7 @@ def run_plan(
     own_pairs = batch.view_ids is not None and plan.forms_pairs and batch.ref_emb is None
     if own_pairs and traits_of(loss).takes_pairs:
         return _run_on_views(loss, plan, margins)
-    selection = RowSelection(plan.keep, plan.keep_refs)
+    selection = plan.selection
     selected = batch if selection.keeps_all else batch.select(selection)
     if plan.past is not None:
         selected = selected.extended(*plan.past)
@@ -128,6 +138,8 @@ def _run_on_views(
     return outputs[0] if len(outputs) == 1 else torch.stack(outputs).sum(0)
 
 
-def _takes_part(judged: Judgement, given: Tensor, forms_pairs: bool) -> Tensor:
-    """(N,) bool: a relabelled row takes part only if its new label is used."""
-    return judged.takes_part & (forms_pairs | (judged.labels == given))
+def _takes_part(judged: Judgement, given: Tensor, forms_pairs: bool) -> tuple[Tensor, int | None]:
+    """(N,) bool, and how many: a relabelled row takes part only if its new label is used."""
+    if forms_pairs:
+        return judged.takes_part, judged.num_taking_part
+    return judged.as_given(given), judged.num_as_given

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..classes.class_means import Groups
 from ..classes.class_statistics import ClassStatistics
 from ..labels import posterior as lp
 from ..labels.label_noise_model import LabelNoiseModel
 from ..labels.label_posterior import LabelPosterior
+from ..state.host_numbers import read_together
 from .doubtful_samples import DoubtfulSamples
 from .judgement import Judgement
 
@@ -37,6 +39,7 @@ class LabelJudge:
         labels: Tensor,
         ids: Mapping[str, Tensor | None] | None = None,
         normaliser_from: LabelPosterior | None = None,
+        groups: Groups | None = None,
     ) -> LabelPosterior:
         """Compute the label model's posterior for a batch.
 
@@ -48,10 +51,11 @@ class LabelJudge:
                 None for neither.
             normaliser_from: posterior of other samples by the same state; its normaliser is reused
                 to save time.
+            groups: the samples by label; None if not known yet.
         """
         statistics = self.statistics.on(embeddings.device)
         ids = ids or {}
-        evidence = statistics.evidence(embeddings, labels, ids.get("view_ids"))
+        evidence = statistics.evidence(embeddings, labels, ids.get("view_ids"), groups)
         evidence = replace(evidence, sample_ids=ids.get("sample_ids"))
         return self.model.on(embeddings.device).believe(evidence, labels, normaliser_from)
 
@@ -78,10 +82,13 @@ class LabelJudge:
     def judge(self, belief: LabelPosterior) -> Judgement:
         """Decide which labels the wrapped loss and the centroids use."""
         model = self.model
-        # in this order, so that only what is needed is read from the device
         has_settled = self.doubtful.waits_for_settling and model.is_warm and model.has_settled
         noise_rate = model.noise_rate if has_settled else None
-        return self.doubtful.judge(belief, self.trust(belief), noise_rate)
+        judgement = self.doubtful.judge(belief, self.trust(belief), noise_rate)
+        # all that the host must know of the batch from here on, by one read
+        counts = [judgement.takes_part.sum(), judgement.as_given(belief.labels).sum()]
+        (taking_part,), (as_given,) = read_together([belief.unread_counts], counts)
+        return replace(judgement, num_taking_part=int(taking_part), num_as_given=int(as_given))
 
     def _in_warmup(self, labels: Tensor) -> Tensor:
         """(N,) bool: samples whose label is believed regardless of the model."""

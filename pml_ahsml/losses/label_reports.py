@@ -146,7 +146,9 @@ class WithLabelReports:
         """(N, …) the report on each sample, from beliefs about blocks of them."""
         labels = self._arguments().labels(embeddings, labels)
         if sample_ids is not None:
-            sample_ids = check_sample_ids(sample_ids, labels, self.num_samples)
+            sample_ids, checks = check_sample_ids(sample_ids, labels, self.num_samples)
+            for check in checks:
+                check.now()
         step = max(1, _BLOCK // self.num_classes)
         whole = first = None
         for start in range(0, max(1, len(labels)), step):

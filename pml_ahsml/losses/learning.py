@@ -10,6 +10,7 @@ from ..classes.class_statistics import ClassStatistics
 from ..labels.label_posterior import LabelPosterior
 from ..labels.label_recurrence import LabelRecurrence
 from ..state.gather import AllRanks, by_rank
+from ..state.host_numbers import rows_where
 from .batch import Batch
 from .judgement import Judgement
 from .label_judge import LabelJudge
@@ -94,10 +95,9 @@ def _remember(memory: ReplayMemory, samples: Samples) -> None:
     Relabelled samples are left out: a wrong guess would confirm itself.
     """
     judgement, labels = samples.judgement, samples.belief.labels
-    is_believed = judgement.takes_part & (judgement.labels == labels)
     # the newest samples are replayed, so their order must be the same on all ranks
-    in_order = torch.nonzero if samples.are_of_all_ranks else by_rank
-    rows = in_order(is_believed).flatten()
+    in_order = rows_where if samples.are_of_all_ranks else by_rank
+    rows = in_order(judgement.as_given(labels), judgement.num_as_given)
     memory.on(labels.device).push(samples.embeddings[rows], labels[rows])
 
 
@@ -106,7 +106,7 @@ def _learn_classes(statistics: ClassStatistics, samples: Samples) -> None:
     points = samples.belief.evidence.points
     weights = torch.where(samples.judgement.trusted, points.new_ones(()), _DISTRUSTED_WEIGHT)
     # even before any trust has been learnt, a class is where most of its samples are
-    classes = cm.Groups.by(samples.belief.labels)
+    classes = samples.belief.evidence.groups or cm.Groups.by(samples.belief.labels)
     weights = cm.robust_weights(points, classes, weights)
     statistics.learn(points, classes, weights)
     statistics.recentre(samples.embeddings)

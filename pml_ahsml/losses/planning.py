@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..labels.label_posterior import LabelPosterior
+from ..state.host_numbers import rows_where
 from .batch import Batch
 from .batch_plan import BatchPlan, plan_batch
 from .judgement import Judgement
@@ -37,20 +38,25 @@ def plan_with_past(
     plan = plan_batch(loss, batch, judgement, refs)
     if memory is None or not plan.takes_past:
         return plan
-    return replace(plan, past=_stand_ins(plan, belief, judge, memory))
+    return replace(plan, past=_stand_ins(plan, belief, judgement, judge, memory))
 
 
 @torch.no_grad()
 def _stand_ins(
-    plan: BatchPlan, belief: LabelPosterior, judge: LabelJudge, memory: ReplayMemory
+    plan: BatchPlan,
+    belief: LabelPosterior,
+    judgement: Judgement,
+    judge: LabelJudge,
+    memory: ReplayMemory,
 ) -> tuple[Tensor, Tensor] | None:
     """(V, D) embeddings and (V,) classes; None if no row is missing or no sample is trusted."""
-    given, seen = belief.labels, plan.batch.labels
-    if bool((plan.keep & (seen == given)).all()):
+    given = belief.labels
+    if judgement.num_as_given == len(given):
         return None
-    embeddings, labels = memory.on(given.device).stand_ins(given, seen[plan.keep])
+    kept = plan.batch.labels[plan.selection.query_rows]
+    embeddings, labels, groups = memory.on(given.device).stand_ins(given, kept)
     if len(labels):
-        trust = judge.trust(judge.believe(embeddings, labels, normaliser_from=belief))
-        trusted = judge.doubtful.may_stand_in(trust).nonzero().squeeze(1)
+        past = judge.believe(embeddings, labels, normaliser_from=belief, groups=groups)
+        trusted = rows_where(judge.doubtful.may_stand_in(judge.trust(past)))
         embeddings, labels = embeddings[trusted], labels[trusted]
     return (embeddings.to(plan.batch.embeddings), labels) if len(labels) else None

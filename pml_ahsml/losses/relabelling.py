@@ -99,8 +99,7 @@ class Relabelling:
             believed: (N,) labels; they differ from the given ones only for relabelled samples.
         """
         evidence, labels = belief.evidence, belief.labels
-        some_are_wrong = noise_rate > self.min_noise_rate  # False for nan, before it is known
-        if as_given.all() or not some_are_wrong:
+        if not noise_rate > self.min_noise_rate:  # nan before it is known
             return as_given, labels
         certainty, columns = evidence.of_single_classes(belief.posterior).max(1)
         guesses = evidence.classes_of(columns)

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 
 from ..checks import check_count
+from ..classes.class_means import Groups, LabelOrder
+from ..state.host_numbers import rows_where
 from ..state.recent_samples import RecentSamples
 
 # Filling up a batch multiplies the samples of a class by at most this. Otherwise the wrong labels
@@ -56,26 +58,32 @@ class ReplayMemory(RecentSamples):
             labels: (V,) their classes.
         """
         labels = self.labels_by_age
-        return self.of_age((occurrence(labels) < count_of(labels, wanted)).nonzero().squeeze(1))
+        return self.of_age(rows_where(occurrence(labels) < count_of(labels, wanted)))
 
-    def stand_ins(self, given: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+    @torch.no_grad()
+    def stand_ins(self, given: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Groups]:
         """Return remembered samples that fill up the classes of a batch that has lost rows.
 
         If M of N rows are kept, a class with n of the N is filled up to n·N/M, rounded down, but at
         most to 2n. Within that limit, M rows with a gradient are compared with N²/M rows: as many
-        pairs as N rows have among themselves.
+        pairs as N rows have among themselves. The newest samples come first.
 
         Args:
             given: (N,) labels of the batch as given.
             kept: (M,) labels of the rows that take part.
 
         Returns:
-            (V, D) embeddings and (V,) classes.
+            (V, D) embeddings, (V,) classes, and the rows by class.
         """
-        classes, counts = given.unique(return_counts=True)
+        labels = self.labels_by_age
+        counts, order = count_of(labels, given), occurrence(labels)
         filled = (counts * len(given) // max(1, len(kept))).clamp_max(_MOST * counts)
-        missing = filled - count_of(classes, kept)
-        return self.newest(classes.repeat_interleave(missing.clamp_min(0)))
+        wanted = order < filled - count_of(labels, kept)
+        # both by one read
+        is_first = wanted & (order == 0)
+        number, num_classes = torch.stack([wanted.sum(), is_first.sum()]).tolist()
+        embeddings, classes = self.of_age(rows_where(wanted, number))
+        return embeddings, classes, LabelOrder.of(classes).groups(classes, num_classes)
 
 
 def occurrence(values: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..state.host_numbers import rows_where
+
 IndicesTuple = tuple[Tensor, ...]
 
 
@@ -20,20 +22,24 @@ class RowSelection:
     Args:
         query: (N,) bool, the query rows kept.
         ref: (M,) bool, the reference rows kept; None if the queries are their own references.
+        num_query: number of query rows kept; None if the host has not read it.
+        num_ref: number of reference rows kept, likewise.
     """
 
     query: Tensor
     ref: Tensor | None = None
+    num_query: int | None = None
+    num_ref: int | None = None
 
     @cached_property
     def query_rows(self) -> Tensor:
         """Indices of the query rows kept."""
-        return self.query.nonzero().squeeze(1)
+        return rows_where(self.query, self.num_query)
 
     @cached_property
     def ref_rows(self) -> Tensor:
         """Indices of the reference rows kept."""
-        return self.query_rows if self.ref is None else self.ref.nonzero().squeeze(1)
+        return self.query_rows if self.ref is None else rows_where(self.ref, self.num_ref)
 
     @property
     def keeps_all(self) -> bool:

@@ -1,10 +1,11 @@
 """Sample ids: which sample of the training set each row of a batch is."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
-from ..checks import check_integers, lowest_and_highest
+from ..checks import ValueCheck, check_integers, in_range
 from ..state.gather import gather_as_pml
 
 
@@ -56,21 +57,24 @@ def ids_of_call(
 
 def check_ids_in_range(sample_ids: Any, num_samples: int | None) -> Tensor:
     """Return the sample ids as int64; raise unless they are integers in [0, num_samples)."""
+    ids, check = _ids_in_range(sample_ids, num_samples)
+    check.now()
+    return ids
+
+
+def _ids_in_range(sample_ids: Any, num_samples: int | None) -> tuple[Tensor, ValueCheck]:
     if num_samples is None:
         raise ValueError(
             "num_samples must be given to AdaptiveNoiseAwareLoss where sample_ids are, got None"
         )
     ids = check_integers("sample_ids", sample_ids)
-    low, high = lowest_and_highest(ids)
-    if low < 0 or high >= num_samples:
-        raise ValueError(
-            f"sample_ids must lie in [0, {num_samples}), got values from {low} to {high}"
-        )
-    return ids
+    return ids, in_range("sample_ids", ids, num_samples)
 
 
-def check_sample_ids(sample_ids: Any, labels: Tensor, num_samples: int | None) -> Tensor:
-    """Check the sample ids; return them as int64 on the labels' device.
+def check_sample_ids(
+    sample_ids: Any, labels: Tensor, num_samples: int | None
+) -> tuple[Tensor, list[ValueCheck]]:
+    """Check the sample ids; return them as int64 on the labels' device, and checks of their values.
 
     Args:
         sample_ids: what the user gave.
@@ -78,18 +82,20 @@ def check_sample_ids(sample_ids: Any, labels: Tensor, num_samples: int | None) -
         num_samples: S, or None if samples have no ids.
 
     Returns:
-        (N,) in [0, S).
+        ids: (N,) in [0, S).
+        checks: raise for a value out of range, and if rows of one sample differ in their label.
 
     Raises:
-        ValueError, TypeError: for a wrong shape or type, a value out of range, without
-            ``num_samples``, and if rows of one sample differ in their label.
+        ValueError, TypeError: for a wrong shape or type, and without ``num_samples``.
     """
-    ids = check_ids_in_range(sample_ids, num_samples)
-    return check_same_labels("sample_ids", ids, labels, "all rows with the same sample_ids")
+    ids, range_check = _ids_in_range(sample_ids, num_samples)
+    of = "all rows with the same sample_ids"
+    ids, label_check = check_same_labels("sample_ids", ids, labels, of)
+    return ids, [range_check, label_check]
 
 
-def check_same_labels(name: str, values: Any, labels: Tensor, of: str) -> Tensor:
-    """Check that rows with the same id have the same label; return the ids as int64.
+def check_same_labels(name: str, values: Any, labels: Tensor, of: str) -> tuple[Tensor, ValueCheck]:
+    """Return ids as int64, and the check that rows with the same id have the same label.
 
     Args:
         name: name of the ids, for the message.
@@ -99,7 +105,10 @@ def check_same_labels(name: str, values: Any, labels: Tensor, of: str) -> Tensor
 
     Example:
         >>> import torch
-        >>> check_same_labels("ids", torch.tensor([5, 8]), torch.tensor([1, 0]), "rows of an id")
+        >>> given, labels = torch.tensor([5, 8]), torch.tensor([1, 0])
+        >>> ids, check = check_same_labels("ids", given, labels, "rows of an id")
+        >>> check.now()
+        >>> ids
         tensor([5, 8])
     """
     ids = check_integers(name, values).to(labels.device)
@@ -107,7 +116,12 @@ def check_same_labels(name: str, values: Any, labels: Tensor, of: str) -> Tensor
         raise ValueError(f"{name} must be of shape {tuple(labels.shape)}, got {tuple(ids.shape)}")
     in_order = ids.argsort(stable=True)
     again, labels_in_order = ids[in_order].diff() == 0, labels[in_order]
-    disagree = int((again & (labels_in_order.diff() != 0)).sum())
-    if disagree:
-        raise ValueError(f"labels must be the same for {of}, got {disagree} rows that differ")
-    return ids
+    disagree = again & (labels_in_order.diff() != 0)
+
+    def verify(number: Sequence[float]) -> None:
+        if number[0]:
+            raise ValueError(
+                f"labels must be the same for {of}, got {number[0]:.0f} rows that differ"
+            )
+
+    return ids, ValueCheck(disagree.sum()[None], verify)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..checks import ValueCheck
 from .loss_traits import traits_of
 from .row_selection import IndicesTuple
 from .sample_identity import check_same_labels
@@ -55,7 +56,7 @@ class ViewPairs:
         return [_indices(self.positives | self.views, self.negatives)]
 
 
-def ids_by_layout(labels: Tensor, num_views: int) -> Tensor:
+def ids_by_layout(labels: Tensor, num_views: int) -> tuple[Tensor, ValueCheck]:
     """View ids for a batch of stacked views: rows i, i + N/num_views, … show one sample.
 
     Args:
@@ -63,10 +64,10 @@ def ids_by_layout(labels: Tensor, num_views: int) -> Tensor:
         num_views: V ≥ 1.
 
     Returns:
-        (N,) view ids.
+        The (N,) view ids, and the check that rows of one sample have the same label.
 
     Raises:
-        ValueError: if N is not a multiple of V, or rows of one sample differ in their label.
+        ValueError: if N is not a multiple of V.
     """
     if len(labels) % num_views:
         raise ValueError(
@@ -74,19 +75,18 @@ def ids_by_layout(labels: Tensor, num_views: int) -> Tensor:
             f"{len(labels)}"
         )
     ids = torch.arange(len(labels) // num_views, device=labels.device).repeat(num_views)
-    check_view_ids(ids, labels)
-    return ids
+    return check_view_ids(ids, labels)
 
 
-def check_view_ids(view_ids: Any, labels: Tensor) -> Tensor:
-    """Check that view ids are integers and that views of a sample share a label.
+def check_view_ids(view_ids: Any, labels: Tensor) -> tuple[Tensor, ValueCheck]:
+    """Check that view ids are integers, and later that views of a sample share a label.
 
     Args:
         view_ids: what the user gave.
         labels: (N,).
 
     Returns:
-        (N,) view ids as int64, on the labels' device.
+        The (N,) view ids as int64, on the labels' device, and the check of the labels.
     """
     views = "all views of a sample (rows i and i + N/num_views, or rows with the same view_ids)"
     return check_same_labels("view_ids", view_ids, labels, views)

@@ -8,6 +8,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from .host_numbers import rows_where
+
 # A rank that raised an error announces this instead of its number of rows.
 _FAILED = -1
 
@@ -161,13 +163,14 @@ def is_distributed() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-def by_rank(rows: Tensor) -> Tensor:
+def by_rank(rows: Tensor, count: int | None = None) -> Tensor:
     """Bring some rows of a batch that PML has gathered into the order of the ranks.
 
     PML's DistributedLossWrapper puts a rank's own rows first, so the order differs between ranks.
 
     Args:
         rows: (N,) bool, the selected rows.
+        count: M, if the host knows it.
 
     Returns:
         (M,) indices of the selected rows by rank.
@@ -177,11 +180,11 @@ def by_rank(rows: Tensor) -> Tensor:
         tensor([0])
     """
     if not is_distributed() or len(rows) % dist.get_world_size():
-        return rows.nonzero().squeeze(1)
+        return rows_where(rows, count)
     rank, size = dist.get_rank(), len(rows) // dist.get_world_size()
     own, others = torch.arange(len(rows), device=rows.device).tensor_split([size])
     order = torch.cat([others[: rank * size], own, others[rank * size :]])
-    return order[rows[order]]
+    return order[rows_where(rows[order], count)]
 
 
 def gather_as_pml(values: Tensor, num_rows: int) -> Tensor:

@@ -94,9 +94,10 @@ class ModuleWithTables(torch.nn.Module):
     def count_change(self) -> None:
         """Record that this module has changed its tables, so it is no longer a copy of another."""
         self._take_over_if_written()
-        if self._origin is not None:
-            self._origin = None
-        self._set_changes(self._num_changes + 1)
+        self._origin = None
+        self._num_changes += 1
+        torch._foreach_add_([getattr(self._tables, _CHANGES), getattr(self, _PROBE)], 1)
+        self._note_version()
 
     def on(self: Module, device: torch.device) -> Module:
         """Return this module, moved to the device if needed; cheaper than ``to`` if not.
@@ -113,14 +114,15 @@ class ModuleWithTables(torch.nn.Module):
         """Return the values of a small table, read from the device only after a change."""
         return self._host_numbers.of(name, getattr(self, name))
 
-    def read_numbers(self) -> None:
-        """Read all that ``numbers`` was asked for here and in submodules, by one read."""
-        read_together(
+    def read_numbers(self, *others: Tensor) -> list[list[float]]:
+        """Read what ``numbers`` was asked for, submodules included, and other tensors, in one."""
+        tables = (
             (module._host_numbers, name, getattr(module, name))
             for module in self.modules()
             if isinstance(module, ModuleWithTables)
             for name in module._host_numbers.names
         )
+        return read_together(tables, others)
 
     def _saved_tables(self) -> dict[str, Tensor]:
         """Return the tensors to save, by name; subclasses may add to the tables."""

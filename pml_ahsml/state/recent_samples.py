@@ -48,6 +48,15 @@ class RecentSamples(ModuleWithTables):
         self.register_table("labels", labels, Rule(lowest=-1, highest=highest))
         # place of the newest sample; older ones follow, so that adding samples moves none
         self._newest = 0
+        # number of places filled; None if they have to be counted
+        self._filled: int | None = 0
+
+    @property
+    def num_filled(self) -> int:
+        """Number of samples remembered."""
+        if self._filled is None:
+            self._filled = int((self.labels >= 0).sum())
+        return self._filled
 
     @property
     def labels_by_age(self) -> Tensor:
@@ -64,11 +73,29 @@ class RecentSamples(ModuleWithTables):
         """
         size = len(self.labels)
         count = min(len(labels), size)
+        self._filled = min(self.num_filled + count, size)
         self._newest = (self._newest - count) % size
         rows = self._rows(torch.arange(count, device=self.labels.device))
         self.vectors[rows] = vectors[:count].to(self.vectors)
         self.labels[rows] = labels[:count].to(self.labels)
         self.count_change()
+
+    def newest_rows(self, count: int) -> tuple[Tensor, Tensor]:
+        """Return the newest samples.
+
+        Args:
+            count: V in [0, size].
+
+        Returns:
+            (V, width) vectors and (V,) labels, newest first.
+        """
+        end = self._newest + count
+        # the ring's end, then what lies at its start
+        parts = slice(self._newest, end), slice(0, max(0, end - len(self.labels)))
+        vectors, labels = (
+            torch.cat([ring[part] for part in parts]) for ring in (self.vectors, self.labels)
+        )
+        return vectors, labels
 
     def of_age(self, ages: Tensor) -> tuple[Tensor, Tensor]:
         """Return samples by age.
@@ -97,12 +124,12 @@ class RecentSamples(ModuleWithTables):
 
     def _set_tables(self, values: dict[str, Tensor]) -> None:
         super()._set_tables(values)
-        self._newest = 0
+        self._newest, self._filled = 0, None
 
     def _copy_from(self, other: ModuleWithTables) -> None:
         super()._copy_from(other)
         assert isinstance(other, RecentSamples)
-        self._newest = other._newest
+        self._newest, self._filled = other._newest, other._filled
 
     def _rows(self, ages: Tensor) -> Tensor:
         return (ages + self._newest) % len(self.labels)

@@ -32,7 +32,7 @@ def running_margins() -> list[torch.Tensor]:
 
 def counts() -> list[torch.Tensor]:
     table = torch.rand(6, 6) * 50
-    return [torch.tensor(confusion_counts.weight_of_distances(table, torch.full((6, 6), 1 / 6)))]
+    return [confusion_counts.weight_of_distances(table, torch.full((6, 6), 1 / 6))]
 
 
 def candidates() -> list[torch.Tensor]:

@@ -15,7 +15,7 @@ class Model(WithLearntParameters):
         self._register_parameters([ps.NOISE_RATE, ps.SPREAD], LR)
 
     def climb(self, **slopes: float) -> None:
-        self._raise_parameters(slopes)
+        self._raise_parameters({name: torch.tensor(slope) for name, slope in slopes.items()})
         self.adam_steps += 1
 
 

@@ -59,7 +59,7 @@ def test_classes_are_filled_up_to_as_many_pairs_as_in_the_whole_batch(lost):
     memory.push(torch.randn(200, 1), torch.arange(200) % 4)
     given = torch.tensor([0] * 10 + [1] * 6 + [2] * 3 + [3])
     kept = given[torch.randperm(20)[lost:]]
-    _, labels = memory.stand_ins(given, kept)
+    _, labels, _ = memory.stand_ins(given, kept)
     for k, n in ((0, 10), (1, 6), (2, 3), (3, 1)):
         filled = 2 * n if lost > 10 else math.floor(n * 20 / (20 - lost))
         assert (labels == k).sum() == filled - (kept == k).sum()
@@ -70,9 +70,11 @@ def test_a_class_is_filled_up_with_what_is_remembered_of_it():
     memory.push(torch.arange(6.0)[:, None], torch.tensor([0, 0, 0, 1, 2, 2]))
     given = torch.tensor([0, 0, 0, 1, 1, 2])
     kept = torch.tensor([0, 1, 2])  # half is lost: five of class 0, three of 1 and one of 2 missing
-    embeddings, labels = memory.stand_ins(given, kept)
+    embeddings, labels, groups = memory.stand_ins(given, kept)
     assert labels.tolist() == [0, 0, 0, 1, 2]
     assert embeddings.squeeze(1).tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert groups.values.tolist() == [0, 1, 2]
+    assert groups.of_rows.tolist() == labels.tolist()
 
 
 def test_a_class_that_gained_relabelled_rows_gets_no_past_samples():

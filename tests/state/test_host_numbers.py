@@ -11,7 +11,7 @@ def test_a_table_is_read_again_only_after_it_has_changed():
         for _ in range(3):
             assert numbers.of("table", table) == [1.0, 2.0]
         assert work.num_waits == 1
-        table[1] = 5.0
+        table[1].fill_(5.0)
         assert numbers.of("table", table) == [1.0, 5.0]
         assert work.num_waits == 2
 

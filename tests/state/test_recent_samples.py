@@ -46,3 +46,13 @@ def test_no_gradient_and_no_other_precision_comes_in():
 def test_bad_sizes_are_refused(name):
     with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
         RecentSamples(**{"size": 2, "width": 2, name: 0})
+
+
+def test_the_newest_rows_are_those_of_the_smallest_ages():
+    recent = RecentSamples(size=5, width=1)
+    for start in (0, 3, 6):
+        recent.push(torch.arange(start, start + 3.0)[:, None], torch.arange(start, start + 3))
+        for count in range(6):
+            expected = recent.of_age(torch.arange(count))
+            for found, by_age in zip(recent.newest_rows(count), expected, strict=True):
+                assert torch.equal(found, by_age)

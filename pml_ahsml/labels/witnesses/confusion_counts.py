@@ -82,7 +82,9 @@ class ConfusionCounts(Witness):
             self.count(lesson.posterior, lesson.labels, divergence, lesson.spread)
 
     @torch.no_grad()
-    def count(self, posterior: Tensor, labels: Tensor, divergence: Tensor, spread: float) -> None:
+    def count(
+        self, posterior: Tensor, labels: Tensor, divergence: Tensor, spread: float | Tensor
+    ) -> None:
         """Count the samples of a batch.
 
         Args:
@@ -100,7 +102,7 @@ class ConfusionCounts(Witness):
         if int(self.numbers("batches")[0]) % _BATCHES_PER_ESTIMATE == 0:
             shares = cp.confusion_shares(divergence, spread)
             strength = weight_of_distances(self.counts, shares)
-            self.strength.fill_(max(strength, _LEAST_STRENGTH))
+            self.strength.copy_(strength.clamp_min(_LEAST_STRENGTH))
         self.batches += 1
         self.count_change()
 
@@ -132,7 +134,7 @@ class ConfusionCounts(Witness):
             )
 
 
-def weight_of_distances(counts: Tensor, shares: Tensor) -> float:
+def weight_of_distances(counts: Tensor, shares: Tensor) -> Tensor:
     """Prior strength α: pseudo-counts given to the distance-based prior.
 
     Given a Dirichlet prior with mean S_k and strength α, the counts of the n_k wrong labels of
@@ -148,7 +150,7 @@ def weight_of_distances(counts: Tensor, shares: Tensor) -> float:
         shares: (K, K) S_ky ≥ 0, 0 on the diagonal.
 
     Returns:
-        α ≥ 0, inf if Q is not above its value by chance.
+        () α ≥ 0, inf if Q is not above its value by chance.
 
     Source:
         This project; a method of moments for the Dirichlet–multinomial distribution.
@@ -156,15 +158,16 @@ def weight_of_distances(counts: Tensor, shares: Tensor) -> float:
     Example:
         >>> even = (1 - torch.eye(3)) / 2
         >>> weight_of_distances(8 * even, even)
-        inf
+        tensor(inf)
         >>> weight_of_distances(torch.tensor([[0.0, 8, 0], [8, 0, 0], [8, 0, 0]]), even)
-        0.0
+        tensor(0.)
     """
     totals = counts.sum(1)
     spread = totals * (1 - shares.square().sum(1))
     excess = (counts - totals[:, None] * shares).square_().sum()
-    chance, most, found = torch.stack([spread.sum(), product(totals, spread), excess]).tolist()
-    return max(0.0, most - found) / (found - chance) if found > chance else math.inf
+    beyond_chance = excess - spread.sum()
+    weight = (product(totals, spread) - excess).clamp_min(0) / beyond_chance
+    return weight.masked_fill(beyond_chance <= 0, torch.inf)
 
 
 def counted_log_prior(

@@ -104,10 +104,10 @@ class NeighbourMemory(RecentSamples, Witness):
         length, count = int(self.numbers("length")[0]), self.num_neighbours
         if count == 0:
             return None
-        filled = int((self.labels_by_age[:length] >= 0).sum())
+        filled = min(self.num_filled, length)
         if filled < length // 2:
             return None
-        others, labels = self.of_age(torch.arange(filled, device=points.device))
+        others, labels = self.newest_rows(filled)
         return labels[nearest_rows(points.to(others), others, count)]
 
     def votes(self, neighbours: Tensor, labels: Tensor) -> Tensor:
@@ -190,12 +190,11 @@ class NeighbourMemory(RecentSamples, Witness):
             return
         weight = self.agreement[0]
         copies = nv.expected_copies(self.agreement[1 : 1 + count] / weight)
-        # both in one read
-        known, found = torch.stack([weight, copies]).tolist()
-        if known >= _ENOUGH and found > _TOO_MANY_COPIES:
-            self.length //= 2
-            # from here on it is measured on other rows, and perhaps fewer ranks
-            self.agreement.zero_()
+        # decided on the device: to read the numbers would make the host wait for it
+        too_many = (weight >= _ENOUGH) & (copies > _TOO_MANY_COPIES)
+        self.length.copy_(torch.where(too_many, self.length // 2, self.length))
+        # from here on it is measured on other rows, and perhaps fewer ranks
+        self.agreement.masked_fill_(too_many, 0)
 
 
 def _own_order(points: Tensor, labels: Tensor) -> Tensor:

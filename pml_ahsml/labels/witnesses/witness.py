@@ -35,14 +35,14 @@ class Lesson:
             never seen.
         labels: (N,) their labels as given.
         posterior: (N, K) t_i(k) without counted confusions: counts must not confirm themselves.
-        spread: σ of the confusion prior, after this batch.
+        spread: () σ of the confusion prior, after this batch.
         has_settled: whether the model is warm and its noise rate has settled.
     """
 
     evidence: ClassDistances
     labels: Tensor
     posterior: Tensor
-    spread: float
+    spread: Tensor
     has_settled: bool
 
 
