@@ -58,9 +58,9 @@ def log_probabilities(weights: Tensor, witnesses: Sequence[Tensor], num_others: 
     """
     evidence = torch.zeros_like(witnesses[0])
     for weight, witness in zip(weights, witnesses, strict=True):
-        # 0·(−inf) is not a number
-        if weight > 0:
-            evidence += weight * witness
+        # what is impossible stays so, however little the witness counts
+        impossible = witness == -torch.inf
+        evidence += (weight * witness).masked_fill_(impossible, -torch.inf)
     evidence[:, -1] += math.log(num_others) if num_others else -math.inf
     return evidence.log_softmax(1)[:, :-1]
 
