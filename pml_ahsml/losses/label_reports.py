@@ -105,16 +105,17 @@ class WithLabelReports:
         points = directions(embeddings)
         labels, names = labels_and_names(labels, len(points), names)
         is_judged = judged > 0
+        rate = _share(1 - trust, is_judged)
+        low = _share(trust < 1 - _ALMOST_SURE, is_judged)
+        high = _share(trust < _ALMOST_SURE, is_judged)
         opinion = Opinion(
             trust=trust.float(),
             suggested=suggested.long(),
             confidence=confidence.float(),
             is_judged=is_judged,
-            noise_rate=_share(1 - trust, is_judged),
-            noise_rate_interval=(
-                _share(trust < 1 - _ALMOST_SURE, is_judged),
-                _share(trust < _ALMOST_SURE, is_judged),
-            ),
+            noise_rate=rate,
+            # many labels that are a little in doubt make a rate that none of them is counted in
+            noise_rate_interval=(min(low, rate), max(high, rate)),
         )
         found = names_of("sample_names", sample_names, len(points))
         return assembled(points, labels, opinion, nearest_others(points, k), names, found)
