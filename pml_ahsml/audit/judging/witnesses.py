@@ -1,6 +1,6 @@
 """What features say about the class of each sample, never asking the sample itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -82,14 +82,9 @@ class GivenProbabilities:
 
     Args:
         probabilities: (N, K) class probabilities.
-        labels: (N,) labels as given.
     """
 
-    def __init__(self, probabilities: Tensor, labels: Tensor) -> None:
-        count = min(_MOST_CLASSES, probabilities.shape[1])
-        own = probabilities.scatter(1, labels[:, None], torch.inf)
-        #: (N, C) the classes in question for each sample
-        self.classes = own.topk(count).indices.sort(1).values
+    def __init__(self, probabilities: Tensor) -> None:
         self.probabilities = probabilities
 
     def ask(self, classes: Tensor) -> Tensor:
