@@ -23,9 +23,9 @@ def directions(embeddings: Any) -> Tensor:
         raise ValueError(
             f"embeddings must be finite, got nan or inf in {bad} of {len(points)} rows"
         )
-    # squares of numbers that are very large or small have no place in float32, and nor have those
-    # of float64 themselves
-    scale = points.abs().amax(1, keepdim=True)
+    # float32 has no place for many numbers of float64, and for squares of large and small ones
+    points = points if points.dtype == torch.float64 else points.float()
+    scale = torch.linalg.vector_norm(points, torch.inf, dim=1, keepdim=True)
     points = (points / scale.where(scale > 0, 1)).float()
     return torch.nn.functional.normalize(points, dim=1)
 

@@ -60,9 +60,7 @@ def nearest_others(points: Tensor, count: int, groups: Tensor | None = None) -> 
     return torch.cat([kept, missing], 1)
 
 
-def log_votes(
-    neighbours: Tensor, beliefs: Beliefs, classes: Tensor, frequencies: Tensor
-) -> Tensor:
+def log_votes(neighbours: Tensor, beliefs: Beliefs, classes: Tensor, frequencies: Tensor) -> Tensor:
     """Log-probability of classes by the votes of the nearest samples.
 
     v_ik = log((Σ_{j near i} q_jk + π_k) / (k_i + 1)), with π_k the frequency of class k and k_i the
