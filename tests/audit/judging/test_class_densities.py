@@ -10,7 +10,7 @@ from pml_ahsml.audit.judging.beliefs import Beliefs, taken_as_given
 from pml_ahsml.audit.judging.class_densities import ClassDensities, class_sums, shared_covariance
 from tests.audit.judging.made import dense, gaussian_classes, soft_beliefs
 
-N, K, D, C = 40, 6, 4, 3
+N, K, D, C = 30, 6, 4, 3
 
 # float32 sums of D squares of whitened differences: their relative rounding is some 100 times 6e-8.
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
@@ -90,7 +90,7 @@ def test_log_densities_are_those_refitted_without_the_sample(monkeypatch, block)
     monkeypatch.setattr(class_densities, "_BLOCK", block)
     points, _ = gaussian_classes(N, K, D)
     beliefs = soft_beliefs(N, K, C)
-    rows = torch.tensor([3, 8, 11, 30, 39, 0, 1])
+    rows = torch.tensor([3, 8, 29, 0])
     found = ClassDensities(points, beliefs, K).log_densities(beliefs.classes[rows], rows)
     table = dense(beliefs, K)
     expected = [
