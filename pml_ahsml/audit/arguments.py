@@ -15,24 +15,40 @@ def directions(embeddings: Any) -> Tensor:
     Args:
         embeddings: (N, D) numbers, N and D ≥ 1.
     """
-    points = to_tensor("embeddings", embeddings)
-    if not points.is_floating_point():
-        points = points.float()
+    points = to_reals("embeddings", embeddings)
     if points.ndim != 2 or not points.numel():
         raise ValueError(f"embeddings must be of shape (N, D), got {tuple(points.shape)}")
-    points = points.float()
     if not points.isfinite().all():
         bad = int((~points.isfinite().all(1)).sum())
         raise ValueError(
             f"embeddings must be finite, got nan or inf in {bad} of {len(points)} rows"
         )
+    # float32 has no place for many numbers of float64, and for squares of large and small ones
+    points = points if points.dtype == torch.float64 else points.float()
+    scale = torch.linalg.vector_norm(points, torch.inf, dim=1, keepdim=True)
+    points = (points / scale.where(scale > 0, 1)).float()
     return torch.nn.functional.normalize(points, dim=1)
+
+
+def to_reals(name: str, values: Any) -> Tensor:
+    """Return numbers as a tensor of a floating point dtype, on the CPU.
+
+    Args:
+        name: of the argument, for errors.
+        values: a tensor, an array or a list; integers and bools are taken as numbers.
+    """
+    numbers = to_tensor(name, values)
+    if numbers.is_complex():
+        raise TypeError(f"{name} must be of real numbers, got {numbers.dtype}")
+    return numbers if numbers.is_floating_point() else numbers.float()
 
 
 def labels_and_names(
     labels: Any, length: int, class_names: Sequence[str] | None
 ) -> tuple[Tensor, tuple[str, ...]]:
     """Check labels, and name their classes by their numbers if there are no names.
+
+    Without names, all labels alike are an error: there is no other class that they could be of.
 
     Args:
         labels: (N,) integers in [0, K).
@@ -46,7 +62,9 @@ def labels_and_names(
     highest = int(integers.max()) if integers.numel() else 0
     names = names_of("class_names", class_names, None)
     if names is None:
-        names = tuple(str(number) for number in range(max(2, highest + 1)))
+        if len(integers.unique()) < 2:
+            raise ValueError("labels must be of at least 2 classes, got 1")
+        names = tuple(str(number) for number in range(highest + 1))
     if len(names) < 2:
         raise ValueError(f"class_names must hold at least 2 names, got {len(names)}")
     return check_labels("labels", integers, length, len(names)), names

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from ..checks import check_count, check_in_interval, check_integers, to_tensor
-from .arguments import directions, labels_and_names, names_of
+from .arguments import directions, labels_and_names, names_of, to_reals
 from .assembly import Opinion, assembled
 from .judging.beliefs import Beliefs
 from .judging.judgement import Judgement, judge
@@ -77,9 +77,12 @@ def audit_labels(
     sample_names = names_of("sample_names", sample_names, len(points))
     if noise_rate is not None:
         noise_rate = check_in_interval("noise_rate", noise_rate, 0, 1)
+        if noise_rate == 1:
+            raise ValueError("noise_rate must be below 1, got 1")
     groups = _checked_groups(groups, len(points))
     k, seed = check_count("k", k, minimum=1), check_count("seed", seed, minimum=0)
-    given = None if pred_probs is None else _checked_probabilities(pred_probs, labels, len(names))
+    shape = (len(points), len(names))
+    given = None if pred_probs is None else _checked_probabilities(pred_probs, shape)
     progress = progress or _silent
 
     features = FeatureWitnesses(points, labels, len(names), k, groups, progress)
@@ -121,16 +124,14 @@ def _checked_groups(groups: Any, length: int) -> Tensor | None:
     return integers
 
 
-def _checked_probabilities(pred_probs: Any, labels: Tensor, num_classes: int) -> GivenProbabilities:
-    probabilities = to_tensor("pred_probs", pred_probs).float()
-    if probabilities.shape != (len(labels), num_classes):
-        raise ValueError(
-            f"pred_probs must be of shape ({len(labels)}, {num_classes}), "
-            f"got {tuple(probabilities.shape)}"
-        )
-    if not ((probabilities >= 0) & (probabilities <= 1)).all():
-        raise ValueError("pred_probs must lie in [0, 1]")
-    return GivenProbabilities(probabilities, labels)
+def _checked_probabilities(pred_probs: Any, shape: tuple[int, int]) -> GivenProbabilities:
+    probabilities = to_reals("pred_probs", pred_probs).float()
+    if probabilities.shape != shape:
+        raise ValueError(f"pred_probs must be of shape {shape}, got {tuple(probabilities.shape)}")
+    outside = ~((probabilities >= 0) & (probabilities <= 1))
+    if outside.any():
+        raise ValueError(f"pred_probs must lie in [0, 1], got {float(probabilities[outside][0])}")
+    return GivenProbabilities(probabilities)
 
 
 def _silent(stage: str, done: int, total: int) -> None:

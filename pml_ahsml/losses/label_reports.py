@@ -105,16 +105,14 @@ class WithLabelReports:
         points = directions(embeddings)
         labels, names = labels_and_names(labels, len(points), names)
         is_judged = judged > 0
+        rate, interval = noise_rates(trust, is_judged)
         opinion = Opinion(
             trust=trust.float(),
             suggested=suggested.long(),
             confidence=confidence.float(),
             is_judged=is_judged,
-            noise_rate=_share(1 - trust, is_judged),
-            noise_rate_interval=(
-                _share(trust < 1 - _ALMOST_SURE, is_judged),
-                _share(trust < _ALMOST_SURE, is_judged),
-            ),
+            noise_rate=rate,
+            noise_rate_interval=interval,
         )
         found = names_of("sample_names", sample_names, len(points))
         return assembled(points, labels, opinion, nearest_others(points, k), names, found)
@@ -161,6 +159,28 @@ class WithLabelReports:
             whole[rows] = of_block
         assert whole is not None
         return whole
+
+
+def noise_rates(trust: Tensor, is_judged: Tensor) -> tuple[float, tuple[float, float]]:
+    """Expected share of wrong labels, and bounds of it.
+
+    Args:
+        trust: (N,).
+        is_judged: (N,) bool.
+
+    Returns:
+        The mean of 1 − trust, and the shares of trust < 0.1 and of trust < 0.9, widened to hold the
+        mean; zeros if nothing is judged.
+
+    Example:
+        >>> noise_rates(torch.tensor([0.0, 0.5, 1.0, 1.0]), torch.ones(4).bool())
+        (0.375, (0.25, 0.5))
+    """
+    rate = _share(1 - trust, is_judged)
+    low = _share(trust < 1 - _ALMOST_SURE, is_judged)
+    high = _share(trust < _ALMOST_SURE, is_judged)
+    # many labels that are a little in doubt make a rate that none of them is counted in
+    return rate, (min(low, rate), max(high, rate))
 
 
 def _share(values: Tensor, is_judged: Tensor) -> float:

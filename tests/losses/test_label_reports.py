@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from pytorch_metric_learning import losses
@@ -5,6 +7,10 @@ from pytorch_metric_learning import losses
 from pml_ahsml import AdaptiveNoiseAwareLoss
 from pml_ahsml.losses import label_reports
 from tests.largest_tensor import LargestTensor
+from tests.noisy_batches import D as NOISY_D
+from tests.noisy_batches import K as NOISY_K
+from tests.noisy_batches import batch, state_of, warmed
+from tests.states import with_state
 
 K, D, S = 40, 8, 400
 
@@ -60,3 +66,135 @@ def test_a_wrong_label_in_any_block_is_an_error(trained, monkeypatch):
     wrong[-1] = K
     with pytest.raises(ValueError, match=r"labels must lie in \[0, 40\)"):
         wrapper.trust(embeddings, wrong)
+
+
+# Audits of a wrapper that has learnt from batches with wrong labels.
+
+
+@pytest.fixture(scope="module")
+def judging():
+    return warmed(losses.ContrastiveLoss())
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.25])
+def test_an_audit_says_what_trust_and_posterior_say(judging, rate):
+    embeddings, labels, is_noisy = batch(1000, rate)
+    audit = judging.audit(embeddings, labels)
+    posterior = judging.posterior(embeddings, labels)
+    assert torch.equal(audit.trust, judging.trust(embeddings, labels))
+    assert torch.equal(audit.suggested, posterior.argmax(1))
+    assert torch.equal(audit.confidence, posterior.max(1).values)
+    assert torch.equal(audit.labels, labels)
+    assert audit.is_judged.all()
+    assert torch.equal(audit.is_doubted, is_noisy)
+    assert audit.noise_rate == pytest.approx(float((1 - audit.trust).double().mean()), abs=1e-6)
+    low, high = audit.noise_rate_interval
+    assert low == pytest.approx(min(audit.noise_rate, float((audit.trust < 0.1).double().mean())))
+    assert high == pytest.approx(max(audit.noise_rate, float((audit.trust < 0.9).double().mean())))
+    assert low <= audit.noise_rate <= high
+    # samples of a batch are its neighbours
+    cosines = torch.nn.functional.normalize(embeddings, dim=1)
+    cosines = (cosines @ cosines.T).fill_diagonal_(-2)
+    assert torch.equal(audit.neighbours[:, 0], cosines.argmax(1))
+    assert audit.neighbours.shape == (len(labels), 10)
+
+
+def test_an_audit_of_samples_with_ids_counts_earlier_opinions(trained, monkeypatch):
+    wrapper, embeddings, labels = copy.deepcopy(trained)
+    # the second opinion, which knows samples by their ids, decides
+    with_state(wrapper.noise_model.second_opinion, {"doubts": torch.tensor([0.25, 0.2])})
+    ids = torch.arange(S)
+    audit = wrapper.audit(embeddings, labels, ids)
+    assert torch.equal(audit.trust, wrapper.trust(embeddings, labels, ids))
+    assert not torch.equal(audit.trust, wrapper.audit(embeddings, labels).trust)
+    monkeypatch.setattr(label_reports, "_BLOCK", 7 * K + 1)
+    in_blocks = wrapper.audit(embeddings, labels, ids)
+    torch.testing.assert_close(in_blocks.trust, audit.trust, rtol=1e-4, atol=1e-5)
+    assert torch.equal(in_blocks.is_doubted, audit.is_doubted)
+
+
+def test_the_noise_rate_lies_in_its_interval_even_if_no_label_is_in_much_doubt():
+    assert label_reports.noise_rates(torch.full((4,), 0.95), torch.ones(4).bool()) == (
+        pytest.approx(0.05, abs=1e-6),
+        (0, pytest.approx(0.05, abs=1e-6)),
+    )
+
+
+def test_during_the_warm_up_nothing_is_judged():
+    embeddings, labels, _ = batch(0)
+    wrapper = AdaptiveNoiseAwareLoss(losses.ContrastiveLoss(), NOISY_K, NOISY_D)
+    wrapper(embeddings, labels)
+    audit = wrapper.audit(embeddings, labels)
+    assert not audit.is_judged.any()
+    assert not audit.is_doubted.any()
+    assert (audit.trust == 1).all()
+    assert torch.equal(audit.suggested, labels)
+    assert audit.noise_rate == 0
+    assert audit.noise_rate_interval == (0, 0)
+
+
+def test_a_class_still_in_its_own_warm_up_is_not_judged():
+    wrapper = warmed(losses.ContrastiveLoss())
+    visits = wrapper.class_statistics.visits.clone()
+    visits[2] = 0
+    with_state(wrapper.class_statistics, visits=visits)
+    embeddings, labels, _ = batch(1000)
+    audit = wrapper.audit(embeddings, labels)
+    assert torch.equal(audit.is_judged, labels != 2)
+    assert (audit.trust[labels == 2] == 1).all()
+    judged = audit.trust[audit.is_judged].double()
+    assert audit.noise_rate == pytest.approx(float((1 - judged).mean()), abs=1e-6)
+
+
+def test_an_audit_changes_no_state(trained):
+    wrapper, embeddings, labels = trained
+    before, random, mode = state_of(wrapper), torch.get_rng_state(), wrapper.training
+    wrapper.audit(embeddings, labels)
+    wrapper.audit(embeddings.clone().requires_grad_(), labels, torch.arange(S))
+    assert state_of(wrapper) == before
+    assert torch.equal(torch.get_rng_state(), random)
+    assert wrapper.training is mode
+
+
+def test_names_and_neighbours_of_an_audit(judging):
+    embeddings, labels, _ = batch(1000)
+    names = [f"class {k}" for k in range(NOISY_K)]
+    samples = [f"{i}.png" for i in range(len(labels))]
+    audit = judging.audit(embeddings, labels, class_names=names, sample_names=samples, k=3)
+    assert audit.class_names == tuple(names)
+    assert audit.sample_names == tuple(samples)
+    assert audit.neighbours.shape == (len(labels), 3)
+    assert audit.class_distances.shape == (NOISY_K, NOISY_K)
+    assert judging.audit(embeddings, labels).class_names == tuple(map(str, range(NOISY_K)))
+
+
+def test_an_audit_of_labels_of_one_class_is_no_error(judging):
+    embeddings, labels, _ = batch(1000, rate=0.0)
+    audit = judging.audit(embeddings[labels == 3], labels[labels == 3])
+    assert not audit.is_doubted.any()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"class_names": ["a"]}, ValueError, "class_names must hold 8 names, got 1"),
+        ({"class_names": "12345678"}, TypeError, "class_names must be a sequence of names"),
+        ({"sample_names": ["a"]}, ValueError, "sample_names must hold 64 names, got 1"),
+        ({"k": 0}, ValueError, "k must be at least 1, got 0"),
+        ({"sample_ids": torch.arange(64)}, ValueError, "num_samples must be given to"),
+    ],
+)
+def test_options_of_an_audit_are_checked(judging, options, error, message):
+    embeddings, labels, _ = batch(1000)
+    with pytest.raises(error, match=message):
+        judging.audit(embeddings, labels, **options)
+
+
+def test_embeddings_and_labels_of_an_audit_are_checked(judging):
+    embeddings, labels, _ = batch(1000)
+    with pytest.raises(ValueError, match="embeddings must be of shape"):
+        judging.audit(embeddings[:, :-1], labels)
+    with pytest.raises(ValueError, match=r"labels must lie in \[0, 8\), got values from 1 to 8"):
+        judging.audit(embeddings, labels.clamp(1, 7).index_fill(0, torch.tensor([3]), 8))
+    with pytest.raises(ValueError, match=r"embeddings must be of shape \(N, D\), got \(0, 16\)"):
+        judging.audit(embeddings[:0], labels[:0])

@@ -32,6 +32,14 @@ class Beliefs:
         """
         return (self.weights * (self.classes == labels[:, None])).sum(1)
 
+    def without(self, rows: Tensor) -> "Beliefs":
+        """The beliefs about all other samples: those about some rows weigh nothing.
+
+        Args:
+            rows: (B,).
+        """
+        return Beliefs(self.classes, self.weights.index_fill(0, rows, 0.0))
+
     def likeliest(self) -> tuple[Tensor, Tensor]:
         """Return (N,) probabilities of the likeliest classes, and (N,) these classes."""
         weights, columns = self.weights.max(1)
@@ -50,3 +58,23 @@ def taken_as_given(classes: Tensor, labels: Tensor) -> Beliefs:
         tensor([[0., 1.]])
     """
     return Beliefs(classes, (classes == labels[:, None]).to(torch.float32))
+
+
+def frequencies(beliefs: Beliefs, num_classes: int) -> Tensor:
+    """Share of each class in the samples: π_k = Σ_i q_ik / Σ_i Σ_k q_ik.
+
+    Args:
+        beliefs: q_ik.
+        num_classes: K.
+
+    Returns:
+        (K,), float32; zeros if nothing is believed of anything.
+
+    Example:
+        >>> frequencies(Beliefs(torch.tensor([[0, 2]]), torch.tensor([[0.75, 0.25]])), 3)
+        tensor([0.7500, 0.0000, 0.2500])
+    """
+    # in float64: millions of float32 numbers would lose their digits
+    masses = torch.zeros(num_classes, dtype=torch.float64)
+    masses.index_add_(0, beliefs.classes.flatten(), beliefs.weights.flatten().double())
+    return (masses / masses.sum().clamp_min(torch.finfo(masses.dtype).tiny)).float()

@@ -26,6 +26,9 @@ _FIRST_WEIGHT = 0.3
 # How far the learnt confusions are believed; see the docstring of Judgement.
 _POWER = 0.5
 
+# Log-odds beyond which nothing is left to doubt in float32.
+_SURE = 100.0
+
 # A label is almost surely right, or wrong, from this trust on.
 _ALMOST_SURE = 0.9
 
@@ -58,10 +61,16 @@ class Judgement:
     shift: float = 0.0
 
     def beliefs(self, power: float = _POWER) -> Beliefs:
-        """Probabilities of the classes, with the confusions to the power λ."""
-        shifts = self.shift * (self.classes == self.labels[:, None])
-        logits = self.log_evidence + power * self.log_confusions + shifts
-        return Beliefs(self.classes, logits.softmax(1))
+        """Probabilities of the classes, with the confusions to the power λ.
+
+        Labels that are not judged are believed.
+        """
+        given = taken_as_given(self.classes, self.labels).weights
+        weights = (self._logits(power) + self.shift * given).softmax(1)
+        return Beliefs(self.classes, weights.where(self.is_judged[:, None], given))
+
+    def _logits(self, power: float) -> Tensor:
+        return self.log_evidence + power * self.log_confusions
 
     @cached_property
     def is_judged(self) -> Tensor:
@@ -96,10 +105,18 @@ class Judgement:
         def missing(shift: float) -> float:
             return replace(self, shift=shift).noise_rate - noise_rate
 
-        # beyond 100, every label with another class in question is doubted
-        if missing(-100.0) <= 0:
-            return replace(self, shift=-100.0)
-        return replace(self, shift=brentq(missing, -100.0, 0.0, xtol=1e-4))
+        lowest = -self._largest_lead() - _SURE
+        if missing(lowest) <= 0:
+            return replace(self, shift=lowest)
+        return replace(self, shift=brentq(missing, lowest, self.shift, xtol=1e-4))
+
+    def _largest_lead(self) -> float:
+        """The largest log-odds of a label that another class is in question for."""
+        logits, own = self._logits(_POWER), self.classes == self.labels[:, None]
+        labels = logits.masked_fill(~own, -torch.inf).max(1).values
+        others = logits.masked_fill(own, -torch.inf).max(1).values
+        leads = (labels - others)[self.is_judged & (others > -torch.inf)]
+        return max(0.0, float(leads.max())) if len(leads) else 0.0
 
     def _mean(self, values: Tensor) -> float:
         judged = values[self.is_judged]
@@ -131,13 +148,17 @@ def judge(
     is_label, others = classes == labels[:, None], num_classes - classes.shape[1]
     counted: Beliefs | None = None
     weights: Tensor | None = None
+    alone = torch.zeros_like(is_label)
     for number in range(_ROUNDS):
         witnesses = [with_rest(evidence, is_label) for evidence in ask(beliefs)]
         if weights is None:
+            # no other sample has the label, whatever is believed of others later
+            alone = is_label & ~torch.stack([w[:, :-1].isfinite() for w in witnesses]).all(0)
             weights = torch.full((len(witnesses),), _FIRST_WEIGHT)
         for step in range(_STEPS):
             weights = fitted_weights(witnesses, beliefs.weights, others, weights, seed)
             evidence = log_probabilities(weights, witnesses, others)
+            evidence = evidence.masked_fill(alone, -torch.inf)
             confusions = log_confusions(counted, classes, labels, num_classes)
             judgement = Judgement(classes, labels, evidence, confusions)
             counted = beliefs = judgement.beliefs(power=1.0)

@@ -60,39 +60,35 @@ def nearest_others(points: Tensor, count: int, groups: Tensor | None = None) -> 
     return torch.cat([kept, missing], 1)
 
 
-def log_votes(neighbours: Tensor, beliefs: Beliefs, classes: Tensor, num_classes: int) -> Tensor:
+def log_votes(neighbours: Tensor, beliefs: Beliefs, classes: Tensor, frequencies: Tensor) -> Tensor:
     """Log-probability of classes by the votes of the nearest samples.
 
-    v_ik = log((Σ_{j near i} q_jk + π_k) / (k_i + 1)), with π_k the mean of q_ik and k_i the number
-    of neighbours.
+    v_ik = log((Σ_{j near i} q_jk + π_k) / (k_i + 1)), with π_k the frequency of class k and k_i the
+    number of neighbours.
 
     Args:
-        neighbours: (N, k) rows of the nearest samples, -1 for none.
-        beliefs: q_ik, what is believed about the class of each sample.
-        classes: (N, C) classes to vote on.
-        num_classes: K.
+        neighbours: (B, k) rows of the nearest samples, -1 for none.
+        beliefs: (N, …) q_jk, what is believed about the class of each sample.
+        classes: (B, C) classes to vote on.
+        frequencies: (K,) π_k, from samples that are not asked about.
 
     Returns:
-        (N, C).
+        (B, C).
 
     Source:
         k-NN votes under label noise: e.g. Bahri et al., ICML 2020.
 
     Example:
         >>> beliefs = Beliefs(torch.tensor([[0], [0], [1]]), torch.ones(3, 1))
-        >>> log_votes(torch.tensor([[1]]), beliefs, torch.tensor([[0, 1]]), 2).exp()
-        tensor([[0.8333, 0.1667]])
+        >>> log_votes(torch.tensor([[1]]), beliefs, torch.tensor([[0, 1]]), torch.ones(2) / 2).exp()
+        tensor([[0.7500, 0.2500]])
     """
-    frequency = torch.zeros(num_classes).index_add_(
-        0, beliefs.classes.flatten(), beliefs.weights.flatten()
-    )
-    frequency /= frequency.sum()
     found = torch.empty(classes.shape)
-    for rows in blocks(len(classes), num_classes):
+    for rows in blocks(len(classes), len(frequencies)):
         near = neighbours[rows]
         there = near >= 0
         weights = beliefs.weights[near.clamp_min(0)] * there[:, :, None]
-        votes = frequency.mul(_STRENGTH).repeat(len(near), 1)
+        votes = frequencies.mul(_STRENGTH).repeat(len(near), 1)
         votes.scatter_add_(1, beliefs.classes[near.clamp_min(0)].flatten(1), weights.flatten(1))
         totals = there.sum(1, keepdim=True) + _STRENGTH
         # a class that nobody is believed to be of has no votes at all

@@ -6,6 +6,9 @@ from torch import Tensor
 # Tukey's "far out": so many interquartile ranges beyond the upper quartile.
 _FAR_OUT = 3.0
 
+# Quartiles are at least so far apart: what differs by rounding alone is not far out.
+_LEAST_SPREAD = 1e-3
+
 # Near-duplicates are so much nearer than the nearest sample usually is.
 _DUPLICATE = 0.1
 
@@ -13,8 +16,8 @@ _DUPLICATE = 0.1
 def far_from_all(points: Tensor, neighbours: Tensor) -> Tensor:
     """Find samples that are far out: they seem to belong to no class.
 
-    log d_i > Q₃ + 3·(Q₃ − Q₁), with d_i the mean distance of sample i to its neighbours and Q the
-    quartiles of log d.
+    log d_i > Q₃ + 3·max(Q₃ − Q₁, 0.001), with d_i the mean distance of sample i to its neighbours
+    and Q the quartiles of log d.
 
     Args:
         points: (N, D).
@@ -40,7 +43,8 @@ def far_from_all(points: Tensor, neighbours: Tensor) -> Tensor:
     # copies of each other have no distance
     logs = means.clamp_min(torch.finfo(means.dtype).tiny).log()
     lower, upper = _quantiles(logs[counts > 0])
-    return (counts > 0) & (logs > upper + _FAR_OUT * (upper - lower))
+    spread = (upper - lower).clamp_min(_LEAST_SPREAD)
+    return (counts > 0) & (logs > upper + _FAR_OUT * spread)
 
 
 def contradicting_duplicates(

@@ -58,9 +58,9 @@ def log_probabilities(weights: Tensor, witnesses: Sequence[Tensor], num_others: 
     """
     evidence = torch.zeros_like(witnesses[0])
     for weight, witness in zip(weights, witnesses, strict=True):
-        # 0·(−inf) is not a number
-        if weight > 0:
-            evidence += weight * witness
+        # what is impossible stays so, however little the witness counts
+        impossible = witness == -torch.inf
+        evidence += (weight * witness).masked_fill_(impossible, -torch.inf)
     evidence[:, -1] += math.log(num_others) if num_others else -math.inf
     return evidence.log_softmax(1)[:, :-1]
 
@@ -90,12 +90,13 @@ def fitted_weights(
         tensor([2.1972, 1.0000])
     """
     rows = _some_rows(len(targets), seed)
-    evidence = torch.stack([witness[rows] for witness in witnesses])
-    targets = torch.nn.functional.pad(targets[rows], (0, 1))
+    # in float64: the search ends where steps gain less than rounding
+    evidence = torch.stack([witness[rows] for witness in witnesses]).double()
+    targets = torch.nn.functional.pad(targets[rows], (0, 1)).double()
     # what is impossible for one witness has no weight in the targets, either
     targets = targets.where((evidence > -torch.inf).all(0), 0.0)
     evidence = evidence.clamp_min(_IMPOSSIBLE)
-    offset = torch.zeros(evidence.shape[2])
+    offset = evidence.new_zeros(evidence.shape[2])
     offset[-1] = math.log(num_others) if num_others else _IMPOSSIBLE
     totals = targets.sum(1, keepdim=True)
 
@@ -105,11 +106,11 @@ def fitted_weights(
         surprise = log_shares.exp() * totals - targets
         value = -(targets * log_shares).sum() / len(targets)
         slope = torch.einsum("wnc,nc->w", evidence, surprise) / len(targets)
-        return float(value), slope.double().numpy()
+        return float(value), slope.numpy()
 
     bounds = [(0, None)] * len(witnesses)
     best = minimize(loss, start.double().numpy(), jac=True, method="L-BFGS-B", bounds=bounds)
-    return torch.as_tensor(best.x, dtype=targets.dtype)
+    return torch.as_tensor(best.x, dtype=start.dtype)
 
 
 def _some_rows(length: int, seed: int) -> Tensor:

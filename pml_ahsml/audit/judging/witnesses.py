@@ -1,13 +1,13 @@
 """What features say about the class of each sample, never asking the sample itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from sklearn.model_selection import GroupKFold
 from torch import Tensor
 
-from .beliefs import Beliefs, taken_as_given
+from .beliefs import Beliefs, frequencies, taken_as_given
 from .class_densities import ClassDensities
 from .neighbours import log_votes, nearest_others
 
@@ -15,7 +15,7 @@ from .neighbours import log_votes, nearest_others
 # cases on 150 classes.
 _MOST_CLASSES = 64
 
-# With groups, a group is left out together with about a tenth of the others.
+# What a sample has a part in, other than the mean of a class, leaves out a tenth of the samples.
 _FOLDS = 10
 
 Progress = Callable[[str, int, int], None]
@@ -48,7 +48,8 @@ class FeatureWitnesses:
         self.points, self.num_classes = points, num_classes
         self.neighbours = nearest_others(points, k, groups)
         progress("neighbours", 1, 1)
-        self.folds = _folds(groups, len(points))
+        self.folds = _folds(points) if groups is None else _folds_of_groups(groups)
+        self.has_groups = groups is not None
         first = taken_as_given(labels[:, None], labels)
         count = min(_MOST_CLASSES, num_classes)
         #: (N, C) the classes in question for each sample
@@ -63,21 +64,17 @@ class FeatureWitnesses:
         Returns:
             (N, C) log-evidence of each witness.
         """
-        votes = log_votes(self.neighbours, beliefs, self.classes, self.num_classes)
-        return [self._densities(beliefs), votes]
-
-    def _densities(self, beliefs: Beliefs) -> Tensor:
-        if self.folds is None:
-            densities = ClassDensities(self.points, beliefs, self.num_classes)
-            return densities.log_densities(self.classes, torch.arange(len(self.points)))
-        found = torch.empty(self.classes.shape)
+        densities, votes = (torch.empty(self.classes.shape) for _ in range(2))
+        of_all = ClassDensities(self.points, beliefs, self.num_classes)
         for rows in self.folds:
-            weights = beliefs.weights.clone()
-            weights[rows] = 0
-            others = Beliefs(beliefs.classes, weights)
-            densities = ClassDensities(self.points, others, self.num_classes)
-            found[rows] = densities.log_densities(self.classes[rows], rows)
-        return found
+            others, classes = beliefs.without(rows), self.classes[rows]
+            fitted = of_all
+            if self.has_groups:
+                fitted = ClassDensities(self.points, others, self.num_classes)
+            densities[rows] = fitted.log_densities(classes, rows)
+            shares = frequencies(others, self.num_classes)
+            votes[rows] = log_votes(self.neighbours[rows], beliefs, classes, shares)
+        return [densities, votes]
 
 
 class GivenProbabilities:
@@ -85,14 +82,9 @@ class GivenProbabilities:
 
     Args:
         probabilities: (N, K) class probabilities.
-        labels: (N,) labels as given.
     """
 
-    def __init__(self, probabilities: Tensor, labels: Tensor) -> None:
-        count = min(_MOST_CLASSES, probabilities.shape[1])
-        own = probabilities.scatter(1, labels[:, None], torch.inf)
-        #: (N, C) the classes in question for each sample
-        self.classes = own.topk(count).indices.sort(1).values
+    def __init__(self, probabilities: Tensor) -> None:
         self.probabilities = probabilities
 
     def ask(self, classes: Tensor) -> Tensor:
@@ -101,9 +93,16 @@ class GivenProbabilities:
         return chosen.clamp_min(torch.finfo(chosen.dtype).tiny).log()
 
 
-def _folds(groups: Tensor | None, length: int) -> Sequence[Tensor] | None:
-    if groups is None:
-        return None
+def _folds(points: Tensor) -> list[Tensor]:
+    """Rows of each fold. They depend on the samples and not on their order.
+
+    Every tenth sample along a direction: like samples are in different folds.
+    """
+    order = points.sum(1).argsort(stable=True)
+    return [order[start::_FOLDS] for start in range(min(_FOLDS, len(points)))]
+
+
+def _folds_of_groups(groups: Tensor) -> list[Tensor]:
     folds = GroupKFold(min(_FOLDS, len(groups.unique())))
-    split = folds.split(np.zeros(length), groups=groups.numpy())
+    split = folds.split(np.zeros(len(groups)), groups=groups.numpy())
     return [torch.from_numpy(rows) for _, rows in split]
