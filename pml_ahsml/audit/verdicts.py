@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from ..checks import check_integers, lowest_and_highest
+from ..checks import check_integers
 from .names import one_line
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def check_verdicts(
             f"right and wrong must not overlap, got {int((right & wrong).sum())} labels in both"
         )
     if corrected is not None:
-        low, high = lowest_and_highest(check_integers("corrected", corrected))
+        integers = check_integers("corrected", corrected)
+        low, high = (int(end) for end in integers.aminmax()) if len(integers) else (-1, -1)
         if low < -1 or high >= num_classes:
             raise ValueError(
                 f"corrected must lie in [-1, {num_classes}), got values from {low} to {high}"
