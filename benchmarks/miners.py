@@ -129,9 +129,9 @@ def write_tables(page: Path) -> None:
     }
     text = page.read_text(encoding="utf-8")
     for name, table in tables.items():
-        before, _, rest = text.partition(f"<!-- table: {name} -->\n")
+        before, _, rest = text.partition(f"<!-- miners: {name} -->\n")
         _, end, after = rest.partition("<!-- end of table -->\n")
-        text = f"{before}<!-- table: {name} -->\n\n{table}\n{end}{after}"
+        text = f"{before}<!-- miners: {name} -->\n\n{table}\n{end}{after}"
     page.write_text(text, encoding="utf-8")
 
 

@@ -17,14 +17,14 @@ import multiprocessing
 import os
 from pathlib import Path
 
-from benchmarks.audit.rows import ROWS, Row, row, write_rows
+from benchmarks.audit.rows import ROWS, row, write_rows
 from benchmarks.audit.table import found_table, rates_table
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print the tables, and write the rows."""
     cells = [cell for cell in ROWS if arguments.datasets is None or cell[0] in arguments.datasets]
-    one_row = functools.partial(_row, data_dir=arguments.data)
+    one_row = functools.partial(row, data_dir=arguments.data)
     # processes instead of threads: each row has one core
     with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
         rows = pool.map(one_row, cells, chunksize=1)
@@ -32,10 +32,6 @@ def main(arguments: argparse.Namespace) -> None:
     write_rows(arguments.output / "audit.csv", rows)
     print(found_table(rows))
     print(rates_table(rows))
-
-
-def _row(cell: tuple[str, str], data_dir: Path) -> Row:
-    return row(*cell, data_dir)
 
 
 def parser() -> argparse.ArgumentParser:

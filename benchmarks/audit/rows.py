@@ -52,9 +52,10 @@ class Row:
     seconds: float
 
 
-def row(data_name: str, noise: str, data_dir: Path) -> Row:
-    """Audit one data set with labels of seed 0."""
+def row(cell: tuple[str, str], data_dir: Path) -> Row:
+    """Audit one data set, with labels of one kind and of seed 0."""
     torch.set_num_threads(1)
+    data_name, noise = cell
     data = load(data_name, data_dir)
     inputs, truth = data.train
     labels = noisy_labels(noise, 0, data)

@@ -8,8 +8,8 @@ from benchmarks.noise.rows import rows_of
 from tests.benchmarks.noise.made_results import result
 from tests.docs.pages import ROOT
 
-PAGE = "text\n<!-- table: results -->\nold\n<!-- end of table -->\n" + (
-    "more\n<!-- table: pairs -->\n<!-- end of table -->\nend\n"
+PAGE = "text\n<!-- miners: results -->\nold\n<!-- end of table -->\n" + (
+    "more\n<!-- miners: pairs -->\n<!-- end of table -->\nend\n"
 )
 
 

@@ -4,10 +4,12 @@ import functools
 import itertools
 from collections.abc import Callable, Sequence
 
+from benchmarks.audit.rows import read_rows
+from benchmarks.audit.table import found_table, rates_table
 from benchmarks.noise.data import LONG_TAILED, MEASUREMENTS
 from benchmarks.noise.labels import NO_NOISE
 from benchmarks.noise.pages.forms import by_loss_table, parts_table, rows_table
-from benchmarks.noise.pages.selection import Selection
+from benchmarks.noise.pages.selection import DOCS, Selection
 from benchmarks.noise.pages.summary import summary_table
 from benchmarks.noise.suites import GIVEN_LABELS
 
@@ -161,6 +163,8 @@ CONTENTS: dict[str, Callable[[], str]] = {
     "words": _of(rows_table, _WORDS, _RUNS),
     "words by loss": _of(by_loss_table, _WORDS, ("prism", "ours")),
     "hwu, six seeds": _of(rows_table, _HWU_SIX, _RUNS),
+    "audit found": lambda: found_table(read_rows(DOCS / "audit.csv")).rstrip(),
+    "audit rates": lambda: rates_table(read_rows(DOCS / "audit.csv")).rstrip(),
     "parts": lambda: parts_table([*_parts((0, 1, 2)), _PARTS_SCRATCH, _PARTS_TABLES], _PART_RUNS),
     "other parts": lambda: parts_table(_parts((0,)), _OTHER_PART_RUNS),
 }

@@ -10,7 +10,7 @@ from benchmarks.audit.table import found_table, rates_table
 @pytest.fixture(scope="module")
 def rows():
     """Digits with labels of their nearest class, and with right labels."""
-    return [row("digits", noise, None) for noise in ("pair:0.2", "none:0")]
+    return [row(("digits", noise), None) for noise in ("pair:0.2", "none:0")]
 
 
 def test_the_command_writes_the_rows_it_prints(tmp_path, capsys):
