@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..audit.arguments import directions, labels_and_names, names_of
 from ..audit.assembly import Opinion, assembled
+from ..audit.judging.judgement import noise_rate_bounds
 from ..audit.judging.neighbours import nearest_others
 from ..audit.label_audit import LabelAudit
 from ..checks import check_count
@@ -19,10 +20,6 @@ from .sample_identity import check_sample_ids
 
 # Samples are judged in blocks of so many probabilities: with 11,318 classes some 200 MB at once.
 _BLOCK = 1 << 21
-
-# The noise rate lies between the share of labels that are almost surely wrong and that of labels
-# that are not almost surely right.
-_ALMOST_SURE = 0.9
 
 
 class WithLabelReports:
@@ -169,21 +166,13 @@ def noise_rates(trust: Tensor, is_judged: Tensor) -> tuple[float, tuple[float, f
         is_judged: (N,) bool.
 
     Returns:
-        The mean of 1 − trust, and the shares of trust < 0.1 and of trust < 0.9, widened to hold the
-        mean; zeros if nothing is judged.
+        The mean of 1 − trust, and its :func:`noise_rate_bounds`; zeros if nothing is judged.
 
     Example:
-        >>> noise_rates(torch.tensor([0.0, 0.5, 1.0, 1.0]), torch.ones(4).bool())
-        (0.375, (0.25, 0.5))
+        >>> rate, (low, high) = noise_rates(torch.tensor([0.0, 0.5, 1.0]), torch.ones(3).bool())
+        >>> rate, low < rate < high
+        (0.5, True)
     """
-    rate = _share(1 - trust, is_judged)
-    low = _share(trust < 1 - _ALMOST_SURE, is_judged)
-    high = _share(trust < _ALMOST_SURE, is_judged)
-    # many labels that are a little in doubt make a rate that none of them is counted in
-    return rate, (min(low, rate), max(high, rate))
-
-
-def _share(values: Tensor, is_judged: Tensor) -> float:
-    """Mean over what is judged; 0 if nothing is."""
-    judged = values[is_judged]
-    return float(judged.double().mean()) if len(judged) else 0.0
+    judged = trust[is_judged]
+    rate = float((1 - judged).double().mean()) if len(judged) else 0.0
+    return rate, noise_rate_bounds(judged, judged, rate)

@@ -32,6 +32,9 @@ _SURE = 100.0
 # A label is almost surely right, or wrong, from this trust on.
 _ALMOST_SURE = 0.9
 
+# 90 % of a normal distribution lie within so many standard deviations.
+_NORMAL_QUANTILE = 1.64
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -87,15 +90,12 @@ class Judgement:
     def noise_rate_interval(self) -> tuple[float, float]:
         """Bounds of the share of wrong labels.
 
-        From the share of labels that are almost surely wrong even if all confusions are excused
-        (trust < 0.1 at λ = 1), to that of labels not almost surely right if none is (trust < 0.9 at
-        λ = 0).
+        The lower one excuses all confusions (λ = 1), the upper one none (λ = 0): see
+        :func:`noise_rate_bounds`.
         """
-        kind, strict = (self.beliefs(power).of(self.labels) for power in (1.0, 0.0))
-        low = self._mean((kind < 1 - _ALMOST_SURE).float())
-        high = self._mean((strict < _ALMOST_SURE).float())
-        rate = self.noise_rate
-        return min(low, rate), max(high, rate)
+        judged = self.is_judged
+        kind, strict = (self.beliefs(power).of(self.labels)[judged] for power in (1.0, 0.0))
+        return noise_rate_bounds(kind, strict, self.noise_rate)
 
     def with_noise_rate(self, noise_rate: float) -> "Judgement":
         """A copy that doubts labels until the expected share of wrong ones is at least so large."""
@@ -121,6 +121,35 @@ class Judgement:
     def _mean(self, values: Tensor) -> float:
         judged = values[self.is_judged]
         return float(judged.double().mean()) if len(judged) else 0.0
+
+
+def noise_rate_bounds(kind: Tensor, strict: Tensor, noise_rate: float) -> tuple[float, float]:
+    """Bound the share of wrong labels, by trust that is kind and trust that is strict.
+
+    From the share with kind trust < 0.1, which are almost surely wrong, to the share with strict
+    trust < 0.9, which are not almost surely right. Each share p of N labels is moved outwards by
+    its own error, 1.64·√(p·(1 − p)/N).
+
+    Args:
+        kind: (N,) trust in labels.
+        strict: (N,) trust in the same labels.
+        noise_rate: the estimate, which lies inside.
+
+    Returns:
+        Two numbers in [0, 1]; both are the estimate if N is 0.
+
+    Example:
+        >>> trust = torch.tensor([0.05, 0.5, 0.95, 0.95]).repeat(100)
+        >>> [round(bound, 3) for bound in noise_rate_bounds(trust, trust, 0.39)]
+        [0.214, 0.541]
+    """
+    if not len(kind):
+        return noise_rate, noise_rate
+    low = float((kind < 1 - _ALMOST_SURE).double().mean())
+    high = float((strict < _ALMOST_SURE).double().mean())
+    low -= _NORMAL_QUANTILE * (low * (1 - low) / len(kind)) ** 0.5
+    high += _NORMAL_QUANTILE * (high * (1 - high) / len(kind)) ** 0.5
+    return max(0.0, min(low, noise_rate)), min(1.0, max(high, noise_rate))
 
 
 def judge(

@@ -61,8 +61,12 @@ def test_noise_rate_is_the_mean_doubt_and_lies_in_its_interval():
         float((1 - naive_trust(judgement)).mean()), rel=1e-5
     )
     low, high = judgement.noise_rate_interval
-    assert low == pytest.approx(float((naive_trust(judgement, 1.0) < 0.1).double().mean()))
-    assert high == pytest.approx(float((naive_trust(judgement, 0.0) < 0.9).double().mean()))
+    almost_wrong = float((naive_trust(judgement, 1.0) < 0.1).double().mean())
+    not_right = float((naive_trust(judgement, 0.0) < 0.9).double().mean())
+    assert low == pytest.approx(
+        almost_wrong - 1.64 * (almost_wrong * (1 - almost_wrong) / N) ** 0.5
+    )
+    assert high == pytest.approx(not_right + 1.64 * (not_right * (1 - not_right) / N) ** 0.5)
     assert low < judgement.noise_rate < high
 
 
