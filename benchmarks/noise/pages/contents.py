@@ -163,8 +163,8 @@ CONTENTS: dict[str, Callable[[], str]] = {
     "words": _of(rows_table, _WORDS, _RUNS),
     "words by loss": _of(by_loss_table, _WORDS, ("prism", "ours")),
     "hwu, six seeds": _of(rows_table, _HWU_SIX, _RUNS),
-    "audit found": lambda: found_table(read_rows(DOCS / "audit.csv")).rstrip(),
-    "audit rates": lambda: rates_table(read_rows(DOCS / "audit.csv")).rstrip(),
+    "audit found": lambda: found_table(read_rows(DOCS / "audit.csv")),
+    "audit rates": lambda: rates_table(read_rows(DOCS / "audit.csv")),
     "parts": lambda: parts_table([*_parts((0, 1, 2)), _PARTS_SCRATCH, _PARTS_TABLES], _PART_RUNS),
     "other parts": lambda: parts_table(_parts((0,)), _OTHER_PART_RUNS),
 }
