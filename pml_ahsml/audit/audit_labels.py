@@ -46,7 +46,8 @@ def audit_labels(
             By default it is estimated.
         pred_probs: (N, K) class probabilities by a classifier that has not seen the sample, as
             cleanlab takes them: one more witness. None by default.
-        k: number of neighbours ≥ 1. From 5 to 20, the results are the same.
+        k: number of neighbours ≥ 1. With 5 or 20, average precision differed by at most .008 on
+            four data sets.
         seed: of the choice of samples that weights are fitted to, if there are more than 5,000.
         progress: called with a stage, the number of steps done and that of all steps.
 

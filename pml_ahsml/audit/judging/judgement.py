@@ -17,7 +17,8 @@ from .witnesses import Progress
 # third time, wrong beliefs confirm each other: on CIFAR-10N average precision falls.
 _ROUNDS = 2
 
-# Steps of expectation and maximisation in each round. More change no figure by .002.
+# Steps of expectation and maximisation in each round. Twice as many changed average precision by
+# less than .002 on four data sets, and the noise rate by up to .011.
 _STEPS = 8
 
 # Weight of a witness before anything is known. Witnesses of many dimensions are too sure.
