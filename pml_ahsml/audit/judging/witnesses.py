@@ -11,8 +11,8 @@ from .beliefs import Beliefs, frequencies, taken_as_given
 from .class_densities import ClassDensities
 from .neighbours import log_votes, nearest_others
 
-# Most classes in question for one sample. With 150 classes and labels by a weak classifier, the true
-# class is among the 64 best in 99.8 % of the cases.
+# Most classes in question for one sample. With 150 classes and labels by a weak classifier, the
+# true class is among the 64 best in 99.8 % of the cases.
 _MOST_CLASSES = 64
 
 # What a sample has a part in, other than the mean of a class, leaves out a tenth of the samples.
