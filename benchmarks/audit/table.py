@@ -21,7 +21,6 @@ def found_table(rows: Sequence[Row]) -> str:
         "10 neighbours",
         "doubted",
         "of them wrong",
-        "suggestion right",
     ]
     lines = [
         [
@@ -35,7 +34,7 @@ def found_table(rows: Sequence[Row]) -> str:
     ]
     means = [statistics.fmean(column) for column in zip(*map(_scores, wrong), strict=True)]
     precision = statistics.fmean(row.precision for row in wrong)
-    lines.append(["mean", "", "", *map(_three, means), "", _two(precision), ""])
+    lines.append(["mean", "", "", *map(_three, means), "", _two(precision)])
     return measuring.table(head, lines)
 
 
@@ -50,6 +49,7 @@ def rates_table(rows: Sequence[Row]) -> str:
         "inside",
         "calibration error",
         "doubted",
+        "suggested right",
     ]
     lines = [
         [
@@ -61,6 +61,7 @@ def rates_table(rows: Sequence[Row]) -> str:
             "yes" if _is_inside(row) else "no",
             f"{row.calibration_error:.2f}",
             f"{row.doubted:.3f}",
+            _two(row.suggested_right),
         ]
         for row in rows
     ]
@@ -77,6 +78,7 @@ def rates_table(rows: Sequence[Row]) -> str:
             f"{inside} of {len(rows)}",
             f"{calibration:.2f}",
             "",
+            "",
         ]
     )
     return measuring.table(head, lines)
@@ -86,8 +88,8 @@ def _scores(row: Row) -> tuple[float, float, float, float]:
     return row.ours, row.classifier, row.classifier_in_order, row.neighbours
 
 
-def _doubts(row: Row) -> tuple[float, float, float]:
-    return row.doubted, row.precision, row.suggested_right
+def _doubts(row: Row) -> tuple[float, float]:
+    return row.doubted, row.precision
 
 
 def _is_inside(row: Row) -> bool:
