@@ -14,6 +14,7 @@ from .polar import (
     plain_similarity_matrix,
     right_factor,
 )
+from .second_derivative import keep_inputs, second_derivative
 
 # Elements of the matrix worked on at once: smaller products are slower.
 _BLOCK_ELEMENTS = 1 << 21
@@ -97,29 +98,11 @@ class _MatrixGradient(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        grad, e, f, curvature, *ctx.options = inputs[:7]
-        same, need_e, need_f, need_c = inputs[6:10]
-        ctx.used = (need_e, need_f and not same, need_c)
-        ctx.is_number = not isinstance(curvature, Tensor)
-        curvature = torch.as_tensor(curvature, dtype=e.dtype, device=e.device)
-        ctx.save_for_backward(grad, e, f, curvature)
+        keep_inputs(ctx, inputs)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        max_norm, on_ball, same = ctx.options
-
-        def used(values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            return tuple(v for v, is_used in zip(values, ctx.used, strict=True) if is_used)
-
-        def gradients(grad: Tensor, *of: Tensor) -> tuple[Tensor, ...]:
-            def similarities(e: Tensor, f: Tensor, c: Tensor) -> Tensor:
-                return plain_similarity_matrix(e, f, c, max_norm, on_ball)
-
-            by_e, by_f, by_c = torch.func.vjp(similarities, *of)[1](grad)
-            return used((by_e + by_f if same else by_e, by_f, by_c))
-
-        back = torch.func.vjp(gradients, *ctx.saved_tensors)[1](used(grads))
-        return (*back[:3], None if ctx.is_number else back[3], *(None,) * 8)
+        return (*second_derivative(ctx, plain_similarity_matrix, grads), *(None,) * 8)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> Any:
