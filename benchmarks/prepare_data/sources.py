@@ -60,3 +60,44 @@ OMNIGLOT = Source(
     },
 )
 OMNIGLOT_ARCHIVES = (_SMALL_1, _SMALL_2)
+TREC = Source(
+    "https://github.com/awasthiabhijeet/Learning-From-Rules",
+    "217c2d3b0cdaec1b22bc498c4cd17c5262b3fd13",
+    "Apache-2.0 (rules), Awasthi et al., ICLR 2020; questions: Li and Roth, COLING 2002",
+    {
+        "data/TREC/rule.txt": "cfca36ebaaef9f0badb734f963c73c5c3d9f4c7be8d97016b427d1c5f52fb853",
+        "data/TREC/train.txt": "9b4ebba4e0f508008d41a51d297426071af446794f499ac7e7c3c2b78abbcc3c",
+        "data/TREC/valid.txt": "1f84072b274289150fc75ec91ff87a7b65fe279b5c580a068d88d077d061f76f",
+        "data/TREC/test.txt": "033f22c028c2bbba9ca682f68ffe204dc1aa6e1cf35dd6207f2d4ca67f0d0e8e",
+    },
+)
+HAUSA = Source(
+    "https://github.com/uds-lsv/transfer-distant-transformer-african",
+    "a46ec8e90334c0fb8ee16a690af1aabf927be902",
+    "none is named for the data; Hedderich et al., EMNLP 2020",
+    {
+        f"data/hausa_newsclass/{part}.tsv": sha256
+        for part, sha256 in {
+            "train_clean": "662bf8849d34f4163032afede21c2f2d103a956a6d6d6925b7a8b2577f8e5c62",
+            "train_clean_noisy_labels": (
+                "6b9cedf948bc6ea1612f0a11ae52db128892152b9d2cd882fd4e4a25b2d9cb25"
+            ),
+            "test": "a174e3071e4d1e4713fb73aa93de583909d3bf5231abd0d09ab6ae4087a8f79b",
+            "dev": "ca5629d297dec8c6f7878180ba2aa0a5852bafb57acc6b3ea4dc43cf600446e7",
+        }.items()
+    },
+)
+CIFAR_N_LABELS, CIFAR_ARCHIVE = "data/CIFAR-10_human.pt", "cifar-10-python.tar.gz"
+CIFAR_N = Source(
+    "https://github.com/UCSC-REAL/cifar-10-100n",
+    "49df7d8a69e355470c77c1c2f2424916325a394b",
+    "CC BY-NC 4.0, Wei et al., ICLR 2022",
+    {CIFAR_N_LABELS: "873e69c39cb9b5e97fb6bae2d60bb59b38a5cbc31d2b868f7903dcb2b9dd2310"},
+)
+# An archive, no repository: it is downloaded into the checkout of CIFAR-N.
+CIFAR = Source(
+    "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    "(the file of this name)",
+    "none is named; Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
+    {CIFAR_ARCHIVE: "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"},
+)

@@ -118,15 +118,16 @@ def test_another_folder_is_refused_by_what_it_should_be(tmp_path):
 
 
 def test_the_file_holds_vectors_where_there_is_an_encoder(clinc, tmp_path):
-    def encode(texts):
-        return np.array([[len(text), 0.5] for text in texts])
+    def encode(arrays):
+        return np.array([[len(text), 0.5] for text in arrays["texts"]])
 
-    path = command.build("clinc150", clinc, tmp_path / "out", encode)
+    recipe = replace(command.DATA["clinc150"], encode=encode)
+    path = command.build(recipe, clinc, tmp_path / "out")
     assert path.name == "clinc150_minilm.npz"
     with np.load(path) as stored:
         assert stored["emb"].dtype == np.float16
         assert stored["emb"][:, 0].tolist() == [7, 10, 12, 18]
-    with np.load(command.build("clinc150", clinc, tmp_path / "out", None)) as stored:
+    with np.load(command.build(recipe, clinc, tmp_path / "out", with_features=False)) as stored:
         assert "emb" not in stored
 
 
@@ -138,7 +139,7 @@ def test_the_weak_classifier_knows_the_words_that_it_has_seen(tmp_path, monkeypa
     labels, split = np.append(truth, 0), np.array(["train"] * 12 + ["test"])
     for name in ("clinc150_minilm.npz", "hwu64_minilm.npz"):
         np.savez(tmp_path / name, texts=texts, labels=labels, split=split)
-    path = command.build("annotator", tmp_path, tmp_path)
+    path = command.build(command.DATA["annotator"], tmp_path, tmp_path)
     assert path == tmp_path / "real" / "annotator.npz"
     with np.load(path) as made:
         assert made["clinc"].shape == made["hwu"].shape == (3, 12)
