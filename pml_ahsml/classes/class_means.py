@@ -87,7 +87,7 @@ class Groups(NamedTuple):
 
 
 def weighted_means(points: Tensor, groups: Groups, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute the weighted mean of each group: x̄_g = Σ_{i∈g} w_i·x_i / Σ_{i∈g} w_i.
+    """Compute the weighted mean of each group: x̄_k = Σ_{i∈k} w_i·x_i / Σ_{i∈k} w_i.
 
     Args:
         points: (N, D) points; in float64 the order of the rows does not change the result.
@@ -113,8 +113,8 @@ def weighted_means(points: Tensor, groups: Groups, weights: Tensor) -> tuple[Ten
 def robust_weights(points: Tensor, groups: Groups, weights: Tensor) -> Tensor:
     """Give less weight to points far from the other points of their class.
 
-    Two steps of an iteratively reweighted mean: v_i ← w_i·(min_{j∈g} d_j / d_i)² for i in group g,
-    where d_i = ‖x_i − x̄_g‖ is the distance from the mean with the previous weights v, at first w.
+    Two steps of an iteratively reweighted mean: w′_i ← w_i·(min_{j∈k} d_j / d_i)² for i in group k,
+    where d_i = ‖x_i − x̄_k‖ is the distance from the mean with the previous weights w′, at first w.
     If two of four samples are right and coincide, a wrong sample has 3/7 of the weight of a right
     one after the first step and 1/9 after the second. More steps would end at a single sample.
 
@@ -146,8 +146,8 @@ def variance_of_means(
 ) -> Tensor:
     """Compute the squared standard error of the weighted mean of each group.
 
-    R_g = (Σ_{i∈g} w_i·‖x_i − x̄_g‖² / Σ w_i) / (n_g − 1) with the effective number of points
-    n_g = (Σ w_i)² / Σ w_i².
+    V_k = (Σ_{i∈k} w_i·‖x_i − x̄_k‖² / Σ w_i) / (n_k − 1) with the effective number of points
+    n_k = (Σ w_i)² / Σ w_i².
 
     Args:
         points: (N, D) points in float64.

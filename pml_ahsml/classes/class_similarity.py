@@ -9,7 +9,7 @@ from ..hyperbolic.products import product
 def class_similarity(similarity: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     """Compute the mean similarity within and between the classes of a batch.
 
-    S_aa = 2/(n_a² − n_a)·Σ_{i<j∈C_a} s_ij,  S_ab = 1/(n_a·n_b)·Σ_{i∈C_a, j∈C_b} s_ij.
+    S_aa = 2/(n_a² − n_a)·Σ_{i<j of a} s_ij,  S_ab = 1/(n_a·n_b)·Σ_{i of a, j of b} s_ij.
 
     Args:
         similarity: (N, N) similarities of the samples of the batch.
@@ -104,7 +104,7 @@ def adaptive_margins(
 
 
 def view_margins(similarity: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Compute the margins of view pairs: M_a(a) = min_{i,j∈C_a} s_ij.
+    """Compute the margins of view pairs: M_a(a) = min_{i,j of a} s_ij.
 
     Two views of one sample should be at least as similar as any two samples of its class.
 

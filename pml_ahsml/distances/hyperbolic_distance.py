@@ -15,9 +15,9 @@ from .learnt_scale import LearntScale
 class HyperbolicDistance(BaseDistance):
     """Base class of the distances between embeddings in hyperbolic space of curvature −c.
 
-    An embedding e is a tangent vector at the origin, u = σ·e, clipped to norm r. A subclass says
-    what it computes of u and v. Scaling by σ changes nothing but the unit of length: with curvature
-    σ²c and clip radius r/σ, e itself gives the same hyperbolic angles and radii
+    An embedding e is a tangent vector at the origin, u = λ·e, clipped to norm r. A subclass says
+    what it computes of u and v. Scaling by λ changes nothing but the unit of length: with curvature
+    λ²c and clip radius r/λ, e itself gives the same hyperbolic angles and radii
     (:attr:`geometry`), so that no copy of the embeddings is made.
 
     Args:
@@ -26,7 +26,7 @@ class HyperbolicDistance(BaseDistance):
         learn_curvature: whether c is learnable.
         manifold: a ``geoopt.PoincareBall`` whose curvature is read at every call.
         embedding_space: "tangent" or "ball".
-        scale: σ, "auto" or None, see the subclasses.
+        scale: λ, "auto" or None, see the subclasses.
         **kwargs: passed to ``BaseDistance``.
 
     Raises:
@@ -83,12 +83,12 @@ class HyperbolicDistance(BaseDistance):
 
     @property
     def scale(self) -> float:
-        """The factor σ of embeddings; 1 without one, and before "auto" has seen a batch."""
+        """The factor λ of embeddings; 1 without one, and before "auto" has seen a batch."""
         return self._fixed_scale if self.learnt_scale is None else self.learnt_scale.factor
 
     @property
     def geometry(self) -> tuple[float | Tensor, float]:
-        """Curvature σ²c and clip radius r/σ, at which embeddings need no scaling."""
+        """Curvature λ²c and clip radius r/λ, at which embeddings need no scaling."""
         scale = self.scale
         return self.curvature * scale**2, self.clip_radius / scale
 

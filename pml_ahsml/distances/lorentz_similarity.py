@@ -20,8 +20,8 @@ class LorentzSimilarity(HyperbolicDistance):
     the cosine. So the margins, temperatures and bases of losses that are made for cosines keep
     their meaning: swap the distance and leave everything else. It costs one matrix product.
 
-    Embeddings are tangent vectors u = σe at the origin, clipped to norm ``clip_radius``. The scale
-    σ is found from the first batch that the loss sees in training (``training`` and gradients
+    Embeddings are tangent vectors u = λe at the origin, clipped to norm ``clip_radius``. The scale
+    λ is found from the first batch that the loss sees in training (``training`` and gradients
     enabled), then kept, and saved in the ``state_dict()`` of the loss. Give this same object to
     miners and to ``PoincareKNN``, which ranks by it, and set ``normalize_embeddings=False`` in
     PML's testers and InferenceModel: the norm counts.
@@ -43,7 +43,7 @@ class LorentzSimilarity(HyperbolicDistance):
             (geoopt parameters), which are never scaled.
         scale: "auto" makes the norm of the median row of the first batch r·D/4: at the clip radius
             in four dimensions, inside it in fewer, where the norm adds room, and beyond it in more,
-            where the similarity is a cosine (docs/hyperbolic.md has the figures). A number σ > 0 is
+            where the similarity is a cosine (docs/hyperbolic.md has the figures). A number λ > 0 is
             taken as it is; None is 1. Under ``torch.distributed`` "auto" averages over all ranks,
             which must see their first batch at the same step.
         **kwargs: passed to ``BaseDistance``: normalize_embeddings (False here), p, power,

@@ -32,7 +32,7 @@ class PoincareDistance(HyperbolicDistance):
         embedding_space: "tangent" for the output of a network, "ball" for points of the ball
             (geoopt parameters). Points of the ball are clipped to distance 2r from the origin, as
             are points on or beyond the rim.
-        scale: factor σ > 0 of the embeddings before they are clipped, u = σe. "auto" finds it from
+        scale: factor λ > 0 of the embeddings before they are clipped, u = λe. "auto" finds it from
             the first training batch and keeps it in the ``state_dict()``, see
             :class:`LorentzSimilarity`. None is 1: what the network puts out is not touched.
         **kwargs: passed to ``BaseDistance``: normalize_embeddings (False here), p, power,

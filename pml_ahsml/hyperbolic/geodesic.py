@@ -42,8 +42,8 @@ def distance_matrix(
 ) -> Tensor:
     """Compute the geodesic distances of all pairs by one matrix product, in O(N·M) memory.
 
-    d(u, v) = (2/√c)·asinh √S,
-    S = sinh²((A_u − A_v)/2) + sinh A_u·sinh A_v·‖û − v̂‖²/4,  A = 2√c‖u‖,  û = u/‖u‖.
+    d(u, v) = (2/√c)·asinh √H,
+    H = sinh²((A_u − A_v)/2) + sinh A_u·sinh A_v·‖û − v̂‖²/4,  A = 2√c‖u‖,  û = u/‖u‖.
 
     Near pairs are computed from coordinate differences or in float64, so equal rows are at distance
     exactly 0. The gradient of such a pair is 0, as in ``torch.cdist``. Second derivatives work and

@@ -93,7 +93,7 @@ def difference_form(e: Tensor, f: Tensor, x: Polar, y: Polar, i: Tensor, j: Tens
 def pairwise_distance(tangent: Tensor, ref_tangent: Tensor, curvature: float | Tensor) -> Tensor:
     """Compute the geodesic distances between matching rows.
 
-    d(u, v) = (2/√c)·asinh √S with S as in ``geodesic.distance_matrix``, from coordinate differences
+    d(u, v) = (2/√c)·asinh √H with H as in ``geodesic.distance_matrix``, from coordinate differences
     in float64. Derivatives of any order exist.
 
     Args:
@@ -116,7 +116,7 @@ def pairwise_distance(tangent: Tensor, ref_tangent: Tensor, curvature: float | T
 
 
 def half_sinh_squared(u: Tensor, v: Tensor, curvature: float | Tensor) -> Tensor:
-    """Compute S = sinh²(√c·d/2) of matching rows, with a small error relative to S.
+    """Compute H = sinh²(√c·d/2) of matching rows, with a small error relative to H.
 
     The identity ‖u − v‖² = δ² + ‖u‖‖v‖·‖û − v̂‖² with δ = ‖u‖ − ‖v‖ splits the difference into its
     radial and its angular part. No large numbers cancel.

@@ -91,7 +91,7 @@ def log_prior(
 
 
 def confusion_shares(divergence: Tensor, spread: float | Tensor) -> Tensor:
-    """Share of the wrong labels of class k that go to class y: S_ky = T_ky/ε for y ≠ k.
+    """Share of the wrong labels of class k that go to class y: R_ky = T_ky/ε for y ≠ k.
 
     Args:
         divergence: (K, K) geodesic distances between class centroids, inf on the diagonal and for

@@ -27,18 +27,18 @@ _DECAY, _ENOUGH = 0.97, 0.2
 class EarlierOpinions(ModuleWithTables):
     """Averages the class probabilities of each sample over its visits.
 
-    P̄ ← P̄ + s·(P − P̄), with s = 1 at the first visit and 0.02 later.
+    p̄ ← p̄ + w·(p̂ − p̄), with w = 1 at the first visit and 0.02 later.
 
     A classifier that knows the classes names the same class for a sample at its next visit. If the
     network has not learnt the classes yet, it names any class. If that class is the label, the
-    label may have been memorised. The steadiness c is therefore the share of samples with the same
-    argmax of P and P̄, among those whose label is neither. While c < ½ earlier opinions are
-    worthless, and s = 1.
+    label may have been memorised. The steadiness ζ is therefore the share of samples with the same
+    argmax of p̂ and p̄, among those whose label is neither. While ζ < ½ earlier opinions are
+    worthless, and w = 1.
 
-    Only the 16 likeliest classes of each P̄ are kept: 96 bytes per sample.
+    Only the 16 likeliest classes of each p̄ are kept: 96 bytes per sample.
 
     Args:
-        num_samples: S ≥ 1.
+        num_samples: at least 1.
         num_classes: K ≥ 2.
 
     Raises:
@@ -78,7 +78,7 @@ class EarlierOpinions(ModuleWithTables):
 
     @property
     def are_steady(self) -> bool:
-        """Whether c is known and at least ½."""
+        """Whether ζ is known and at least ½."""
         steadiness = self.steadiness
         return steadiness is not None and steadiness >= _STEADY
 

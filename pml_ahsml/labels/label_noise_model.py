@@ -154,7 +154,7 @@ class LabelNoiseModel(WithLearntParameters):
 
     @property
     def vote_weight(self) -> float:
-        """β, what a neighbour's vote adds to log p; 0 if no neighbours vote."""
+        """ω, what a neighbour's vote adds to log p; 0 if no neighbours vote."""
         return self.parameter("vote_weight") if self.neighbours is not None else 0.0
 
     @torch.no_grad()

@@ -24,10 +24,10 @@ _LOWEST = 1e-4
 def whitening(scatter: Tensor) -> Tensor:
     """Compute the map that turns the covariance of every class into the identity.
 
-    W with W·Wᵀ = (S + ρ·(tr S/D)·I)⁻¹ and ρ = 0.3.
+    W with W·Wᵀ = (Γ + 0.3·(tr Γ/D)·1)⁻¹.
 
     Args:
-        scatter: (D, D) S, covariance of samples around the mean of their class.
+        scatter: (D, D) Γ, covariance of samples around the mean of their class.
 
     Returns:
         (D, D), upper triangular.
@@ -52,12 +52,12 @@ def whitening(scatter: Tensor) -> Tensor:
 def log_densities(samples: Tensor, sums: Tensor, masses: Tensor, whiten: Tensor) -> Tensor:
     """Log-density of each class at each sample, up to a constant per sample.
 
-    s_ik = −‖Wᵀ(x_i − m_k)‖² / (2·(1 + 1/n_k)) − (D/2)·log(1 + 1/n_k), m_k = Σx/n_k.
+    ℓ_ik = −‖Wᵀ(u_i − ū_k)‖² / (2·(1 + 1/n_k)) − (D/2)·log(1 + 1/n_k), ū_k = Σu/n_k.
 
     A mean of n_k samples is itself uncertain, which widens the density by 1 + 1/n_k.
 
     Args:
-        samples: (N, D) x_i.
+        samples: (N, D) u_i.
         sums: (K, D) weighted sums of the samples of each class.
         masses: (K,) n_k ≥ 0, their weights.
         whiten: (D, D) W, see :func:`whitening`.
@@ -84,7 +84,7 @@ def own_log_densities(samples: Tensor, sums: Tensor, masses: Tensor, whiten: Ten
     If the sums leave out the sample itself, it does not vote for its own label.
 
     Args:
-        samples: (N, D) x_i.
+        samples: (N, D) u_i.
         sums: (N, D) weighted sums of the samples of each sample's class.
         masses: (N,) their weights, ≥ 0.
         whiten: (D, D) W, see :func:`whitening`.
@@ -117,9 +117,10 @@ def within_scatter(
 ) -> Tensor:
     """Covariance of samples around the means of their classes, with equal weight per class.
 
-    Σ_i w_i·r_i·r_iᵀ, with r_i = x_i − s_i/m_i and w_i = 1/(n_i·C)·m_i/(m_i + 1): n_i is the number
-    of samples labelled y_i, C that of classes. A squared residual from a mean of m other samples is
-    larger than one from the true mean by (m + 1)/m. Samples without others do not count.
+    Γ = Σ_i w_i·r_i·r_iᵀ, with r_i = u_i − s_i/m_i and w_i = 1/(n_i·K)·m_i/(m_i + 1): n_i is the
+    number of samples labelled y_i, K that of classes seen. A squared residual from a mean of m
+    other samples is larger than one from the true mean by (m + 1)/m. Samples without others do not
+    count.
 
     Args:
         samples: (N, D).
@@ -151,15 +152,15 @@ def within_scatter(
 def log_even_transitions(noise_rate: float, labels: Tensor, seen: Tensor) -> Tensor:
     """Log-probability that each class gets the sample's label, if all confusions are alike.
 
-    T_ky = (1 − ε)·[k = y] + ε/C, with C the number of classes seen.
+    T′_ky = (1 − ε_o)·[k = y] + ε_o/K, with K the number of classes seen.
 
     Args:
-        noise_rate: ε in [0, 1].
+        noise_rate: ε_o in [0, 1].
         labels: (N,) y_i.
         seen: (K,) bool.
 
     Returns:
-        (N, K) log T_{k,y_i}.
+        (N, K) log T′_{k,y_i}.
 
     Source:
         This project.
@@ -178,17 +179,17 @@ def log_even_transitions(noise_rate: float, labels: Tensor, seen: Tensor) -> Ten
 def log_transitions(joint: Tensor, labels: Tensor, seen: Tensor, strength: float) -> Tensor:
     """Log-probability that each class gets the sample's label, from counted confusions.
 
-    T_ky = (J_ky + α·((1 − ε)·[k = y] + ε/C)) / (Σ_y J_ky + α), with ε the share of J off its
-    diagonal and C the number of classes seen. Before anything has been counted, ε = 0.2.
+    T′_ky = (J_ky + η·((1 − ε_J)·[k = y] + ε_J/K)) / (Σ_y J_ky + η), with ε_J the share of J off its
+    diagonal and K the number of classes seen. Before anything has been counted, ε_J = 0.2.
 
     Args:
         joint: (K, K) J_ky ≥ 0, expected number of samples of class k labelled y.
         labels: (N,) y_i.
         seen: (K,) bool.
-        strength: α > 0, pseudo-counts of the prior.
+        strength: η > 0, pseudo-counts of the prior.
 
     Returns:
-        (N, K) log T_{k,y_i}.
+        (N, K) log T′_{k,y_i}.
 
     Source:
         The full confusion matrix of Dawid & Skene (Applied Statistics, 1979); the prior is this

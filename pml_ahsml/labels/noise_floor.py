@@ -34,10 +34,10 @@ def far_label_shares(
     F_ik = [d_ik > Σ_j w_ij·d_ij / Σ_j w_ij]. Of random labels, which name any class but the
     nearest, a share U_i = Σ_k w_ik·F_ik / (Σ_k w_ik − 1) is far. In units of U_i,
 
-    - S = mean_i F_{i,y_i} / U_i for the given labels, 1 if all of them are random;
-    - P = mean_i Σ_k p_i(k)·F_ik / U_i for right labels, over the two likeliest classes k: of two
+    - φ = mean_i F_{i,y_i} / U_i for the given labels, 1 if all of them are random;
+    - φ₂ = mean_i Σ_k p_i(k)·F_ik / U_i for right labels, over the two likeliest classes k: of two
       overlapping classes one may be far, but a sample that might be of many classes is of none;
-    - B, the same over all classes: about 1 if p does not tell classes apart.
+    - φ_K, the same over all classes: about 1 if p does not tell classes apart.
 
     Args:
         distances: (N, K) geodesic distances to the class centroids, inf for classes never seen.
@@ -47,7 +47,7 @@ def far_label_shares(
         likelihood: (N, K) p_i(k), rows sum to 1.
 
     Returns:
-        (3,) S, P and B, ≥ 0, in float64. Samples at equal distance from all classes count as 0.
+        (3,) φ, φ₂ and φ_K, ≥ 0, in float64. Samples at equal distance from all classes count as 0.
 
     Source:
         This project.
@@ -76,16 +76,16 @@ def far_label_shares(
 def share_at_random(found: Tensor, of_right: Tensor, blur: Tensor) -> Tensor:
     """Estimate the share of random labels from the share of labels that name a far class.
 
-    π = (S − P)/(1 − P), because S = π + (1 − π)·P. Wrong labels of neighbouring classes count as
+    π = (φ − φ₂)/(1 − φ₂), because φ = π + (1 − π)·φ₂. Wrong labels of neighbouring classes count as
     right, so π is a lower bound on the noise rate.
 
     Args:
-        found: () S, see :func:`far_label_shares`.
-        of_right: () P ≤ B.
-        blur: () B.
+        found: () φ, see :func:`far_label_shares`.
+        of_right: () φ₂ ≤ φ_K.
+        blur: () φ_K.
 
     Returns:
-        () π ≥ 0; 0 if B ≥ ½, because p then does not tell classes apart.
+        () π ≥ 0; 0 if φ_K ≥ ½, because p then does not tell classes apart.
 
     Source:
         This project; after Storey's estimate (Journal of the Royal Statistical Society B, 2002) of

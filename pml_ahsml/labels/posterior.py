@@ -140,17 +140,17 @@ def prior_slopes(
 def geodesic_gap(distances: Tensor, spacing: Tensor, labels: Tensor, guesses: Tensor) -> Tensor:
     """How much nearer a sample is to one class than to another, in units of class spacing.
 
-    (d(h_i, μ_y) − d(h_i, μ_g)) / s.
+    (d(h_i, μ_y) − d(h_i, μ_k)) / spacing.
 
     Args:
         distances: (N, K) geodesic distances of the samples to the class centroids, inf for classes
             never seen.
-        spacing: s, the mean geodesic distance between a class and its nearest classes.
+        spacing: the mean geodesic distance between a class and its nearest classes.
         labels: (N,) classes y.
-        guesses: (N,) classes g.
+        guesses: (N,) classes k.
 
     Returns:
-        (N,), positive where the sample is nearer to g; nan where y or g is unseen.
+        (N,), positive where the sample is nearer to k; nan where y or k is unseen.
 
     Source:
         This project.

@@ -50,30 +50,30 @@ class SecondOpinion(ModuleWithTables):
 
     The discriminant judges each batch before it learns from it. It gives
 
-    - a posterior o_i(k) ∝ P_ik·T_{k,y_i}, with its own confusions T (``log_transitions``) and
-      P_ik ∝ (N_k + 1)·exp(s_ik), s the log-densities of a ``RunningDiscriminant``. With sample ids,
-      a sample has no vote on its own label, and P_i is the average of softmax_k(s_ik) over its
-      visits (``EarlierOpinions``). With more than 1,000 classes, all confusions are alike:
-      T_ky = (1 − r)·[k = y] + r/K;
-    - the noise rate r = mean_i(1 − o_i(y_i)), a lower bound on the label model's ε;
-    - a weight a: labels are judged by (1 − a)·t + a·o, with t the posterior of the label model.
+    - a posterior o_i(k) ∝ p̂_i(k)·T′_{k,y_i}, with its own confusions T′ (``log_transitions``) and
+      p̂_i(k) ∝ (N_k + 1)·exp(ℓ_ik), ℓ the log-densities of a ``RunningDiscriminant``. With sample
+      ids, a sample has no vote on its own label, and p̂_i is the average of softmax_k(ℓ_ik) over
+      its visits (``EarlierOpinions``). With more than 1,000 classes, all confusions are alike:
+      T′_ky = (1 − ε_o)·[k = y] + ε_o/K;
+    - the noise rate ε_o = mean_i(1 − o_i(y_i)), a lower bound on the label model's ε;
+    - a weight ξ: labels are judged by (1 − ξ)·t + ξ·o, with t the posterior of the label model.
 
-    g = Σ_i (1 − o_i)·q_i / Σ_i (1 − o_i) is the share of the discriminant's doubts that fall on
-    labels the label model trusts. While both doubt the same labels, g is small, and the label model
+    χ = Σ_i (1 − o_i)·q_i / Σ_i (1 − o_i) is the share of the discriminant's doubts that fall on
+    labels the label model trusts. While both doubt the same labels, χ is small, and the label model
     knows hard samples better. If a network memorises wrong labels, the label model trusts them, and
-    g is large. The discriminant doubts some right labels as well, so a small r means little:
+    χ is large. The discriminant doubts some right labels as well, so a small ε_o means little:
 
-    - a = g²/(g² + (1 − g)²)·r⁴/(r⁴ + 0.1⁴) without ids,
-    - a = g³²/(g³² + 0.4³²)·r⁸/(r⁸ + 0.12⁸) with ids.
+    - ξ = χ²/(χ² + (1 − χ)²)·ε_o⁴/(ε_o⁴ + 0.1⁴) without ids,
+    - ξ = χ³²/(χ³² + 0.4³²)·ε_o⁸/(ε_o⁸ + 0.12⁸) with ids.
 
-    If it doubts more than 0.6 of the labels, the network cannot tell classes apart yet. Then a = 0,
-    r is unknown, and nothing is learnt from its posteriors. With ids, a = 0 and r is unknown also
-    until it repeats at least half of its doubts at the next visit.
+    If it doubts more than 0.6 of the labels, the network cannot tell classes apart yet. Then ξ = 0,
+    ε_o is unknown, and nothing is learnt from its posteriors. With ids, ξ = 0 and ε_o is unknown
+    also until it repeats at least half of its doubts at the next visit.
 
     Args:
         num_classes: K ≥ 2.
         embedding_size: D ≥ 1.
-        num_samples: training set size S, or None if samples have no ids.
+        num_samples: training set size, or None if samples have no ids.
 
     Raises:
         ValueError: if an option is out of range.
@@ -113,7 +113,7 @@ class SecondOpinion(ModuleWithTables):
 
     @property
     def weight(self) -> float:
-        """Weight a in [0, 1]; 0 before anything has been doubted, and while too much is doubted."""
+        """Weight ξ in [0, 1]; 0 before anything has been doubted, and while too much is doubted."""
         doubted, trusted = self.numbers("doubts")
         if doubted == 0 or not self._speaks:
             return 0.0
@@ -207,7 +207,7 @@ class SecondOpinion(ModuleWithTables):
 
     @property
     def _rate(self) -> float:
-        """r, 0 before anything has been doubted."""
+        """ε_o, 0 before anything has been doubted."""
         weight, rate = self.numbers("rate_sums")
         return rate / weight if weight > 0 else 0.0
 

@@ -64,13 +64,13 @@ class ReplayMemory(RecentSamples):
     def stand_ins(self, given: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Groups]:
         """Return remembered samples that fill up the classes of a batch that has lost rows.
 
-        If M of N rows are kept, a class with n of the N is filled up to n·N/M, rounded down, but at
-        most to 2n. Within that limit, M rows with a gradient are compared with N²/M rows: as many
-        pairs as N rows have among themselves. The newest samples come first.
+        If N′ of N rows are kept, a class with n of the N is filled up to n·N/N′, rounded down, but
+        at most to 2n. Within that limit, N′ rows with a gradient are compared with N²/N′ rows: as
+        many pairs as N rows have among themselves. The newest samples come first.
 
         Args:
             given: (N,) labels of the batch as given.
-            kept: (M,) labels of the rows that take part.
+            kept: (N′,) labels of the rows that take part.
 
         Returns:
             (V, D) embeddings, (V,) classes, and the rows by class.
@@ -111,7 +111,7 @@ def count_of(values: Tensor, among: Tensor) -> Tensor:
 
     Args:
         values: (N,).
-        among: (M,).
+        among: (N′,).
 
     Returns:
         (N,) counts.

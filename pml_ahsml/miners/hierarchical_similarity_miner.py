@@ -18,13 +18,13 @@ from .hardest_pairs import hardest_pairs
 class HierarchicalSimilarityMiner(BaseMiner):
     """Selects the pairs that violate class-wise adaptive margins around the hardest pairs.
 
-    Let anchor i be of class a, with positives P_i and negatives N_i. The miner selects a positive j
-    if s_ij < max_{n∈N_i} s_in + w·Ŝ_aa, and a negative j of class b if
-    s_ij > min_{p∈P_i} s_ip − w·Ŝ_ab. An anchor without positives gets no negatives, and the other
+    Let anchor i be of class a, p its positives and n its negatives. The miner selects a positive j
+    if s_ij < max_n s_in + ρ·Ŝ_aa, and a negative j of class b if
+    s_ij > min_p s_ip − ρ·Ŝ_ab. An anchor without positives gets no negatives, and the other
     way round.
 
     Ŝ_aa and Ŝ_ab are the mean similarities within and between classes, rescaled to [0, span]: more
-    pairs are selected of tight classes and of classes that are alike. w is half the range of all
+    pairs are selected of tight classes and of classes that are alike. ρ is half the range of all
     similarities of the batch. It fits the margins to embeddings that fill a small part of [−1, 1],
     as those of an untrained network.
 

@@ -25,7 +25,7 @@ MOST_CLASSES = 1000
 # Confusions are counted over about fifty batches, because the features they depend on change.
 _DECAY = 0.98
 
-# α changes as slowly as the counts, and needs a table of all pairs of classes.
+# η changes as slowly as the counts, and needs a table of all pairs of classes.
 _BATCHES_PER_ESTIMATE = 10
 
 # The distances count for a few samples even if confusions do not follow them.
@@ -36,7 +36,7 @@ class ConfusionCounts(Witness):
     """Counts which class is labelled as which over the last batches, and how much to rely on it.
 
     C_ky, in ``counts``, is the expected number of samples of class k labelled y, with older batches
-    weighted less; it is 0 on the diagonal. α, in ``strength``, is the prior strength: pseudo-counts
+    weighted less; it is 0 on the diagonal. η, in ``strength``, is the prior strength: pseudo-counts
     given to the distances between classes. It is estimated from the counts at every tenth batch. It
     is at least 5, and inf if the counts differ from the distances by chance alone.
 
@@ -135,22 +135,22 @@ class ConfusionCounts(Witness):
 
 
 def weight_of_distances(counts: Tensor, shares: Tensor) -> Tensor:
-    """Prior strength α: pseudo-counts given to the distance-based prior.
+    """Prior strength η: pseudo-counts given to the distance-based prior.
 
-    Given a Dirichlet prior with mean S_k and strength α, the counts of the n_k wrong labels of
-    class k have E Σ_y (C_ky − n_k·S_ky)² = n_k·v_k·(α + n_k)/(α + 1), with v_k = 1 − Σ_y S_ky².
-    Summed over the classes, the observed Q = Σ_ky (C_ky − n_k·S_ky)² gives
+    Given a Dirichlet prior with mean R_k and strength η, the counts of the C_k wrong labels of
+    class k have E Σ_y (C_ky − C_k·R_ky)² = C_k·ψ_k·(η + C_k)/(η + 1), with ψ_k = 1 − Σ_y R_ky².
+    Summed over the classes, the observed Q = Σ_ky (C_ky − C_k·R_ky)² gives
 
-    α = (Σ_k n_k²·v_k − Q) / (Q − Σ_k n_k·v_k).
+    η = (Σ_k C_k²·ψ_k − Q) / (Q − Σ_k C_k·ψ_k).
 
-    If the counts differ from the distances by chance alone, α is inf and they add nothing.
+    If the counts differ from the distances by chance alone, η is inf and they add nothing.
 
     Args:
         counts: (K, K) C_ky ≥ 0, 0 on the diagonal.
-        shares: (K, K) S_ky ≥ 0, 0 on the diagonal.
+        shares: (K, K) R_ky ≥ 0, 0 on the diagonal.
 
     Returns:
-        () α ≥ 0, inf if Q is not above its value by chance.
+        () η ≥ 0, inf if Q is not above its value by chance.
 
     Source:
         This project; a method of moments for the Dirichlet–multinomial distribution.
@@ -180,11 +180,11 @@ def counted_log_prior(
 ) -> Tensor:
     """Log-probability that a sample of class k is labelled y_i, from distances and counts.
 
-    T̂_{k,y_i} = ε·(α·S_{k,y_i} + C)/(α + n_k) for k ≠ y_i, S = T/ε, n_k = Σ_y C_ky, with
-    C = max(C_{k,y_i} − o_ik, min(C_{k,y_i}, n_k·S_{k,y_i})).
+    T̂_{k,y_i} = ε·(η·R_{k,y_i} + C)/(η + C_k) for k ≠ y_i, R = T/ε, C_k = Σ_y C_ky, with
+    C = max(C_{k,y_i} − δ_ik, min(C_{k,y_i}, C_k·R_{k,y_i})).
 
     With few counts the distances decide, with many the counts. A sample's own share of the counts,
-    o_ik, is left out as far as it lifts them above what the distances predict: otherwise the sample
+    δ_ik, is left out as far as it lifts them above what the distances predict: otherwise the sample
     would confirm its own past.
 
     Args:
@@ -192,8 +192,8 @@ def counted_log_prior(
         labels: (N,) columns of the labels y as given.
         noise_rate: ε in (0, 1).
         counts: (K, K) C_ky ≥ 0, expected number of samples of class k labelled y; 0 for y = k.
-        own: (N, K) o_ik ≥ 0.
-        strength: α > 0, see ``weight_of_distances``; finite.
+        own: (N, K) δ_ik ≥ 0.
+        strength: η > 0, see ``weight_of_distances``; finite.
 
     Returns:
         (N, K) log-probabilities.

@@ -65,7 +65,7 @@ class NeighbourMemory(RecentSamples, Witness):
         tensor([[10.,  0.]])
     """
 
-    # β, the weight of one vote; if votes carry no information it falls to the lowest value
+    # ω, the weight of one vote; if votes carry no information it falls to the lowest value
     parameter = Parameter("vote_weight", start=0.2, lowest=0.003, highest=3.0)
 
     length: Tensor
@@ -140,7 +140,7 @@ class NeighbourMemory(RecentSamples, Witness):
     def add_to(
         self, log_odds: Tensor, evidence: ClassDistances, answer: tuple[Tensor, ...], value: float
     ) -> Tensor:
-        """Adds β·v_ik. Overrides ``Witness.add_to``."""
+        """Adds ω·b_ik. Overrides ``Witness.add_to``."""
         return log_odds + value * answer[1]
 
     def slope(
@@ -150,7 +150,7 @@ class NeighbourMemory(RecentSamples, Witness):
         answer: tuple[Tensor, ...] | None,
         value: float,
     ) -> Tensor:
-        """β·mean_i Σ_k (t_i(k) − p_i(k))·v_ik. Overrides ``Witness.slope``."""
+        """ω·mean_i Σ_k (t_i(k) − p_i(k))·b_ik. Overrides ``Witness.slope``."""
         if answer is None:
             return surprise.new_zeros(())
         return nv.weight_gradient(surprise, answer[1], value)

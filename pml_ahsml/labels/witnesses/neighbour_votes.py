@@ -11,18 +11,18 @@ def rank_weights(agreement: Tensor) -> Tensor:
     """Compute the weight of a neighbour's vote for the sample's own label, by rank.
 
     A remembered row may be an earlier visit of the sample itself, with the same label, right or
-    wrong. Let a_r be the share of samples whose r-th nearest row has their label, and ā its mean
-    over the farther half of the ranks, which hold no copies. If the r-th row is a copy with
-    probability s_r, then a_r = s_r + (1 − s_r)·ā, and a row with the same label is not a copy with
+    wrong. Let f_j be the share of samples whose j-th nearest row has their label, and f̄ its mean
+    over the farther half of the ranks, which hold no copies. If the j-th row is a copy with
+    probability z_j, then f_j = z_j + (1 − z_j)·f̄, and a row with the same label is not a copy with
     probability
 
-    w_r = (1 − s_r)·ā/a_r = ā·(1 − a_r) / (a_r·(1 − ā)), and at most 1.
+    w_j = (1 − z_j)·f̄/f_j = f̄·(1 − f_j) / (f_j·(1 − f̄)), and at most 1.
 
     Args:
-        agreement: (k,) a_r in [0, 1].
+        agreement: (J,) f_j in [0, 1].
 
     Returns:
-        (k,) w_r in (0, 1].
+        (J,) w_j in (0, 1].
 
     Source:
         This project.
@@ -37,13 +37,13 @@ def rank_weights(agreement: Tensor) -> Tensor:
 
 
 def expected_copies(agreement: Tensor) -> Tensor:
-    """Expected number of earlier visits among a sample's nearest rows: Σ_r s_r, nearer half.
+    """Expected number of earlier visits among a sample's nearest rows: Σ_j z_j, nearer half.
 
     Args:
-        agreement: (k,) a_r in [0, 1], see :func:`rank_weights`; s_r = (a_r − ā)/(1 − ā).
+        agreement: (J,) f_j in [0, 1], see :func:`rank_weights`; z_j = (f_j − f̄)/(1 − f̄).
 
     Returns:
-        A number in [0, k/2].
+        A number in [0, J/2].
 
     Source:
         This project.
@@ -59,16 +59,16 @@ def expected_copies(agreement: Tensor) -> Tensor:
 
 
 def votes(neighbours: Tensor, labels: Tensor, weights: Tensor, num_classes: int) -> Tensor:
-    """Votes of the neighbours of each sample, v_ik = Σ_{r: y_r = k} (w_r if k = y_i, else 1).
+    """Votes of the neighbours of each sample, b_ik = Σ_{j: y_j = k} (w_j if k = y_i, else 1).
 
     Args:
-        neighbours: (N, k) labels of the nearest rows, nearest first.
+        neighbours: (N, J) labels of the nearest rows, nearest first.
         labels: (N,) labels y_i of the samples themselves.
-        weights: (k,) w_r of :func:`rank_weights`.
+        weights: (J,) w_j of :func:`rank_weights`.
         num_classes: K.
 
     Returns:
-        (N, K) in [0, k].
+        (N, K) in [0, J].
 
     Source:
         This project; k-NN votes under label noise: e.g. Bahri et al., ICML 2020.
@@ -82,15 +82,15 @@ def votes(neighbours: Tensor, labels: Tensor, weights: Tensor, num_classes: int)
 
 
 def weight_gradient(surprise: Tensor, votes: Tensor, weight: float) -> Tensor:
-    """Slope of the log marginal likelihood of the labels by log β, where p_i(k) ∝ … exp(β·v_ik).
+    """Slope of the log marginal likelihood of the labels by log ω, where p_i(k) ∝ … exp(ω·b_ik).
 
-    β·mean_i Σ_k (t_i(k) − p_i(k))·v_ik: the expected votes under the posterior, minus those before
+    ω·mean_i Σ_k (t_i(k) − p_i(k))·b_ik: the expected votes under the posterior, minus those before
     the label was seen.
 
     Args:
         surprise: (N, K) t_i(k) − p_i(k).
-        votes: (N, K) v_ik.
-        weight: β.
+        votes: (N, K) b_ik.
+        weight: ω.
 
     Returns:
         The slope; up is likelier.
