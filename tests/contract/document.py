@@ -88,13 +88,14 @@ _HOLDERS = tuple(
 SECTIONS = (
     Section(
         "Losses",
-        "*Wrapped*: inside `AdaptiveNoiseAwareLoss`, after a warm-up with a quarter of the labels\n"
-        "wrong, value and gradient are those of the loss on the rightly labelled rows. *With\n"
-        "margins*: the same with `margins=AdaptiveMargins()`. *In a memory*: inside a\n"
-        "CrossBatchMemory inside the wrapper, which then remembers trusted rows only. Margins and\n"
-        "temperatures that work with a PoincareDistance stand in\n"
-        "[poincare_losses.md](poincare_losses.md). Labels are needed: losses that PML also runs\n"
-        "on the pairs of an `indices_tuple` without labels are used without the wrapper.",
+        "- *Wrapped*: inside `AdaptiveNoiseAwareLoss`. After a warm-up with a quarter of the\n"
+        "  labels wrong, value and gradient equal those of the loss on the rightly labelled rows.\n"
+        "- *With margins*: the same with `margins=AdaptiveMargins()`.\n"
+        "- *In a memory*: in a CrossBatchMemory inside the wrapper, which then remembers trusted\n"
+        "  rows only.\n\n"
+        "[Which margins and temperatures](poincare_losses.md) go with a PoincareDistance. The\n"
+        "wrapper needs labels. PML also runs some losses on an `indices_tuple` without labels:\n"
+        "use these without the wrapper.",
         exported(losses, losses.BaseMetricLossFunction, _BASE_LOSSES),
         {
             "PoincareDistance": ld.poincare,
@@ -105,18 +106,23 @@ SECTIONS = (
     ),
     Section(
         "Losses that hold losses",
-        "PML lets some of these hold losses of certain class names only, and the wrapper's is not\n"
-        "among them. Put a CrossBatchMemory inside:\n"
-        "`AdaptiveNoiseAwareLoss(CrossBatchMemory(loss, …), …)`. A DistributedLossWrapper goes\n"
-        "outside: `DistributedLossWrapper(AdaptiveNoiseAwareLoss(loss, …))`. A SelfSupervisedLoss\n"
-        "makes up labels of its own, of which none can be wrong.\n\n"
-        "On several processes (`tests/distributed`: two and four come to what one process comes\n"
-        "to on the global batch): a DistributedLossWrapper hands over the rows of all, so the\n"
-        "wrapper is left as it is; with `efficient=True` it does not, and under plain\n"
-        "DistributedDataParallel nothing does, so there give the wrapper `sync=True`. PML's\n"
-        "gather wants batches of one size; under plain DistributedDataParallel they may differ\n"
-        "and be empty. Of a loss with proxies every process has the whole gradient, which PML\n"
-        "multiplies by the number of processes.",
+        "Some of these accept only losses of certain class names, and the wrapper's is not among\n"
+        "them.\n\n"
+        "- A CrossBatchMemory goes inside:\n"
+        "  `AdaptiveNoiseAwareLoss(CrossBatchMemory(loss, …), …)`.\n"
+        "- A DistributedLossWrapper goes outside:\n"
+        "  `DistributedLossWrapper(AdaptiveNoiseAwareLoss(loss, …))`.\n"
+        "- A SelfSupervisedLoss makes labels of its own, and none of these can be wrong.\n\n"
+        "Several processes:\n\n"
+        "- A DistributedLossWrapper passes on the rows of all processes. The wrapper needs no\n"
+        "  option.\n"
+        "- With `efficient=True`, and under plain DistributedDataParallel, each process sees its\n"
+        "  own rows. Give the wrapper `sync=True`.\n"
+        "- PML's gather needs batches of one size. Under plain DistributedDataParallel sizes may\n"
+        "  differ, and a batch may be empty.\n"
+        "- With proxies every process has the whole gradient. PML multiplies it by the number of\n"
+        "  processes.\n\n"
+        "`tests/distributed` compares two and four processes with one on the global batch.",
         (*_HOLDERS, DistributedLossWrapper),
         {
             "around a loss with PoincareDistance": ld.holder_with_poincare,
@@ -126,7 +132,7 @@ SECTIONS = (
     ),
     Section(
         "Miners",
-        "*Into the wrapper*: pairs or triplets of distrusted rows are left out, the others\n"
+        "*Into the wrapper*: pairs and triplets with distrusted rows are left out, and the others\n"
         "renumbered.",
         (*exported(miners, miners.BaseMiner, ("BaseMiner",)), HierarchicalSimilarityMiner),
         {
@@ -165,15 +171,15 @@ SECTIONS = (
     ),
     Section(
         "Trainers",
-        "With a wrapped loss for every metric loss (DeepAdversarialMetricLearning: for\n"
-        "`metric_loss`; its other losses see synthetic samples, whose labels cannot be wrong) and\n"
-        "`HierarchicalSimilarityMiner` for every tuple miner.",
+        "Every metric loss is wrapped, and every tuple miner is a `HierarchicalSimilarityMiner`.\n"
+        "In DeepAdversarialMetricLearning only `metric_loss` is wrapped: its other losses see\n"
+        "synthetic samples, whose labels cannot be wrong.",
         exported(trainers, trainers.BaseTrainer, ("BaseTrainer",)),
         {"wrapped loss and our miner": pd.trainer_with_wrapper},
     ),
     Section(
         "Testers",
-        "With `normalize_embeddings=False`; without it the radius is lost, and a warning says so.",
+        "With `normalize_embeddings=False`. Without it the radius is lost, and a warning says so.",
         exported(testers, testers.BaseTester, ("BaseTester",)),
         {"PoincareKNN": pd.tester_with_knn},
     ),
@@ -187,13 +193,15 @@ SECTIONS = (
 
 _HEADER = """# The contract with pytorch-metric-learning
 
-What every class that PML exports does at the doors of this package, found by trying: a class works,
-or it is refused with the sentence that stands here. Written by
+Which classes of PML work with this package. `python -m tests.contract.document` tries every class
+that PML exports and writes this page. `tests/contract` compares the page with what happens, so a
+new release of PML shows as a row that fails.
 
-    python -m tests.contract.document
-
-and compared with what happens by `tests/contract`, so that a new release of PML shows up as a row
-that fails.
+| word | means |
+|---|---|
+| works | it works |
+| refused: … | an error, with this message, when the objects are made |
+| fails: … | an error of PML or torch in use |
 """
 
 
