@@ -28,6 +28,28 @@ from pml_ahsml import HierarchicalSimilarityMiner
 from tests.contract import loss_doors as ld
 from tests.contract import pipeline_doors as pd
 
+# Messages that would make a table hard to read, and what stands there for them.
+_SHORT = {
+    "requires the distance metric to be CosineSimilarity": "refused: CosineSimilarity only",
+    "requires the distance metric to be LpDistance": "refused: LpDistance only",
+    "requires the distance metric to be SNRDistance": "refused: SNRDistance only",
+    "margins must be None or 'auto' for a loss that does not compare the pairs of a batch": (
+        "refused: compares no pairs"
+    ),
+    "distance must be inverted or have a known maximum (PoincareDistance, normalised LpDistance)": (
+        "refused: unknown range"
+    ),
+    "loss must take classes of unequal size, which is what is left when samples are distrusted": (
+        "refused: needs classes of equal size"
+    ),
+    "loss must be one that takes labels": "refused: takes no labels",
+    (
+        "loss must be a loss of pytorch-metric-learning (a BaseMetricLossFunction, CrossBatchMemory"
+        " or MultipleLosses)"
+    ): "refused: cannot be wrapped",
+    "reducer must be given to the wrapped loss": "refused: belongs to the wrapped loss",
+}
+
 PATH = Path(__file__).parents[2] / "docs" / "contract.md"
 
 
@@ -50,7 +72,7 @@ class Section:
         outcomes = []
         for door in self.doors.values():
             torch.manual_seed(0)
-            outcomes.append(door(row))
+            outcomes.append(_shortened(door(row)))
         return f"| {_name(row)} | {' | '.join(outcomes)} |"
 
     def __hash__(self) -> int:
@@ -64,6 +86,12 @@ def exported(module: ModuleType, base: type, without: tuple[str, ...] = ()) -> t
         for _, cls in sorted(vars(module).items())
         if inspect.isclass(cls) and issubclass(cls, base) and cls.__name__ not in without
     )
+
+
+def _shortened(outcome: str) -> str:
+    message = outcome.removeprefix("refused: ")
+    known = (short for long, short in _SHORT.items() if message.startswith(long))
+    return next(known, outcome)
 
 
 def _name(row: Any) -> str:
@@ -197,17 +225,21 @@ Which classes of PML work with this package. `python -m tests.contract.document`
 that PML exports and writes this page. `tests/contract` compares the page with what happens, so a
 new release of PML shows as a row that fails.
 
-| word | means |
+| outcome | is |
 |---|---|
-| works | it works |
-| refused: … | an error, with this message, when the objects are made |
+| works | value and gradient, pairs or neighbours are as they should be |
+| refused: … | an error with a message when the objects are made |
 | fails: … | an error of PML or torch in use |
+
+Messages that come often are shortened in the tables:
+
 """
 
 
 def document() -> str:
     """The whole text."""
-    parts = [_HEADER]
+    messages = "".join(f"| {short} | {message} |\n" for message, short in _SHORT.items())
+    parts = [f"{_HEADER}| in the tables | message |\n|---|---|\n{messages}"]
     for section in SECTIONS:
         lines = "\n".join(section.line(row) for row in section.rows)
         text = f"{section.text}\n\n" if section.text else ""
