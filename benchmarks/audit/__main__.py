@@ -17,8 +17,9 @@ import multiprocessing
 import os
 from pathlib import Path
 
-from benchmarks.audit.rows import ROWS, row, write_rows
+from benchmarks.audit.rows import ROWS, row
 from benchmarks.audit.table import found_table, rates_table
+from benchmarks.csv_rows import write_rows
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -28,7 +29,6 @@ def main(arguments: argparse.Namespace) -> None:
     # processes instead of threads: each row has one core
     with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
         rows = pool.map(one_row, cells, chunksize=1)
-    arguments.output.mkdir(parents=True, exist_ok=True)
     write_rows(arguments.output / "audit.csv", rows)
     print(found_table(rows))
     print(rates_table(rows))

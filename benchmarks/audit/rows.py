@@ -1,9 +1,7 @@
 """One row: an audit of a data set's frozen features, told nothing, against the truth."""
 
-import csv
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -89,25 +87,6 @@ def row(cell: tuple[str, str], data_dir: Path) -> Row:
         calibration_error=scores.calibration_error(audit.trust, ~is_wrong),
         seconds=seconds,
     )
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Read the rows in a file; none if it does not exist."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [
-            Row(**{f.name: f.type(line[f.name]) for f in fields(Row)})  # type: ignore[operator]
-            for line in csv.DictReader(file)
-        ]
-
-
-def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows to a file, which is replaced."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
-        writer.writeheader()
-        writer.writerows(asdict(one) for one in rows)
 
 
 def _precision(trust: Tensor, is_wrong: Tensor) -> float:

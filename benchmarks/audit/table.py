@@ -1,48 +1,40 @@
 """The rows as tables."""
 
-import math
 import statistics
 from collections.abc import Sequence
 
 from benchmarks import measuring
 from benchmarks.audit.rows import Row
+from benchmarks.noise.pages.wording import data_name, figure, noise_name
 
 
 def found_table(rows: Sequence[Row]) -> str:
     """Format how well wrong labels are found: average precision, ours beside others."""
     wrong = [row for row in rows if row.wrong]
     head = [
-        "data",
-        "labels",
+        "data, labels",
         "wrong",
         "audit",
         "classifier",
         "classifier, file order",
-        "10 neighbours",
+        "neighbours",
         "doubted",
         "of them wrong",
     ]
     lines = [
-        [
-            row.data,
-            row.noise,
-            f"{row.wrong:.2f}",
-            *map(_three, _scores(row)),
-            *map(_two, _doubts(row)),
-        ]
+        [_name(row), _two(row.wrong), *map(figure, _scores(row)), *map(_two, _doubts(row))]
         for row in wrong
     ]
     means = [statistics.fmean(column) for column in zip(*map(_scores, wrong), strict=True)]
     precision = statistics.fmean(row.precision for row in wrong)
-    lines.append(["mean", "", "", *map(_three, means), "", _two(precision)])
+    lines.append(["mean", "", *map(figure, means), "", _two(precision)])
     return measuring.table(head, lines)
 
 
 def rates_table(rows: Sequence[Row]) -> str:
     """Format the noise rate, its interval and the calibration of trust."""
     head = [
-        "data",
-        "labels",
+        "data, labels",
         "wrong",
         "estimate",
         "interval",
@@ -53,14 +45,13 @@ def rates_table(rows: Sequence[Row]) -> str:
     ]
     lines = [
         [
-            row.data,
-            row.noise,
-            f"{row.wrong:.3f}",
-            f"{row.noise_rate:.3f}",
-            f"{row.lowest:.2f} to {row.highest:.2f}",
+            _name(row),
+            figure(row.wrong),
+            figure(row.noise_rate),
+            f"{_two(row.lowest)}\u00a0to\u00a0{_two(row.highest)}",
             "yes" if _is_inside(row) else "no",
-            f"{row.calibration_error:.2f}",
-            f"{row.doubted:.3f}",
+            _two(row.calibration_error),
+            figure(row.doubted),
             _two(row.suggested_right),
         ]
         for row in rows
@@ -68,19 +59,8 @@ def rates_table(rows: Sequence[Row]) -> str:
     error = statistics.fmean(abs(row.noise_rate - row.wrong) for row in rows)
     inside = sum(map(_is_inside, rows))
     calibration = statistics.fmean(row.calibration_error for row in rows)
-    lines.append(
-        [
-            "mean",
-            "",
-            "",
-            f"off by {error:.3f}",
-            "",
-            f"{inside} of {len(rows)}",
-            f"{calibration:.2f}",
-            "",
-            "",
-        ]
-    )
+    off, inside_of = f"off by {figure(error)}", f"{inside} of {len(rows)}"
+    lines.append(["mean", "", off, "", inside_of, _two(calibration), "", ""])
     return measuring.table(head, lines)
 
 
@@ -96,9 +76,9 @@ def _is_inside(row: Row) -> bool:
     return row.lowest <= row.wrong <= row.highest
 
 
+def _name(row: Row) -> str:
+    return f"{data_name(row.data)}, {noise_name(row.noise)}"
+
+
 def _two(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.2f}"
-
-
-def _three(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.3f}"
+    return figure(value, 2)

@@ -4,11 +4,15 @@ import functools
 import itertools
 from collections.abc import Callable, Sequence
 
-from benchmarks.audit.rows import read_rows
+from benchmarks.audit import rows as audit_rows
 from benchmarks.audit.table import found_table, rates_table
+from benchmarks.csv_rows import read_rows
 from benchmarks.noise.data import LONG_TAILED, MEASUREMENTS
+from benchmarks.noise.detection import rows as detection_rows
 from benchmarks.noise.labels import NO_NOISE
-from benchmarks.noise.pages.forms import by_loss_table, parts_table, rows_table
+from benchmarks.noise.losses import LOSSES
+from benchmarks.noise.pages import detection
+from benchmarks.noise.pages.forms import by_loss_table, losses_table, parts_table, rows_table
 from benchmarks.noise.pages.selection import DOCS, Selection
 from benchmarks.noise.pages.summary import summary_table
 from benchmarks.noise.suites import GIVEN_LABELS
@@ -29,6 +33,7 @@ _REAL = Selection(
     [(data, f"given:{who}") for data, who in GIVEN_LABELS],
     ("MultiSimilarity", "SupCon"),
 )
+_CLEANED = Selection("noise_cleaned", _REAL.cells, _MS)
 _CHANCE = Selection(
     "noise_chance",
     _cells(_SENTENCES, ("symmetric:0.2", "symmetric:0.5", "near:0.4", "pair:0.2")),
@@ -71,6 +76,8 @@ _WORDS = Selection(
 _HWU_SIX = Selection(
     "noise", _cells(("hwu",), ("symmetric:0.2", "symmetric:0.5", "near:0.4", "pair:0.2")), _MS
 )
+
+_ALL_LOSSES = Selection("noise_losses", [("hwu", "near:0.4")], tuple(LOSSES))
 
 # One row of each kind, as columns of the table of parts.
 _PARTS = (
@@ -124,6 +131,15 @@ _OTHER_PART_RUNS = (
     "clean_only",
 )
 
+
+def _audited() -> list[audit_rows.Row]:
+    return read_rows(DOCS / "audit.csv", audit_rows.Row)
+
+
+def _detected() -> list[detection_rows.Row]:
+    return read_rows(DOCS / "detection.csv", detection_rows.Row)
+
+
 _of = functools.partial
 CONTENTS: dict[str, Callable[[], str]] = {
     "readme": _of(summary_table, readme=True),
@@ -163,8 +179,15 @@ CONTENTS: dict[str, Callable[[], str]] = {
     "words": _of(rows_table, _WORDS, _RUNS),
     "words by loss": _of(by_loss_table, _WORDS, ("prism", "ours")),
     "hwu, six seeds": _of(rows_table, _HWU_SIX, _RUNS),
-    "audit found": lambda: found_table(read_rows(DOCS / "audit.csv")),
-    "audit rates": lambda: rates_table(read_rows(DOCS / "audit.csv")),
+    "cleaned": _of(
+        rows_table, _CLEANED, ("plain", "cleaned", "ours_ids", "clean_only"), "ours_ids"
+    ),
+    "losses": _of(losses_table, _ALL_LOSSES),
+    "audit found": lambda: found_table(_audited()),
+    "audit rates": lambda: rates_table(_audited()),
+    "trust found": lambda: detection.found_table(_detected()),
+    "trust found, auroc": lambda: detection.auroc_table(_detected()),
+    "classifier predicts": lambda: detection.predicted_table(_detected()),
     "parts": lambda: parts_table([*_parts((0, 1, 2)), _PARTS_SCRATCH, _PARTS_TABLES], _PART_RUNS),
     "other parts": lambda: parts_table(_parts((0,)), _OTHER_PART_RUNS),
 }

@@ -76,3 +76,22 @@ def parts_table(columns: Sequence[tuple[str, Selection]], runs: Sequence[str]) -
         means = [statistics.fmean(row.mean(run) for row in select.rows()) for _, select in columns]
         lines.append([f"`{run}`", *map(figure, means)])
     return measuring.table(["run", *(name for name, _ in columns)], lines)
+
+
+def losses_table(select: Selection) -> str:
+    """MAP@R of each loss plain and wrapped, what is recovered, and what the wrapper found."""
+    runs = ("plain", "ours", "clean_only")
+    head = ["loss", *(RUNS[run] for run in runs), "recovered", "wrong, found", "AUROC of trust"]
+    lines = []
+    for row in select.rows():
+        rates = (row.mean("ours", "noise_rate_seen"), row.mean("ours", "noise_rate"))
+        lines.append(
+            [
+                loss_name(row.loss),
+                *scores(row, runs),
+                figure(row.recovered("ours"), 2),
+                ", ".join(figure(rate, 2) for rate in rates),
+                figure(row.mean("ours", "trust_auroc")),
+            ]
+        )
+    return measuring.table(head, lines)

@@ -40,6 +40,7 @@ _GIVEN = {
     "annotator": "weak classifier",
     "majority": "rules",
     "distant": "gazetteers",
+    "aggregate": "people, majority of three",
     "worst": "people, worst of three",
     "random1": "people, one of three",
 }
@@ -60,6 +61,7 @@ RUNS = {
     "ours_ids": "ours, with ids",
     "ours_class_counts": "ours, told the counts",
     "no_neighbours": "ours, no neighbours",
+    "cleaned": "plain, cleaned",
     "clean_only": "right only",
     "clean_only_margins": "right only, with margins",
 }

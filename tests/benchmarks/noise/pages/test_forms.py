@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.noise.pages.forms import by_loss_table, parts_table, rows_table
+from benchmarks.noise.pages.forms import by_loss_table, losses_table, parts_table, rows_table
 from benchmarks.noise.pages.selection import Selection
 from benchmarks.noise.rows import rows_of
 from tests.benchmarks.noise.made_results import result
@@ -86,3 +86,14 @@ def test_rows_come_in_the_order_asked_for_with_the_seeds_asked_for():
     rows = Selection("noise_real", cells, ["SupCon"], seeds=[1]).rows()
     assert [row.data for row in rows] == ["hwu", "clinc"]
     assert [one.seed for one in rows[0].results["plain"]] == [1]
+
+
+def test_losses_have_what_the_wrapper_found():
+    lines = losses_table(Chosen([*OF_ONE, *OF_OTHER])).splitlines()
+    assert lines[0] == (
+        "| loss | plain | ours | right only | recovered | wrong, found | AUROC of trust |"
+    )
+    assert lines[2:] == [
+        "| SupCon | .500 | **.700** | .900 | .50 | .41, .40 | .980 |",
+        "| TripletMargin | .500 | **1.000** | .900 | 1.25 | .41, .40 | .980 |",
+    ]
