@@ -38,10 +38,11 @@ def efficientnet_lite0(arrays: Arrays) -> np.ndarray:
 
 
 def network_input(images: Tensor) -> Tensor:
-    """(N, 3, 128, 128) enlarged images in about [−1, 1], from (N, H, W, 3) bytes."""
+    """(N, 3, 128, 128) enlarged images in about [-1, 1], from (N, H, W, 3) bytes."""
     scaled = images.permute(0, 3, 1, 2).float() / 255
     enlarged = torch.nn.functional.interpolate(scaled, size=_PIXELS, mode="bicubic")
-    return (enlarged - 0.498) / 0.502
+    # bicubic curves overshoot; colours end at 0 and 1
+    return (enlarged.clamp(0, 1) - 0.498) / 0.502
 
 
 def components(features: np.ndarray, fitted: np.ndarray, size: int = _DIRECTIONS) -> np.ndarray:

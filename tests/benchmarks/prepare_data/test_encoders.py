@@ -13,6 +13,14 @@ def test_images_are_enlarged_and_scaled():
     assert made[1].mean().item() == pytest.approx(1, abs=1e-6)
 
 
+def test_colours_do_not_overshoot_at_an_edge():
+    half = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
+    half[:, 16:] = 255
+    made = network_input(half)
+    assert made.min().item() == pytest.approx(-0.498 / 0.502)
+    assert made.max().item() == pytest.approx(1)
+
+
 def test_channels_stay_apart():
     red = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
     red[..., 0] = 255
