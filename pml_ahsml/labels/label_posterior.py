@@ -18,7 +18,8 @@ class Opinion(NamedTuple):
     """A SecondOpinion's posterior for a batch.
 
     Args:
-        posterior: (N, K) over the true class.
+        posterior: (N, K) over the true class, by which labels are judged.
+        lenient: (N, K) the same, excusing labels that are often confused.
         likelihood: (N, K) by the current embeddings alone, without the labels; rows sum to 1.
         points: (N, D) coordinates of the samples.
         sums: (N, D) sums of the other samples with each sample's label, see ``Others``.
@@ -26,6 +27,7 @@ class Opinion(NamedTuple):
     """
 
     posterior: Tensor
+    lenient: Tensor
     likelihood: Tensor
     points: Tensor
     sums: Tensor

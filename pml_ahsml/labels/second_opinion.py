@@ -21,6 +21,10 @@ _DECAY = 0.98
 # Pseudo-counts of the prior of each class's confusions.
 _STRENGTH = 2.0
 
+# How far counted confusions are believed. With 1 they excuse wrong labels that occur often; with 0
+# every hard sample is doubted.
+_POWER = 0.5
+
 # Doubts are averaged over about thirty batches. Averaging over all batches left out more right
 # labels.
 _DECAY_OF_DOUBTS = 0.97
@@ -50,15 +54,20 @@ class SecondOpinion(ModuleWithTables):
 
     The discriminant judges each batch before it learns from it. It gives
 
-    - a posterior o_i(k) ∝ p̂_i(k)·T′_{k,y_i}, with its own confusions T′ (``log_transitions``) and
-      p̂_i(k) ∝ (N_k + 1)·exp(ℓ_ik), ℓ the log-densities of a ``RunningDiscriminant``. With sample
-      ids, a sample has no vote on its own label, and p̂_i is the average of softmax_k(ℓ_ik) over
-      its visits (``EarlierOpinions``). With more than 1,000 classes, all confusions are alike:
-      T′_ky = (1 − ε_o)·[k = y] + ε_o/K;
-    - the noise rate ε_o = mean_i(1 − o_i(y_i)), a lower bound on the label model's ε;
-    - a weight ξ: labels are judged by (1 − ξ)·t + ξ·o, with t the posterior of the label model.
+    - a posterior o_i(k) ∝ p̂_i(k)·T′_{k,y_i}^½, with its own confusions T′ (``log_transitions``)
+      and p̂_i(k) ∝ (N_k + 1)·exp(ℓ_ik), ℓ the log-densities of a ``RunningDiscriminant``. With
+      sample ids, a sample has no vote on its own label, and p̂_i is the average of softmax_k(ℓ_ik)
+      over its visits (``EarlierOpinions``);
+    - a lenient posterior o′_i(k) ∝ p̂_i(k)·T′_{k,y_i}, with noise rate ε_o = mean_i(1 − o′_i(y_i));
+    - a weight ξ: labels are judged by (1 − ξ)·t + ξ·o, with t the posterior of the label model;
+    - a lower bound on the label model's ε: (1 − ξ)·ε_o + ξ·mean_i(1 − o_i(y_i)).
 
-    χ = Σ_i (1 − o_i)·q_i / Σ_i (1 − o_i) is the share of the discriminant's doubts that fall on
+    Labels alone do not tell a class that is *labelled* as another from one that *looks* like it.
+    T′ is counted from the same labels, and excuses a wrong one that occurs often. So only half of
+    it is believed, once the discriminant is heard. With more than 1,000 classes nothing is counted:
+    T′_ky = (1 − ε_o)·[k = y] + ε_o/K, and o = o′.
+
+    χ = Σ_i (1 − o′_i)·q_i / Σ_i (1 − o′_i) is the share of the discriminant's doubts that fall on
     labels the label model trusts. While both doubt the same labels, χ is small, and the label model
     knows hard samples better. If a network memorises wrong labels, the label model trusts them, and
     χ is large. The discriminant doubts some right labels as well, so a small ε_o means little:
@@ -100,16 +109,19 @@ class SecondOpinion(ModuleWithTables):
         counted = num_classes if num_classes <= MOST_CLASSES else 0
         joint = torch.zeros((counted, counted), dtype=torch.float32)
         self.register_table("joint", joint, Rule(lowest=0))
-        # smoothed shares of labels doubted here, and of those the label model trusts nevertheless
+        # smoothed shares of labels doubted leniently, and of those the label model trusts
         shares = Rule(lowest=0, highest=1)
         self.register_table("doubts", joint.new_zeros(2), shares)
-        # sum of the smoothing weights, and of the weighted shares doubted
-        self.register_table("rate_sums", joint.new_zeros(2), shares)
+        # sums of the smoothing weights, and of the weighted shares doubted by o and by o′
+        self.register_table("rate_sums", joint.new_zeros(3), shares)
 
     @property
     def noise_rate(self) -> float | None:
-        """Smoothed share of labels doubted; None while it is unknown or means nothing."""
-        return self._rate if self.numbers("rate_sums")[0] > _ENOUGH and self._speaks else None
+        """Smoothed share of wrong labels, at least; None while it is unknown or means nothing."""
+        if self.numbers("rate_sums")[0] <= _ENOUGH or not self._speaks:
+            return None
+        lenient, strict = self._rates
+        return lenient + self.weight * (strict - lenient)
 
     @property
     def weight(self) -> float:
@@ -117,11 +129,11 @@ class SecondOpinion(ModuleWithTables):
         doubted, trusted = self.numbers("doubts")
         if doubted == 0 or not self._speaks:
             return 0.0
-        share = trusted / doubted
+        share, (rate, _) = trusted / doubted, self._rates
         if self.earlier is None:
-            return _compared(share, 1 - share, 2) * _compared(self._rate, _FALSE_ALARMS, 4)
+            return _compared(share, 1 - share, 2) * _compared(rate, _FALSE_ALARMS, 4)
         overlooked = _compared(share, _OVERLOOKED, 32)
-        return overlooked * _compared(self._rate, _FALSE_ALARMS_WITH_IDS, 8)
+        return overlooked * _compared(rate, _FALSE_ALARMS_WITH_IDS, 8)
 
     @torch.no_grad()
     def ask(self, evidence: ClassDistances, labels: Tensor, label_counts: Tensor) -> Opinion | None:
@@ -150,9 +162,12 @@ class SecondOpinion(ModuleWithTables):
         else:
             likelihood = taken_at_their_word(likelihood, labels, others.masses == 0)
             odds = self.earlier.averaged(ids, likelihood).log()
-        posterior = evidence.for_columns((odds + self._log_transitions(labels)).softmax(1))
-        likelihood = likelihood.to(evidence.distances)
-        return Opinion(posterior.to(likelihood), likelihood, points, *others)
+        transitions, likelihood = self._log_transitions(labels), likelihood.to(evidence.distances)
+        lenient = evidence.for_columns((odds + transitions).softmax(1)).to(likelihood)
+        posterior = lenient
+        if len(self.joint):
+            posterior = evidence.for_columns((odds + _POWER * transitions).softmax(1))
+        return Opinion(posterior.to(likelihood), lenient, likelihood, points, *others)
 
     @torch.no_grad()
     def learn(self, belief: LabelPosterior) -> None:
@@ -184,36 +199,37 @@ class SecondOpinion(ModuleWithTables):
         counts = (opinion.masses > 0).to(posterior)
         columns = belief.evidence.own_columns(labels)[:, None]
         trust = belief.posterior_by_distance.gather(1, columns).squeeze(1)
-        doubt = (1 - posterior.gather(1, columns).squeeze(1)) * counts
-        share, overlooked = torch.stack([doubt, doubt * trust]).sum(1) / counts.sum()
-        shares = torch.stack([share, overlooked])
-        self.doubts.lerp_(shares.to(self.doubts), 1 - _DECAY_OF_DOUBTS)
-        rate = torch.stack([torch.ones_like(share), share])
-        self.rate_sums.lerp_(rate.to(self.rate_sums), 1 - _DECAY_OF_RATE)
+        lenient, strict = (
+            (1 - one.to(posterior).gather(1, columns).squeeze(1)) * counts
+            for one in (opinion.lenient, posterior)
+        )
+        shares = torch.stack([counts, strict, lenient, lenient * trust]).sum(1) / counts.sum()
+        self.rate_sums.lerp_(shares[:3].to(self.rate_sums), 1 - _DECAY_OF_RATE)
+        self.doubts.lerp_(shares[2:].to(self.doubts), 1 - _DECAY_OF_DOUBTS)
         if not len(self.joint):
             return
         columns_of = (belief.evidence.for_all_classes(posterior) * counts[:, None]).T
         latest = torch.zeros_like(self.joint, dtype=posterior.dtype)
         self.joint.mul_(_DECAY).add_(latest.index_add_(1, labels, columns_of))
         # forgotten while too much is doubted; without reading the rate
-        weight, rate = self.rate_sums
-        self.joint.mul_(rate <= _MOST_WRONG * weight)
+        weight, strict, _ = self.rate_sums
+        self.joint.mul_(strict <= _MOST_WRONG * weight)
 
     def _log_transitions(self, labels: Tensor) -> Tensor:
         seen = self.discriminant.masses > 0
         if len(self.joint):
             return log_transitions(self.joint, labels, seen, _STRENGTH)
-        return log_even_transitions(self._rate or FIRST_NOISE_RATE, labels, seen)
+        return log_even_transitions(self._rates[0] or FIRST_NOISE_RATE, labels, seen)
 
     @property
-    def _rate(self) -> float:
-        """ε_o, 0 before anything has been doubted."""
-        weight, rate = self.numbers("rate_sums")
-        return rate / weight if weight > 0 else 0.0
+    def _rates(self) -> tuple[float, float]:
+        """ε_o, and mean_i(1 − o_i(y_i)); 0 before anything has been doubted."""
+        weight, strict, lenient = self.numbers("rate_sums")
+        return (lenient / weight, strict / weight) if weight > 0 else (0.0, 0.0)
 
     @property
     def _is_plausible(self) -> bool:
-        return self._rate <= _MOST_WRONG
+        return self._rates[1] <= _MOST_WRONG
 
     @property
     def _speaks(self) -> bool:

@@ -108,11 +108,14 @@ def test_posterior_is_bayes_rule_with_its_own_densities_and_confusions():
         odds = [
             (float(model.label_counts[k]) + 1)
             * math.exp(float(densities[i, k] - densities[i].max()))
-            * math.exp(float(transitions[i, k]))
             for k in range(K)
         ]
-        expected = [o / sum(odds) for o in odds]
-        assert belief.opinion.posterior[i].tolist() == pytest.approx(expected, abs=2e-4)
+        for found, power in ((belief.opinion.posterior, 0.5), (belief.opinion.lenient, 1.0)):
+            terms = [
+                o * math.exp(power * float(t)) for o, t in zip(odds, transitions[i], strict=True)
+            ]
+            expected = [term / sum(terms) for term in terms]
+            assert found[i].tolist() == pytest.approx(expected, abs=2e-4)
 
 
 def test_noise_rate_is_a_lower_bound_that_holds_the_label_model():
@@ -147,9 +150,18 @@ def test_its_weight_grows_with_its_rate_and_with_what_is_overlooked(doubted, g, 
 
 def with_tables(opinion, doubted, g):
     """With this noise rate and share of doubted labels that the label model trusts."""
-    doubts, rates = torch.tensor([doubted, g * doubted]), torch.tensor([1.0, doubted])
+    doubts, rates = torch.tensor([doubted, g * doubted]), torch.tensor([1.0, doubted, doubted])
     steady = {} if opinion.earlier is None else {"earlier.doubts": 1.0}
     with_state(opinion, steady, doubts=doubts, rate_sums=rates)
+
+
+@pytest.mark.parametrize("num_samples", [None, 50])
+def test_what_it_doubts_without_leniency_counts_as_far_as_it_is_heard(num_samples):
+    opinion = SecondOpinion(K, D, num_samples)
+    with_tables(opinion, 0.2, 0.45)
+    with_state(opinion, rate_sums=torch.tensor([0.8, 0.8 * 0.3, 0.8 * 0.2]))
+    assert 0.1 < opinion.weight < 0.99
+    assert opinion.noise_rate == pytest.approx(0.2 + opinion.weight * (0.3 - 0.2), rel=1e-4)
 
 
 def test_posterior_of_the_model_lies_between_the_two_by_the_weight():

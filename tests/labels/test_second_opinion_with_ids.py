@@ -65,7 +65,7 @@ class Naive:
     def __init__(self):
         self.seen = {}  # by id: (where, label, weight)
         self.averages, self.doubts = {}, [0.0, 0.0]
-        self.rate = [0.0, 0.0]
+        self.rates = torch.zeros(3).double()
         self.batches = 0
         self.whiten = None
         self.joint = torch.zeros(K, K).double()
@@ -94,11 +94,11 @@ class Naive:
         again, alike = self.doubts
         return 1.0 if again > 0.2 and alike < again / 2 else 0.02
 
-    def posterior(self, x, i, y):
+    def posterior(self, x, i, y, power=0.5):
         if self.batches < 15:
             return None
         transitions = ld.log_transitions(self.joint, torch.tensor([y]), torch.ones(K).bool(), 2.0)
-        odds = self.likelihood(x, i) * transitions[0].exp()
+        odds = self.likelihood(x, i) * (power * transitions[0]).exp()
         return odds / odds.sum()
 
     def scatter(self):
@@ -121,16 +121,16 @@ class Naive:
             if self.batches >= 15:
                 new[i] = self.likelihood(points[row], i)
         if self.batches >= 15 and any(known.values()):
-            latest, doubts = torch.zeros(K, K).double(), []
+            latest, doubts = torch.zeros(K, K).double(), torch.zeros(3).double()
             for i, row in last.items():
                 if known[i]:
                     y = int(labels[row])
                     posterior = self.posterior(points[row], i, y)
                     latest[:, y] += posterior
-                    doubts.append(1 - float(posterior[y]))
+                    lenient = self.posterior(points[row], i, y, power=1)
+                    doubts += torch.stack([torch.ones(()), 1 - posterior[y], 1 - lenient[y]])
             self.joint = 0.98 * self.joint + latest
-            share = sum(doubts) / len(doubts)
-            self.rate = [0.95 * self.rate[0] + 0.05, 0.95 * self.rate[1] + 0.05 * share]
+            self.rates = 0.95 * self.rates + 0.05 * doubts / doubts[0]
             again, alike = 0, 0
             for i, row in last.items():
                 then = int(self.averages[i].argmax()) if i in self.averages else labels[row]
@@ -165,6 +165,8 @@ def test_equals_a_loop_over_the_remembered_samples():
                 worst, num_compared = max(worst, float(gap)), num_compared + 1
         naive.learn(points, labels, ids, belief.trust)
         assert int(model.second_opinion.discriminant.batches) == naive.batches
+        rates = model.second_opinion.rate_sums.double()
+        torch.testing.assert_close(rates, naive.rates, rtol=0, atol=1e-3)
     assert num_compared > 300
     assert worst < 0.01  # averages are kept in half precision
 
@@ -280,7 +282,8 @@ def test_samples_that_are_compared_with_candidates_are_judged_the_same():
     exact, close = beliefs
     assert close.opinion.posterior.shape == (100, 129)
     expected = exact.opinion.posterior.gather(1, labels[ids][:, None])
-    torch.testing.assert_close(close.opinion.posterior[:, :1], expected, rtol=0, atol=1e-4)
+    # of classes far away only some are candidates, so confusions are counted nearly alike
+    torch.testing.assert_close(close.opinion.posterior[:, :1], expected, rtol=0, atol=0.01)
     assert 0.03 < ways[1][0].second_opinion.noise_rate < 0.2
 
 
