@@ -54,18 +54,19 @@ class SecondOpinion(ModuleWithTables):
 
     The discriminant judges each batch before it learns from it. It gives
 
-    - a posterior o_i(k) ∝ p̂_i(k)·T′_{k,y_i}^½, with its own confusions T′ (``log_transitions``)
-      and p̂_i(k) ∝ (N_k + 1)·exp(ℓ_ik), ℓ the log-densities of a ``RunningDiscriminant``. With
-      sample ids, a sample has no vote on its own label, and p̂_i is the average of softmax_k(ℓ_ik)
-      over its visits (``EarlierOpinions``);
-    - a lenient posterior o′_i(k) ∝ p̂_i(k)·T′_{k,y_i}, with noise rate ε_o = mean_i(1 − o′_i(y_i));
+    - a lenient posterior o′_i(k) ∝ p̂_i(k)·T′_{k,y_i}, with its own confusions T′
+      (``log_transitions``) and p̂_i(k) ∝ (N_k + 1)·exp(ℓ_ik), ℓ the log-densities of a
+      ``RunningDiscriminant``. With sample ids, a sample has no vote on its own label, and p̂_i is
+      the average of softmax_k(ℓ_ik) over its visits (``EarlierOpinions``);
+    - its noise rate ε_o = mean_i(1 − o′_i(y_i));
+    - a posterior o_i(k) ∝ p̂_i(k)·T′_{k,y_i}^½ with sample ids, o = o′ without;
     - a weight ξ: labels are judged by (1 − ξ)·t + ξ·o, with t the posterior of the label model;
     - a lower bound on the label model's ε: (1 − ξ)·ε_o + ξ·mean_i(1 − o_i(y_i)).
 
     Labels alone do not tell a class that is *labelled* as another from one that *looks* like it.
-    T′ is counted from the same labels, and excuses a wrong one that occurs often. So only half of
-    it is believed, once the discriminant is heard. With more than 1,000 classes nothing is counted:
-    T′_ky = (1 − ε_o)·[k = y] + ε_o/K, and o = o′.
+    T′ is counted from o and the same labels, and excuses a wrong one that occurs often. So only
+    half of it is believed, once the discriminant is heard. With more than 1,000 classes nothing is
+    counted: T′_ky = (1 − ε_o)·[k = y] + ε_o/K, and o = o′.
 
     χ = Σ_i (1 − o′_i)·q_i / Σ_i (1 − o′_i) is the share of the discriminant's doubts that fall on
     labels the label model trusts. While both doubt the same labels, χ is small, and the label model
@@ -165,7 +166,7 @@ class SecondOpinion(ModuleWithTables):
         transitions, likelihood = self._log_transitions(labels), likelihood.to(evidence.distances)
         lenient = evidence.for_columns((odds + transitions).softmax(1)).to(likelihood)
         posterior = lenient
-        if len(self.joint):
+        if self.earlier is not None and len(self.joint):
             posterior = evidence.for_columns((odds + _POWER * transitions).softmax(1))
         return Opinion(posterior.to(likelihood), lenient, likelihood, points, *others)
 
