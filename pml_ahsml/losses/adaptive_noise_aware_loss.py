@@ -291,8 +291,9 @@ class AdaptiveNoiseAwareLoss(
         self, batch: Batch, belief: LabelPosterior, judgement: Judgement, ranks: AllRanks
     ) -> None:
         samples = samples_to_learn(batch, belief, judgement, self._judge(), ranks)
-        # a CrossBatchMemory may have enqueued rows even if nothing is learnt from them
-        if len(samples.embeddings) or len(batch.labels):
-            self.count_change()
-        if len(samples.embeddings):
-            learn(samples, self._judge(), self.replay_memory, self.label_recurrence)
+        with self.counting_together():
+            # a CrossBatchMemory may have enqueued rows even if nothing is learnt from them
+            if len(samples.embeddings) or len(batch.labels):
+                self.count_change()
+            if len(samples.embeddings):
+                learn(samples, self._judge(), self.replay_memory, self.label_recurrence)

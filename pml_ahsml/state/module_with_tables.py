@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..precision import exact_dtype
+from .counts_changes import CountsChanges
 from .host_numbers import HostNumbers, read_together
 from .saved_state import Contents, Entry, Rule, add_parts, foreign_contents
 from .table_copies import moved, own, to_load, writable
@@ -22,15 +23,12 @@ _CHANGES, _PROBE = "changes", "copied_changes"
 
 @dataclass(frozen=True)
 class _Origin:
-    """The module that another was copied from, or None if that is lost.
-
-    This class hides the module from torch, which would take it for a submodule of the copy.
-    """
+    """The module that another was copied from, hidden from torch; None if it is lost."""
 
     module: "ModuleWithTables | None"
 
 
-class ModuleWithTables(torch.nn.Module):
+class ModuleWithTables(CountsChanges):
     """A module with tensors that are saved and moved with it, but are not buffers.
 
     Record-keeper logs every buffer as a list at each step, and DistributedDataParallel broadcasts
@@ -96,8 +94,7 @@ class ModuleWithTables(torch.nn.Module):
         self._take_over_if_written()
         self._origin = None
         self._num_changes += 1
-        torch._foreach_add_([getattr(self._tables, _CHANGES), getattr(self, _PROBE)], 1)
-        self._note_version()
+        self._count()
 
     def on(self: Module, device: torch.device) -> Module:
         """Return this module, moved to the device if needed; cheaper than ``to`` if not.
@@ -183,6 +180,9 @@ class ModuleWithTables(torch.nn.Module):
         getattr(self._tables, _CHANGES).fill_(number)
         self._buffers[_PROBE].fill_(number)  # type: ignore[union-attr]
         self._note_version()
+
+    def _counts(self) -> list[Tensor]:
+        return [getattr(self._tables, _CHANGES), getattr(self, _PROBE)]
 
     def _note_version(self) -> None:
         """Note torch's count of writes, which shows later writes from outside."""
