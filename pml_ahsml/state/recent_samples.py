@@ -75,9 +75,11 @@ class RecentSamples(ModuleWithTables):
         count = min(len(labels), size)
         self._filled = min(self.num_filled + count, size)
         self._newest = (self._newest - count) % size
-        rows = self._rows(torch.arange(count, device=self.labels.device))
-        self.vectors[rows] = vectors[:count].to(self.vectors)
-        self.labels[rows] = labels[:count].to(self.labels)
+        start = 0
+        for places in self._places(count):
+            rows = slice(start, start + places.stop - places.start)
+            self.vectors[places], self.labels[places] = vectors[rows], labels[rows]
+            start = rows.stop
         self.count_change()
 
     def newest_rows(self, count: int) -> tuple[Tensor, Tensor]:
@@ -89,11 +91,11 @@ class RecentSamples(ModuleWithTables):
         Returns:
             (V, width) vectors and (V,) labels, newest first.
         """
-        end = self._newest + count
-        # the ring's end, then what lies at its start
-        parts = slice(self._newest, end), slice(0, max(0, end - len(self.labels)))
+        places = self._places(count)
+        if len(places) == 1:
+            return self.vectors[places[0]], self.labels[places[0]]
         vectors, labels = (
-            torch.cat([ring[part] for part in parts]) for ring in (self.vectors, self.labels)
+            torch.cat([ring[part] for part in places]) for ring in (self.vectors, self.labels)
         )
         return vectors, labels
 
@@ -130,6 +132,13 @@ class RecentSamples(ModuleWithTables):
         super()._copy_from(other)
         assert isinstance(other, RecentSamples)
         self._newest, self._filled = other._newest, other._filled
+
+    def _places(self, count: int) -> list[slice]:
+        """Places of the newest samples: up to the end of the ring, then at its start."""
+        end, size = self._newest + count, len(self.labels)
+        if end <= size:
+            return [slice(self._newest, end)]
+        return [slice(self._newest, size), slice(0, end - size)]
 
     def _rows(self, ages: Tensor) -> Tensor:
         return (ages + self._newest) % len(self.labels)

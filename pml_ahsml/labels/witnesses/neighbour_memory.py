@@ -9,6 +9,7 @@ from torch import Tensor
 from ...checks import check_count
 from ...classes.class_distances import ClassDistances, mean_over_views
 from ...hyperbolic.nearest_rows import nearest_rows
+from ...state.gather import is_distributed
 from ...state.recent_samples import RecentSamples
 from ...state.saved_state import Rule, check_on_hyperboloid
 from . import neighbour_votes as nv
@@ -88,8 +89,13 @@ class NeighbourMemory(RecentSamples, Witness):
     @property
     def num_neighbours(self) -> int:
         """k; 0 if there are too many classes for voting."""
-        count = min(_MOST_NEIGHBOURS, int(self.numbers("length")[0]) // (2 * self.num_classes))
-        return count if count > 1 else 0
+        return self._num_neighbours_of(self.num_searched)
+
+    @property
+    def num_searched(self) -> int:
+        """Number of newest rows that are searched: ``length``, or half of it."""
+        length = int(self.numbers("length")[0])
+        return length // 2 if self._is_too_long else length
 
     def neighbours(self, points: Tensor) -> Tensor | None:
         """Return the labels of the nearest remembered samples.
@@ -101,11 +107,9 @@ class NeighbourMemory(RecentSamples, Witness):
             (N, k) labels as given, nearest first; None while less than half of the memory is
             filled, or with too many classes.
         """
-        length, count = int(self.numbers("length")[0]), self.num_neighbours
-        if count == 0:
-            return None
+        length, count = self.num_searched, self.num_neighbours
         filled = min(self.num_filled, length)
-        if filled < length // 2:
+        if count == 0 or filled < length // 2:
             return None
         others, labels = self.newest_rows(filled)
         return labels[nearest_rows(points.to(others), others, count)]
@@ -120,8 +124,10 @@ class NeighbourMemory(RecentSamples, Witness):
         Returns:
             (N, K) in [0, k].
         """
-        weight, shares = self.agreement[0], self.agreement[1 : 1 + neighbours.shape[1]]
-        weights = nv.rank_weights(shares / weight.where(weight > 0, 1)).where(weight > 0, 1)
+        weight, weights = self.numbers("agreement")[0], None
+        # otherwise nothing is known of the rows that are searched now
+        if weight > 0 and not self._is_too_long:
+            weights = nv.rank_weights(self.agreement[1 : 1 + neighbours.shape[1]] / weight)
         return nv.votes(neighbours, labels, weights, self.num_classes)
 
     def ask(self, evidence: ClassDistances, labels: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -141,7 +147,7 @@ class NeighbourMemory(RecentSamples, Witness):
         self, log_odds: Tensor, evidence: ClassDistances, answer: tuple[Tensor, ...], value: float
     ) -> Tensor:
         """Adds ω·b_ik. Overrides ``Witness.add_to``."""
-        return log_odds + value * answer[1]
+        return torch.add(log_odds, answer[1], alpha=value)
 
     def slope(
         self,
@@ -166,15 +172,21 @@ class NeighbourMemory(RecentSamples, Witness):
             labels: (N,) labels as given.
             answer: what :meth:`ask` returned for them.
         """
+        if self._is_too_long:
+            self.length.fill_(self.num_searched)
+            # from here on it is measured on other rows, and perhaps fewer ranks
+            self.agreement.zero_()
         if self.num_neighbours == 0:
             return
         if answer is not None and len(labels):
-            neighbours = answer[0]
-            self._learn_agreement((neighbours == labels[:, None]).to(self.agreement).mean(0))
-        # in a canonical order: which rows are forgotten must not depend on the rank that gathered
-        # them
-        order = _own_order(points, labels)
-        self.push(points[order], labels[order])
+            shares = (answer[0] == labels[:, None]).mean(0, dtype=self.agreement.dtype)
+            latest = torch.nn.functional.pad(shares, (1, 0), value=1.0)
+            self.agreement[: len(latest)].lerp_(latest, 1 - _SMOOTHING)
+        if is_distributed():
+            # which rows are forgotten must not depend on the rank that gathered them
+            order = _own_order(points, labels)
+            points, labels = points[order], labels[order]
+        self.push(points, labels)
 
     def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
         super()._check_together(state, prefix)
@@ -182,19 +194,19 @@ class NeighbourMemory(RecentSamples, Witness):
             prefix + "vectors", state[prefix + "vectors"], state[prefix + "labels"] >= 0
         )
 
-    def _learn_agreement(self, shares: Tensor) -> None:
-        count = len(shares)
-        latest = torch.cat([shares.new_ones(1), shares])
-        self.agreement[: 1 + count].lerp_(latest, 1 - _SMOOTHING)
-        if int(self.numbers("length")[0]) // 2 < SHORTEST_MEMORY:
-            return
-        weight = self.agreement[0]
-        copies = nv.expected_copies(self.agreement[1 : 1 + count] / weight)
-        # decided on the device: to read the numbers would make the host wait for it
-        too_many = (weight >= _ENOUGH) & (copies > _TOO_MANY_COPIES)
-        self.length.copy_(torch.where(too_many, self.length // 2, self.length))
-        # from here on it is measured on other rows, and perhaps fewer ranks
-        self.agreement.masked_fill_(too_many, 0)
+    @property
+    def _is_too_long(self) -> bool:
+        """Whether the rows searched so far hold too many earlier visits of the samples."""
+        length = int(self.numbers("length")[0])
+        weight, *sums = self.numbers("agreement")
+        if length // 2 < SHORTEST_MEMORY or weight < _ENOUGH:
+            return False
+        shares = [total / weight for total in sums[: self._num_neighbours_of(length)]]
+        return nv.expected_copies(shares) > _TOO_MANY_COPIES
+
+    def _num_neighbours_of(self, length: int) -> int:
+        count = min(_MOST_NEIGHBOURS, length // (2 * self.num_classes))
+        return count if count > 1 else 0
 
 
 def _own_order(points: Tensor, labels: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """k-NN votes of past samples on the true class of a sample."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -32,15 +34,15 @@ def rank_weights(agreement: Tensor) -> Tensor:
         tensor([0.3333, 1.0000, 1.0000, 1.0000])
     """
     nearer = agreement.clamp(_LOWEST, _HIGHEST)
-    farther = _farther(nearer)
+    farther = nearer[(len(nearer) + 1) // 2 :].mean()
     return (farther * (1 - nearer) / (nearer * (1 - farther))).clamp_max(1)
 
 
-def expected_copies(agreement: Tensor) -> Tensor:
+def expected_copies(agreement: Sequence[float]) -> float:
     """Expected number of earlier visits among a sample's nearest rows: Σ_j z_j, nearer half.
 
     Args:
-        agreement: (J,) f_j in [0, 1], see :func:`rank_weights`; z_j = (f_j − f̄)/(1 − f̄).
+        agreement: J numbers f_j in [0, 1], see :func:`rank_weights`; z_j = (f_j − f̄)/(1 − f̄).
 
     Returns:
         A number in [0, J/2].
@@ -49,22 +51,22 @@ def expected_copies(agreement: Tensor) -> Tensor:
         This project.
 
     Example:
-        >>> expected_copies(torch.tensor([0.75, 0.5, 0.5, 0.5]))
-        tensor(0.5000)
+        >>> expected_copies([0.75, 0.5, 0.5, 0.5])
+        0.5
     """
-    nearer = agreement.clamp(_LOWEST, _HIGHEST)
-    farther = _farther(nearer)
-    excess = (nearer - farther) / (1 - farther)
-    return excess[: (len(agreement) + 1) // 2].clamp_min(0).sum()
+    clamped = [min(max(share, _LOWEST), _HIGHEST) for share in agreement]
+    half = (len(clamped) + 1) // 2
+    farther = sum(clamped[half:]) / len(clamped[half:])
+    return sum(max(0.0, share - farther) for share in clamped[:half]) / (1 - farther)
 
 
-def votes(neighbours: Tensor, labels: Tensor, weights: Tensor, num_classes: int) -> Tensor:
+def votes(neighbours: Tensor, labels: Tensor, weights: Tensor | None, num_classes: int) -> Tensor:
     """Votes of the neighbours of each sample, b_ik = Σ_{j: y_j = k} (w_j if k = y_i, else 1).
 
     Args:
         neighbours: (N, J) labels of the nearest rows, nearest first.
         labels: (N,) labels y_i of the samples themselves.
-        weights: (J,) w_j of :func:`rank_weights`.
+        weights: (J,) w_j of :func:`rank_weights`; None for ones.
         num_classes: K.
 
     Returns:
@@ -77,7 +79,10 @@ def votes(neighbours: Tensor, labels: Tensor, weights: Tensor, num_classes: int)
         >>> votes(torch.tensor([[0, 0, 2]]), torch.tensor([2]), torch.tensor([1.0, 1, 0.5]), 3)
         tensor([[2.0000, 0.0000, 0.5000]])
     """
-    cast = torch.where(neighbours == labels[:, None], weights, 1.0)
+    if weights is None:
+        cast = torch.ones_like(neighbours, dtype=torch.float32)
+    else:
+        cast = weights.masked_fill(neighbours != labels[:, None], 1.0)
     return cast.new_zeros(len(labels), num_classes).scatter_add_(1, neighbours, cast)
 
 
@@ -104,9 +109,4 @@ def weight_gradient(surprise: Tensor, votes: Tensor, weight: float) -> Tensor:
         tensor(0.5000, dtype=torch.float64)
     """
     # summed in float64, so that the order of the rows does not matter
-    total = (surprise * votes).sum(dtype=torch.float64)
-    return weight * total / len(votes)
-
-
-def _farther(agreement: Tensor) -> Tensor:
-    return agreement[(len(agreement) + 1) // 2 :].mean()
+    return (surprise * votes).sum(dtype=torch.float64) * (weight / len(votes))

@@ -91,6 +91,25 @@ def test_the_memory_is_not_shortened_before_twenty_batches():
     assert lengths[1] < 1024
 
 
+def test_a_memory_that_is_too_long_is_searched_by_half_before_it_learns_again():
+    memory = NeighbourMemory(4, 4)
+    batches = 20
+    while memory.num_searched == memory.length:
+        batches += 1
+        memory = NeighbourMemory(4, 4)
+        truth, _, labels, neighbours = visits(memory, 128, batches)
+    # nothing has been written: an earlier state answers alike
+    assert memory.length == 1024
+    assert memory.num_searched == 512
+    # no vote is discounted by what is known of other rows
+    votes = memory.votes(neighbours, labels)
+    assert torch.equal(votes, torch.nn.functional.one_hot(neighbours, 4).float().sum(1))
+    points = on_hyperboloid(torch.eye(4)[truth])
+    memory.remember(points, labels, (neighbours,))
+    assert memory.length == memory.num_searched == 512
+    assert float(memory.agreement[0]) == pytest.approx(0.05)
+
+
 def test_votes_of_copies_count_less():
     memory = NeighbourMemory(4, 4, size=511)  # too short to be cut
     truth, wrong, labels, neighbours = visits(memory, 300, 200)
