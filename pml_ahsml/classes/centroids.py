@@ -1,6 +1,7 @@
 """Class centroids and the distances to and between them."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,19 +14,25 @@ from ..hyperbolic.products import product
 _BLOCK, _DEVICE_BLOCK = 1 << 10, 1 << 17
 
 
-class Centroids(NamedTuple):
+@dataclass(frozen=True)
+class Centroids:
     """A snapshot of the class centroids.
 
     Args:
         means: (K, D + 1) mean of the points of each class on the hyperboloid; zeros for classes
             never seen. Normalised, it is the Einstein midpoint of the class.
-        seen: (K,) bool, the classes that have a centroid.
+        visits: (K,) number of batches that contained each class.
         curvature: c > 0.
     """
 
     means: Tensor
-    seen: Tensor
+    visits: Tensor
     curvature: float
+
+    @cached_property
+    def seen(self) -> Tensor:
+        """(K,) bool, the classes that have a centroid."""
+        return self.visits > 0
 
     def of(self, classes: Tensor) -> Tensor:
         """Centroids (…, D + 1) of some classes (…), as points of the hyperboloid."""
@@ -35,19 +42,41 @@ class Centroids(NamedTuple):
         """(…, N, M) distances between points (…, N, D + 1) and (…, M, D + 1)."""
         return hyperboloid.hyperboloid_distance(points, others, self.curvature)
 
-    def unseen(self) -> Tensor:
-        """(K,) added to distances: inf for classes never seen, else 0; masks are slower."""
-        return torch.where(self.seen, 0.0, torch.inf)
+    @property
+    def are_few(self) -> bool:
+        """Whether those of all classes may be in float64 at once."""
+        return len(self.means) <= (_BLOCK if self.means.device.type == "cpu" else _DEVICE_BLOCK)
+
+    @cached_property
+    def points(self) -> Tensor:
+        """(K, D + 1) centroids of all classes; a row of zeros for classes never seen."""
+        return hyperboloid.hyperboloid_normalise(self.means)
+
+    @cached_property
+    def factors(self) -> Tensor:
+        """(K, D + 1) factors of a distance to each class, which make it inf if never seen."""
+        return _factors(self.points, self.seen)
 
     def distances(self, points: Tensor) -> Tensor:
         """(N, K) distances of points to all centroids, inf for classes never seen."""
+        alpha = hyperboloid.excess(points)
+        if self.are_few:
+            return self._to(points, alpha, self.factors)
         # in blocks, so that a million centroids are never in float64 at once
         size = _BLOCK if points.device.type == "cpu" else _DEVICE_BLOCK
         lengths = [
-            self.lengths(points, hyperboloid.hyperboloid_normalise(block))
-            for block in self.means.split(size)
+            self._to(points, alpha, _factors(hyperboloid.hyperboloid_normalise(means), seen))
+            for means, seen in zip(self.means.split(size), self.seen.split(size), strict=True)
         ]
-        return torch.cat(lengths, 1).add_(self.unseen())
+        return torch.cat(lengths, 1)
+
+    def distances_of(self, classes: Tensor) -> Tensor:
+        """(C, K) distances of the centroids of classes (C,) to all, inf for those never seen.
+
+        The classes must have been seen, and not be too many for float64.
+        """
+        factors = self.factors
+        return self._to(self.points[classes], -factors[classes, 0], factors)
 
     def divergence(self, classes: Tensor) -> Tensor:
         """(C, C) distances between the centroids of classes (C,), nan for those never seen."""
@@ -76,3 +105,12 @@ class Centroids(NamedTuple):
         seen = self.seen[classes]
         similarity = similarity.masked_fill(~(seen[:, None] & seen), torch.nan)
         return similarity.diagonal().clone(), similarity.fill_diagonal_(torch.nan)
+
+    def _to(self, points: Tensor, alpha: Tensor, factors: Tensor) -> Tensor:
+        return hyperboloid.distance_to_factors(points, alpha, factors, self.curvature)
+
+
+def _factors(points: Tensor, seen: Tensor) -> Tensor:
+    factors = hyperboloid.factors_of(points)
+    factors[:, 0].masked_fill_(~seen, -torch.inf)
+    return factors

@@ -31,6 +31,7 @@ class ClassDistances:
         groups: the samples by label; None if not known yet.
         tangent: (N, D) the samples as tangent vectors √c·u in float32; None if they have to be
             computed from the points.
+        directions: (N, D) their embeddings, normalised; None if there is no centre.
     """
 
     points: Tensor
@@ -43,6 +44,7 @@ class ClassDistances:
     sample_ids: Tensor | None = None
     groups: Groups | None = None
     tangent: Tensor | None = None
+    directions: Tensor | None = None
 
     @property
     def coordinates(self) -> Tensor:
@@ -146,6 +148,7 @@ class ClassDistances:
             sample_ids=None if self.sample_ids is None else self.sample_ids[rows],
             groups=None,
             tangent=None if self.tangent is None else self.tangent[rows],
+            directions=None if self.directions is None else self.directions[rows],
         )
 
     def averaged(self, view_ids: Tensor) -> "ClassDistances":

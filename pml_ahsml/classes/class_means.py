@@ -5,15 +5,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..state.host_numbers import rows_where
-
-# Smallest deviation: without it a sample at the mean would have infinite weight.
-_SMALLEST_DEVIATION = 1e-6
+# Smallest squared deviation: without it a sample at the mean would have infinite weight.
+_SMALLEST_SQUARE = 1e-12
 
 # Steps of reweighting. One suffices if most labels are right, two if half of them are.
 _STEPS = 2
 
-# Below this n − 1 is a rounding error of 0.
+# Below this, n − 1 is a rounding error of 0.
 _SMALLEST_FREEDOM = 1e-6
 
 
@@ -22,31 +20,34 @@ class LabelOrder(NamedTuple):
 
     Args:
         ordered: (N,).
-        is_first: (N,) bool, the first place of each label.
+        is_again: (N,) bool, the places at which a label is not the first of its kind.
     """
 
     ordered: Tensor
-    is_first: Tensor
+    is_again: Tensor
 
     @classmethod
     def of(cls, labels: Tensor) -> "LabelOrder":
         """Sort (N,) labels."""
         ordered = labels.sort().values
-        return cls(ordered, ordered.diff(prepend=ordered[:1] - 1) != 0)
+        again = torch.nn.functional.pad(ordered[1:] == ordered[:-1], (1, 0), value=False)
+        return cls(ordered, again[: len(labels)])
 
-    def groups(self, labels: Tensor, count: int) -> "Groups":
+    def groups(self, labels: Tensor, repetitions: int) -> "Groups":
         """Group rows by label, as :meth:`Groups.by`, without waiting for the device.
 
         Args:
             labels: (N,) the labels that were sorted.
-            count: number of different labels, the sum of ``is_first``.
+            repetitions: the sum of ``is_again``.
 
         Example:
             >>> labels = torch.tensor([7, 0, 7])
-            >>> LabelOrder.of(labels).groups(labels, 2)
+            >>> LabelOrder.of(labels).groups(labels, 1)
             Groups(values=tensor([0, 7]), of_rows=tensor([1, 0, 1]))
         """
-        values = self.ordered[rows_where(self.is_first, count)]
+        highest = torch.iinfo(labels.dtype).max
+        firsts = self.ordered.masked_fill(self.is_again, highest).sort().values
+        values = firsts[: len(labels) - repetitions]
         return Groups(values, torch.searchsorted(values, labels))
 
 
@@ -104,8 +105,9 @@ def weighted_means(points: Tensor, groups: Groups, weights: Tensor) -> tuple[Ten
         (tensor([[1.2500],
                 [5.0000]]), tensor([4., 1.]))
     """
-    column = weights.to(points)[:, None]
-    sums = groups.sum(torch.cat([points * column, column], 1))
+    # a column of ones for the totals
+    columns = torch.nn.functional.pad(points, (0, 1), value=1.0)
+    sums = groups.sum(columns * weights.to(points)[:, None])
     totals = sums[:, -1]
     return sums[:, :-1] / totals[:, None], totals
 
@@ -131,45 +133,49 @@ def robust_weights(points: Tensor, groups: Groups, weights: Tensor) -> Tensor:
         >>> robust_weights(x, Groups.by(torch.zeros(4)), torch.ones(4))
         tensor([1.0000, 1.0000, 1.0000, 0.0014])
     """
-    robust = weights
+    robust: Tensor = weights
     for _ in range(_STEPS):
-        means, _totals = weighted_means(points, groups, robust)
-        deviations = (points - means[groups.of_rows]).norm(dim=1).clamp_min_(_SMALLEST_DEVIATION)
-        least = deviations.new_full((len(means),), torch.inf)
-        least.scatter_reduce_(0, groups.of_rows, deviations, "amin")
-        robust = (least[groups.of_rows] / deviations).square_() * weights
+        means, totals = weighted_means(points, groups, robust)
+        squares = (points - means[groups.of_rows]).square().sum(1).clamp_min_(_SMALLEST_SQUARE)
+        # for the next mean, only the ratios within a class matter
+        robust = weights / squares
+    least = totals.scatter_reduce(0, groups.of_rows, squares, "amin", include_self=False)
+    robust = least[groups.of_rows] / squares * weights
     return robust
 
 
-def variance_of_means(
-    points: Tensor, groups: Groups, weights: Tensor, means: Tensor, totals: Tensor
-) -> Tensor:
-    """Compute the squared standard error of the weighted mean of each group.
+def means_and_errors(
+    points: Tensor, groups: Groups, weights: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute the weighted mean of each group, and its squared standard error.
 
-    V_k = (Σ_{i∈k} w_i·‖x_i − x̄_k‖² / Σ w_i) / (n_k − 1) with the effective number of points
+    x̄_k as in :func:`weighted_means`, and
+    V_k = (Σ_{i∈k} w_i·‖x_i − x̄_k‖² / Σ w_i) / (n_k − 1), with the effective number of points
     n_k = (Σ w_i)² / Σ w_i².
 
     Args:
         points: (N, D) points in float64.
         groups: G groups of the N rows.
         weights: (N,) weights ≥ 0.
-        means: (G, D) means from ``weighted_means``.
-        totals: (G,) totals from ``weighted_means``.
 
     Returns:
-        (G,) squared errors ≥ 0; nan for a group in which only one point has weight.
+        means: (G, D) means, nan for a group without weight.
+        totals: (G,) Σ w_i.
+        errors: (G,) squared errors ≥ 0; nan for a group in which only one point has weight.
 
     Example:
-        >>> x, w = torch.tensor([[0.0], [2.0]]), torch.ones(2)
-        >>> groups = Groups.by(torch.tensor([0, 0]))
-        >>> variance_of_means(x, groups, w, *weighted_means(x, groups, w))
-        tensor([1.])
+        >>> x, groups = torch.tensor([[0.0], [2.0]]), Groups.by(torch.tensor([0, 0]))
+        >>> means_and_errors(x, groups, torch.ones(2))
+        (tensor([[1.]]), tensor([2.]), tensor([1.]))
     """
     weights = weights.to(points)
+    # all sums by one
+    squares = torch.stack([torch.linalg.vecdot(points, points), weights], 1)
+    averages, totals = weighted_means(torch.cat([points, squares], 1), groups, weights)
+    means, (lengths, mean_weights) = averages[:, :-2], averages[:, -2:].unbind(1)
     # Σ w·‖x − x̄‖² = Σ w·‖x‖² − ‖x̄‖²·Σ w
-    squares = torch.stack([torch.linalg.vecdot(points, points), weights], 1) * weights[:, None]
-    lengths, squared_weights = groups.sum(squares).unbind(1)
-    scatter = (lengths / totals - torch.linalg.vecdot(means, means)).clamp_min_(0)
-    freedom = totals.square() / squared_weights - 1
-    variances: Tensor = scatter / freedom
-    return variances.masked_fill_(~(freedom > _SMALLEST_FREEDOM), torch.nan)
+    scatter = (lengths - torch.linalg.vecdot(means, means)).clamp_min_(0)
+    freedom = totals / mean_weights - 1
+    # nan if it is a rounding error of 0
+    known = torch.nn.functional.threshold(freedom, _SMALLEST_FREEDOM, torch.nan)
+    return means, totals, scatter / known

@@ -1,9 +1,11 @@
 """Distances from the classes of a batch to other classes."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
-from ..hyperbolic import hyperboloid
+from ..state.saved_state import Rule
 from .centroids import Centroids
 from .nearest_classes import candidate_classes
 
@@ -12,9 +14,21 @@ from .nearest_classes import candidate_classes
 _NEAREST, _SAMPLED = 16, 16
 
 
-def list_length(num_classes: int) -> int:
-    """Number of other classes on the list of a class."""
-    return min(_NEAREST, num_classes - 1) + _SAMPLED
+def empty_tables(num_classes: int, is_exact: bool) -> Iterator[tuple[str, Tensor, Rule]]:
+    """Yield tables for distances of each class to all others, or to those on its list.
+
+    Args:
+        num_classes: K.
+        is_exact: whether a class keeps its distances to all others.
+
+    Returns:
+        The name, first value and rule of each table.
+    """
+    length = num_classes if is_exact else min(_NEAREST, num_classes - 1) + _SAMPLED
+    first = torch.full((num_classes, length), torch.inf if is_exact else 0.0, dtype=torch.float32)
+    yield "neighbour_distances", first, Rule(lowest=0, may_be_inf=True)
+    if not is_exact:
+        yield "neighbour_weights", first.clone(), Rule(lowest=0)
 
 
 def distances_to_all(classes: Tensor, here: Centroids) -> Tensor:
@@ -24,9 +38,7 @@ def distances_to_all(classes: Tensor, here: Centroids) -> Tensor:
         classes: (C,) classes that have a centroid.
         here: the centroids of all classes.
     """
-    centroids = hyperboloid.hyperboloid_normalise(here.means)
-    lengths = here.lengths(centroids[classes], centroids).add_(here.unseen())
-    return lengths.scatter_(1, classes[:, None], torch.inf)
+    return here.distances_of(classes).scatter_(1, classes[:, None], torch.inf)
 
 
 def distances_to_listed(classes: Tensor, here: Centroids) -> tuple[Tensor, Tensor]:

@@ -12,13 +12,14 @@ from .. import checks
 from ..distances import HyperbolicDistance, PoincareDistance
 from ..hyperbolic import hyperboloid
 from ..precision import exact_dtype
+from ..state.derived import Derived
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule, check_on_hyperboloid
 from . import class_means as cm
 from .centroids import Centroids
 from .class_distances import ClassDistances
-from .class_neighbours import distances_to_all, distances_to_listed, list_length
-from .directions import directions, next_centre
+from .class_neighbours import distances_to_all, distances_to_listed, empty_tables
+from .directions import directions_from, directions_of, next_centre
 from .measured_distances import by_all_classes, by_candidates
 from .neighbourhoods import Neighbourhoods
 from .visits import Visits, checked_weights, gain_of
@@ -36,8 +37,7 @@ class ClassStatistics(ModuleWithTables):
 
     A PoincareDistance or LorentzSimilarity is used as it is, norm included. For others rows are
     normalised and placed at one radius. With ``centred=True``, their directions are taken from the
-    running mean of all embeddings, which follows a network that moves them together. See
-    docs/method.md.
+    running mean of all embeddings, which follows a network that moves them together.
 
     Args:
         num_classes: K ≥ 2.
@@ -98,30 +98,24 @@ class ClassStatistics(ModuleWithTables):
         self.momentum = momentum
         self.is_exact = num_classes <= max_exact_classes
         self.compares_all = num_classes <= max_compared_classes
+        self.centred = centred
         self.keeps_norm = isinstance(distance, HyperbolicDistance)
         self.distance = distance if isinstance(distance, HyperbolicDistance) else PoincareDistance()
         self.register_table("means", _zeros(num_classes, embedding_size + 1), Rule())
         self.register_table("visits", _zeros(num_classes), Rule(lowest=0, is_whole=True))
-        self.centred = centred
-        # zeros before the first batch, then a mean of directions; 0.001 allows for rounding
+        self._snapshot: Derived[Centroids] = Derived()
+        # 0 before the first batch, then a mean of directions; 0.001 allows for rounding
         self.register_table("centre", _zeros(embedding_size), Rule(-1.001, 1.001))
         # mean squared distance of a visit from the running mean of its class, and its part due to
         # sampling; both smoothed alike, starting at 0
         self.register_table("gain_statistics", _zeros(2), Rule(lowest=0))
-        # distances of each class to all others, or to those on its list
-        lengths = Rule(lowest=0, may_be_inf=True)
-        if self.is_exact:
-            nothing = _zeros(num_classes, num_classes).fill_(torch.inf)
-            self.register_table("neighbour_distances", nothing, lengths)
-        else:
-            shape = (num_classes, list_length(num_classes))
-            self.register_table("neighbour_distances", _zeros(*shape), lengths)
-            self.register_table("neighbour_weights", _zeros(*shape), Rule(lowest=0))
+        for name, table, rule in empty_tables(num_classes, self.is_exact):
+            self.register_table(name, table, rule)
 
     @property
     def seen(self) -> Tensor:
         """The classes that have a centroid, (K,) bool."""
-        return self.visits > 0
+        return self._centroids().seen
 
     @property
     def gain(self) -> float:
@@ -131,17 +125,16 @@ class ClassStatistics(ModuleWithTables):
     def tangent(self, embeddings: Tensor) -> Tensor:
         """(N, D) float32 tangent vectors of (N, D) embeddings, without a gradient."""
         checks.check_tensor("embeddings", embeddings)
-        if self.keeps_norm:
-            rows = self.distance.maybe_normalize(embeddings.detach().float())
-            return self.distance.to_tangent(rows).detach()
-        rows = directions(embeddings.detach().float(), self.centre if self.centred else None)
-        return rows * self.distance.clip_radius
+        if not self.keeps_norm:
+            return self._tangent(directions_of(embeddings))
+        rows = self.distance.maybe_normalize(embeddings.detach().float())
+        return self.distance.to_tangent(rows).detach()
 
     @torch.no_grad()
-    def recentre(self, embeddings: Tensor) -> None:
-        """Move the centre towards the mean direction of (N, D) embeddings, after :meth:`learn`."""
+    def recentre(self, directions: Tensor) -> None:
+        """Move the centre towards the mean of (N, D) directions, before :meth:`learn`."""
         if self.centred:
-            self.centre.copy_(next_centre(embeddings, self.centre))
+            self.centre.copy_(next_centre(self._known_centre(), directions))
             self.count_change()
 
     @torch.no_grad()
@@ -164,10 +157,10 @@ class ClassStatistics(ModuleWithTables):
         labels = checks.check_labels("labels", labels, len(embeddings), self.num_classes)
         weights = checked_weights(weights, labels, embeddings.device)
         self.on(embeddings.device)
-        points, counts = self._points(embeddings), weights > 0
-        classes = cm.Groups.by(labels.to(embeddings.device)[counts])
-        self.learn(points[counts], classes, weights[counts])
-        self.recentre(embeddings)
+        points, counts = self._lifted(self.tangent(embeddings)), weights > 0
+        self.recentre(directions_of(embeddings))
+        groups = cm.Groups.by(labels.to(embeddings.device)[counts])
+        self.learn(points[counts], groups, weights[counts])
 
     @torch.no_grad()
     def learn(self, points: Tensor, groups: cm.Groups, weights: Tensor) -> None:
@@ -178,15 +171,13 @@ class ClassStatistics(ModuleWithTables):
             groups: the samples by class.
             weights: (N,) in (0, 1].
         """
-        latest = Visits.of(points, groups, weights)
-        classes = latest.classes
+        classes, latest = groups.values, Visits.of(points, groups, weights)
         old, visits = self.means[classes].to(points), self.visits[classes] + 1
         self.visits[classes] = visits
         sample = latest.gain_sample(old, visits, self.gain_statistics)
         self.gain_statistics.lerp_(sample.to(self.gain_statistics), 1 - _GAIN_SMOOTHING)
-        self.means[classes] = latest.moved(
-            old, visits, gain_of(self.gain_statistics, self.momentum)
-        ).to(self.means.dtype)
+        gain = gain_of(self.gain_statistics, self.momentum)
+        self.means[classes] = latest.moved(old, visits, gain).to(self.means)
         if self.is_exact:
             lengths = distances_to_all(classes, self._centroids())
             self.neighbour_distances[classes] = lengths
@@ -223,21 +214,24 @@ class ClassStatistics(ModuleWithTables):
         """
         labels = checks.check_integers("labels", labels)
         view_ids = None if view_ids is None else checks.check_integers("view_ids", view_ids)
-        tangent, here = self.tangent(embeddings), self._centroids()
+        directions = directions_of(embeddings) if self.centred else None
+        tangent = self.tangent(embeddings) if directions is None else self._tangent(directions)
+        here = self._centroids()
         points = self._lifted(tangent)
         weights = None if self.is_exact else self.neighbour_weights
         neighbourhoods = Neighbourhoods(self.neighbour_distances, weights)
-        if not self.compares_all:
-            evidence = by_candidates(points, labels, view_ids, here, neighbourhoods)
-        else:
+        if self.compares_all:
             evidence = by_all_classes(points, labels, here, neighbourhoods, groups)
-        evidence = replace(evidence, groups=groups, tangent=tangent * here.curvature**0.5)
+        else:
+            evidence = by_candidates(points, labels, view_ids, here, neighbourhoods)
+        tangent = tangent * here.curvature**0.5
+        evidence = replace(evidence, groups=groups, tangent=tangent, directions=directions)
         return evidence if view_ids is None else evidence.averaged(view_ids)
 
     @torch.no_grad()
     def distances(self, embeddings: Tensor) -> Tensor:
         """(N, K) geodesic distances of (N, D) embeddings to the classes, inf for unseen ones."""
-        return self._centroids().distances(self._points(embeddings))
+        return self._centroids().distances(self._lifted(self.tangent(embeddings)))
 
     @torch.no_grad()
     def divergence(self, classes: Tensor | None = None) -> Tensor:
@@ -282,16 +276,23 @@ class ClassStatistics(ModuleWithTables):
         integers = checks.check_integers("classes", classes).to(self.means.device)
         return checks.check_labels("classes", integers, integers.numel(), self.num_classes)
 
-    def _points(self, embeddings: Tensor) -> Tensor:
-        """(N, D + 1) points of the hyperboloid, in float64."""
-        return self._lifted(self.tangent(embeddings))
-
     def _lifted(self, tangent: Tensor) -> Tensor:
+        """(N, D + 1) points of the hyperboloid, in float64."""
         curvature = float(self.distance.curvature)
         return hyperboloid.hyperboloid_lift(tangent.to(exact_dtype(tangent)), curvature)
 
+    def _tangent(self, directions: Tensor) -> Tensor:
+        if self.centred:
+            directions = directions_from(self._known_centre(), directions)
+        return directions * self.distance.clip_radius
+
+    def _known_centre(self) -> Tensor | None:
+        centre = self.centre
+        return centre if self._num_changes else None  # none before the first batch
+
     def _centroids(self) -> Centroids:
-        return Centroids(self.means, self.seen, float(self.distance.curvature))
+        curvature = float(self.distance.curvature)
+        return self._snapshot.of(Centroids, self.means, self.visits, curvature)
 
 
 def _zeros(*shape: int) -> Tensor:

@@ -10,29 +10,31 @@ from ..precision import exact_dtype
 _CENTRE_STEP = 0.2
 
 
-def directions(embeddings: Tensor, centre: Tensor | None) -> Tensor:
-    """Directions of embeddings: û, or (û − c)/‖û − c‖ with a centre.
+def directions_of(embeddings: Tensor) -> Tensor:
+    """(N, D) directions û of (N, D) embeddings, in float32 and without a gradient."""
+    return torch.nn.functional.normalize(embeddings.detach().float(), dim=1)
+
+
+def directions_from(centre: Tensor | None, directions: Tensor) -> Tensor:
+    """Directions as seen from a centre: (û − c)/‖û − c‖.
 
     Args:
-        embeddings: (N, D).
-        centre: (D,) c; zeros stand for the mean of the batch.
+        centre: (D,) c; None stands for the mean of the batch.
+        directions: (N, D) û.
     """
-    plain = torch.nn.functional.normalize(embeddings, dim=1)
-    if centre is None:
-        return plain
-    centre = torch.where(centre.any(), centre, _mean(plain))
-    return torch.nn.functional.normalize(plain - centre, dim=1)
+    centre = _mean(directions) if centre is None else centre
+    return torch.nn.functional.normalize(directions - centre, dim=1)
 
 
-def next_centre(embeddings: Tensor, centre: Tensor) -> Tensor:
-    """(D,) updated centre c + (ū − c)/5, or the mean ū of the batch if c is zeros.
+def next_centre(centre: Tensor | None, directions: Tensor) -> Tensor:
+    """(D,) updated centre c + (ū − c)/5, or the mean ū of the batch if c is None.
 
     Args:
-        embeddings: (N, D), N ≥ 1.
-        centre: (D,) c.
+        centre: (D,) c, or None.
+        directions: (N, D) û, N ≥ 1.
     """
-    mean = _mean(torch.nn.functional.normalize(embeddings.float(), dim=1))
-    return torch.where(centre.any(), centre, mean).lerp(mean, _CENTRE_STEP)
+    mean = _mean(directions)
+    return mean if centre is None else centre.lerp(mean, _CENTRE_STEP)
 
 
 def _mean(directions: Tensor) -> Tensor:

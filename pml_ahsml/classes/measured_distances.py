@@ -48,6 +48,8 @@ def _measured_together(
 ) -> ClassDistances:
     classes, rows = groups
     own = centroids.of(classes)
+    # the origin for classes never seen, whose rows mean nothing but must not be nan
+    own[:, 0].clamp_min_(1)
     # one product for the samples and the centroids of their labels
     lengths = centroids.distances(torch.cat([points, own]))
     distances, divergence = lengths.split([len(points), len(own)])

@@ -10,7 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..hyperbolic.nearest_rows import Closeness, largest_entries
+from ..hyperbolic.hyperboloid import factors_of
+from ..hyperbolic.nearest_rows import largest_entries
+from ..hyperbolic.products import product
 
 # Centroids compared at once: for a batch of 64, 4 MB of products, which fit into a cache.
 _BLOCK = 1 << 14
@@ -78,13 +80,15 @@ def _nearest(
 ) -> tuple[Tensor, Tensor]:
     """The nearest classes except that of the label, (N, count), and whether each exists."""
     # float32 suffices: it may only confuse classes at nearly the same distance
-    closeness = Closeness(points, means.dtype)
+    points = points.to(means.dtype)
 
     def to_centroids(_: slice, classes: slice) -> Tensor:
         block, in_block = means[classes], seen[classes]
-        squared = 2 * block[:, 0].square() - torch.linalg.vecdot(block, block)
-        values = closeness(block, torch.where(in_block, squared, 1.0).rsqrt_())
-        values += torch.where(in_block, 0.0, -torch.inf)
+        time, space = block[:, 0], block[:, 1:]
+        squared = time.square() - torch.linalg.vecdot(space, space)
+        scale = squared.where(in_block, 1.0).rsqrt_()
+        values = product(points, factors_of(block * scale[:, None]).T)
+        values.masked_fill_(~in_block, -torch.inf)
         # the column of the label if it is in this block, else any, which stays as it is
         own = ((labels - classes.start).clamp(0, len(block) - 1))[:, None]
         is_own = own + classes.start == labels[:, None]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..checks import check_tensor
 from ..precision import exact_dtype
-from .class_means import Groups, variance_of_means, weighted_means
+from .class_means import Groups, means_and_errors
 
 # Weight of a visit above which at least one of its samples counts in full, or nearly.
 _TRUSTED = 0.5
@@ -17,13 +17,11 @@ class Visits(NamedTuple):
     """The classes of a batch, and their means.
 
     Args:
-        classes: (C,).
         means: (C, D + 1) weighted means of their points.
         totals: (C,) sums of the weights.
-        variances: (C,) variances of the means, from ``variance_of_means``; nan if unknown.
+        variances: (C,) variances of the means, from ``means_and_errors``; nan if unknown.
     """
 
-    classes: Tensor
     means: Tensor
     totals: Tensor
     variances: Tensor
@@ -37,9 +35,7 @@ class Visits(NamedTuple):
             groups: the samples by class.
             weights: (N,) in (0, 1].
         """
-        means, totals = weighted_means(points, groups, weights)
-        variances = variance_of_means(points, groups, weights, means, totals)
-        return cls(groups.values, means, totals, variances)
+        return cls(*means_and_errors(points, groups, weights))
 
     def gain_sample(self, old: Tensor, numbers: Tensor, otherwise: Tensor) -> Tensor:
         """Mean ‖x̄_k − m_k‖², and its part due to x̄_k being a mean of few samples.
@@ -53,10 +49,11 @@ class Visits(NamedTuple):
             (2,).
         """
         # skip classes with fewer than three visits or too little trusted weight
-        known = (numbers > 2) & (self.totals > _TRUSTED) & self.variances.isfinite()
+        known = (numbers > 2) & (self.totals > _TRUSTED) & (self.variances >= 0)
         distances = (self.means - old).square().sum(1)
-        informative = torch.stack([distances, self.variances]).masked_fill(~known, 0)
-        return torch.where(known.any(), informative.sum(1) / known.sum(), otherwise)
+        informative = torch.stack([distances, self.variances]).where(known, 0)
+        number = known.sum()
+        return torch.where(number > 0, informative.sum(1) / number, otherwise)
 
     def moved(self, old: Tensor, numbers: Tensor, gain: Tensor) -> Tensor:
         """Return the running means after these visits; ``old`` is overwritten.
@@ -80,8 +77,9 @@ def gain_of(statistics: Tensor, momentum: float) -> Tensor:
         momentum: in [0, 1].
     """
     distance, sampling = statistics.to(exact_dtype(statistics)).unbind()
-    drift = 1 - sampling / distance.where(distance > 0, torch.inf)
-    return drift.where(distance > 0, 0).clamp_min(1 - momentum)
+    # 0/0 before anything has been measured
+    drift = (1 - sampling / distance).nan_to_num(nan=0.0)
+    return drift.clamp_min(1 - momentum)
 
 
 def checked_weights(weights: Tensor | None, labels: Tensor, device: torch.device) -> Tensor:

@@ -86,7 +86,8 @@ def hyperboloid_normalise(points: Tensor) -> Tensor:
         tensor([[1., 0.]], dtype=torch.float64)
     """
     wide = points.detach().to(exact_dtype(points))
-    squared = 2 * wide[..., 0].square() - torch.linalg.vecdot(wide, wide)
+    time, space = wide[..., 0], wide[..., 1:]
+    squared = time.square() - torch.linalg.vecdot(space, space)
     scale: Tensor = squared.clamp_min(_TINY).rsqrt()
     return wide * scale[..., None]
 
@@ -116,12 +117,50 @@ def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | 
         tensor([[1.]])
     """
     wide = exact_dtype(points)
-    x, y = points.detach().to(wide, copy=True), ref_points.detach().to(wide, copy=True)
-    alpha, beta = excess(x), excess(y)
-    x[..., 0].neg_()
-    y[..., 0] = beta
-    # P = cosh(√c·d) − 1 = α + cosh A·β − s·t fits into float32, small or large
-    p = (alpha[..., :, None] - product(x, y.mT)).float().clamp_min_(0)
+    x, y = points.detach().to(wide), ref_points.detach().to(wide)
+    return distance_to_factors(x, excess(x), factors_of(y), curvature)
+
+
+def factors_of(points: Tensor) -> Tensor:
+    """Factors of a product from which a distance to points is computed: (−β, t).
+
+    The product of x = (cosh A, s) with them is s·t − cosh A·β = α − P with P = cosh(√c·d) − 1. It
+    grows as the distance to x falls, and keeps its digits near the origin.
+
+    Args:
+        points: (…, M, D + 1) points of the hyperboloid, time coordinate first.
+
+    Returns:
+        (…, M, D + 1).
+
+    Source:
+        The Minkowski product, less cosh A, which is the same for all points: Nickel & Kiela, ICML
+        2018.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 1e-9], [1.0, 3e-9], [1.0, 2e-9]])
+        >>> (factors_of(x) @ x[0]).argsort(descending=True)
+        tensor([0, 2, 1])
+    """
+    return torch.cat([-excess(points)[..., None], points[..., 1:]], -1)
+
+
+def distance_to_factors(
+    points: Tensor, alpha: Tensor, factors: Tensor, curvature: float | Tensor
+) -> Tensor:
+    """Compute :func:`hyperboloid_distance` from parts that may be known already.
+
+    Args:
+        points: (…, N, D + 1) points, in float64.
+        alpha: (…, N) their α, see :func:`excess`.
+        factors: (…, M, D + 1) factors of other points, see :func:`factors_of`.
+        curvature: c > 0.
+
+    Returns:
+        (…, N, M) geodesic lengths, float32; inf where the first factor is −inf.
+    """
+    # P fits into float32, small or large
+    p = (alpha[..., None] - product(points, factors.mT)).float().clamp_min_(0)
     # arcosh(1 + P) as a logarithm: torch's arcosh is ten times slower
     return (p + 2).mul_(p).sqrt_().add_(p).log1p_().div_(float(curvature) ** 0.5)
 

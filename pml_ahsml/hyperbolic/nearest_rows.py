@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from .hyperboloid import excess
+from .hyperboloid import factors_of
 from .products import product
 
 # Rows of a block: 16 MB of products with the 1,024 samples of a neighbour memory.
@@ -45,7 +45,8 @@ def largest_entries(
         best = None if start is None else (start[0][part], start[1][part])
         for those in _slices(columns, block[1]):
             values, indices = entries(part, those).topk(min(count, those.stop - those.start), dim=1)
-            indices += those.start
+            if those.start:
+                indices += those.start
             if best is not None:
                 values = torch.cat([best[0], values], 1)
                 values, order = values.topk(min(count, values.shape[1]), dim=1)
@@ -53,50 +54,10 @@ def largest_entries(
             best = values, indices
         assert best is not None
         found.append(best)
+    if len(found) == 1:
+        return found[0]
     values, indices = (torch.cat(x) for x in zip(*found, strict=True))
     return values, indices
-
-
-class Closeness:
-    """How close points of the hyperboloid are to others: entries for :func:`largest_entries`.
-
-    s·t − cosh A·β = α − P with P = cosh(√c·d) − 1, see ``hyperboloid``: it grows as the distance
-    falls, and keeps its digits near the origin.
-
-    Args:
-        points: (N, D + 1) points of the hyperboloid, time coordinate first.
-        dtype: dtype of the products.
-
-    Source:
-        The Minkowski product, less cosh A, which is the same for all others: Nickel & Kiela, ICML
-        2018.
-
-    Example:
-        >>> closeness = Closeness(torch.tensor([[1.0, 1e-9]]), torch.float32)
-        >>> others = torch.tensor([[1.0, 1e-9], [1.0, 3e-9], [1.0, 2e-9]])
-        >>> closeness(others).argsort(descending=True)
-        tensor([[0, 2, 1]])
-    """
-
-    def __init__(self, points: Tensor, dtype: torch.dtype) -> None:
-        self.signed = points.to(dtype, copy=True)
-        self.signed[:, 0].neg_()
-
-    def __call__(self, others: Tensor, factors: Tensor | None = None) -> Tensor:
-        """Compute (N, M) values, which are comparable within a row only.
-
-        Args:
-            others: (M, D + 1) points of the hyperboloid, or multiples of such points.
-            factors: (M,) factors that bring multiples to the hyperboloid.
-        """
-        columns = others.clone()
-        if factors is None:
-            columns[:, 0] = excess(others)
-            return product(self.signed, columns.T)
-        # β of the point, divided by its factor as all other coordinates are
-        squared = others[:, 1:].square().sum(1)
-        columns[:, 0] = squared * factors / (1 + factors * others[:, 0])
-        return product(self.signed, columns.T).mul_(factors)
 
 
 def nearest_rows(points: Tensor, others: Tensor, count: int) -> Tensor:
@@ -118,7 +79,7 @@ def nearest_rows(points: Tensor, others: Tensor, count: int) -> Tensor:
     """
 
     def closeness(rows: slice, columns: slice) -> Tensor:
-        return Closeness(points[rows], others.dtype)(others[columns])
+        return product(points[rows], factors_of(others[columns]).T)
 
     size = len(points), len(others)
     return largest_entries(closeness, *size, count, block=(_ROWS, max(1, len(others))))[1]

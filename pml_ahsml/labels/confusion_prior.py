@@ -52,9 +52,10 @@ def log_normaliser(neighbourhoods: Neighbourhoods, spread: float | Tensor) -> No
     if weights is not None:
         logits += weights.log()
     log_z = logits.logsumexp(-1)
-    log_z.masked_fill_(log_z.isneginf(), torch.inf)
+    log_z.nan_to_num_(nan=torch.nan, posinf=torch.inf, neginf=torch.inf)
     share = logits.sub_(log_z[..., None]).exp_()
-    return Normaliser(log_z, share.mul_(distances.nan_to_num(posinf=0)).sum(-1))
+    # the share of a class at distance inf is 0, and 0·inf is nan
+    return Normaliser(log_z, share.mul_(distances).nansum(-1))
 
 
 def log_prior(

@@ -98,16 +98,23 @@ class EarlierOpinions(ModuleWithTables):
         return before.lerp(posteriors, is_first.to(posteriors).clamp(min=share))
 
     @torch.no_grad()
-    def learn(self, sample_ids: Tensor, posteriors: Tensor, labels: Tensor) -> None:
+    def learn(
+        self,
+        sample_ids: Tensor,
+        posteriors: Tensor,
+        labels: Tensor,
+        averages: Tensor | None = None,
+    ) -> None:
         """Store new opinions.
 
         Args:
             sample_ids: (N,) integers in [0, S), each once.
             posteriors: (N, K) new opinions, as for :meth:`averaged`.
             labels: (N,) labels as given.
+            averages: what :meth:`averaged` returned for them, to save time.
         """
         before = self._before(sample_ids)
-        averages = self.averaged(sample_ids, posteriors)
+        averages = self.averaged(sample_ids, posteriors) if averages is None else averages
         then, now = before.argmax(1), posteriors.argmax(1)
         again = (before.sum(1) > 0) & (then != labels) & (now != labels)
         shares = torch.stack([again, again & (then == now)]).to(exact_dtype(posteriors)).mean(1)

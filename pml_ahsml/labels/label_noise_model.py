@@ -198,25 +198,28 @@ class LabelNoiseModel(WithLearntParameters):
         self.learn(self.believe(evidence, labels))
 
     @torch.no_grad()
-    def learn(self, belief: LabelPosterior) -> None:
+    def learn(self, belief: LabelPosterior, trusted: Tensor | None = None) -> None:
         """Update from a batch already passed to :meth:`believe`.
 
         Args:
             belief: what :meth:`believe` returned, if nothing has been learnt since.
+            trusted: (N,) bool, ``trusted_labels`` by the trust in labels of classes seen before, if
+                already known.
         """
         if self.counts_labels:
             one_each = self.label_counts.new_ones(len(belief.labels))
             self.label_counts.index_add_(0, belief.labels, one_each)
         everything, counts = belief, belief.counts
         if counts.known < len(belief.labels):
-            known = belief.evidence.seen[belief.labels]
-            belief = belief.select(rows_where(known, counts.known))
+            rows = rows_where(belief.known, counts.known)
+            belief = belief.select(rows)
+            trusted = trusted if trusted is None else trusted[rows]
         if counts.known and counts.seen > 1:
             self._raise_parameters(slopes(belief, self._named_witnesses(), self._values()))
             has_settled = self.is_warm and self.has_settled
             self._apply_noise_floor(belief, has_settled)
-            posterior, spread = belief.posterior_by_distance, self.log_parameters[1].exp()
-            lesson = Lesson(belief.evidence, belief.labels, posterior, spread, has_settled)
+            posterior, log_spread = belief.posterior_by_distance, self.log_parameters[1]
+            lesson = Lesson(belief.evidence, belief.labels, posterior, log_spread, has_settled)
             for witness in self._named_witnesses().values():
                 witness.learn(lesson)
         points, labels = everything.evidence.points, everything.labels
@@ -229,7 +232,8 @@ class LabelNoiseModel(WithLearntParameters):
         rate = self.log_parameters[0].sigmoid()
         self.noise_rate_history.add(rate)
         if is_warm and counts.known:
-            distrusted = (~lp.trusted_labels(belief.trust)).to(rate).mean()
+            trusted = lp.trusted_labels(belief.trust) if trusted is None else trusted
+            distrusted = (~trusted).mean(dtype=rate.dtype)
             self.noise_rate_history.smooth(rate, distrusted)
         self.count_change()
 
@@ -252,4 +256,4 @@ class LabelNoiseModel(WithLearntParameters):
             return
         self.noise_floor.learn(belief)
         floor = self.noise_floor.value.clamp(bound, highest).logit()
-        self.log_parameters[0].clamp_min_(floor.to(self.log_parameters))
+        self.log_parameters[0].clamp_min_(floor)

@@ -12,6 +12,7 @@ from ..classes.class_distances import ClassDistances
 from ..classes.class_means import LabelOrder
 from ..state.host_numbers import HostNumbers, rows_where
 from .confusion_prior import Normaliser
+from .running_discriminant import Others
 
 
 class Opinion(NamedTuple):
@@ -22,16 +23,28 @@ class Opinion(NamedTuple):
         lenient: (N, K) the same, excusing labels that are often confused.
         likelihood: (N, K) by the current embeddings alone, without the labels; rows sum to 1.
         points: (N, D) coordinates of the samples.
-        sums: (N, D) sums of the other samples with each sample's label, see ``Others``.
-        masses: (N,) their weights.
+        others: the other samples with each sample's label.
+        averages: (N, K) the likelihood averaged with earlier ones; None without sample ids.
     """
 
     posterior: Tensor
     lenient: Tensor
     likelihood: Tensor
     points: Tensor
-    sums: Tensor
-    masses: Tensor
+    others: Others
+    averages: Tensor | None = None
+
+    def select(self, rows: Tensor) -> "Opinion":
+        """Return the opinion about some samples, given by (M,) indices."""
+        averages = self.averages if self.averages is None else self.averages[rows]
+        return Opinion(
+            self.posterior[rows],
+            self.lenient[rows],
+            self.likelihood[rows],
+            self.points[rows],
+            self.others.select(rows),
+            averages,
+        )
 
 
 class BatchCounts(NamedTuple):
@@ -40,14 +53,14 @@ class BatchCounts(NamedTuple):
     Args:
         known: number of samples whose label is of a class seen before.
         seen: number of classes seen before.
-        samples: number of different sample ids; 0 without ids.
+        repetitions: number of samples with the id of another before them; 0 without ids.
         with_others: number of samples with others of their class in the ``SecondOpinion``.
     """
 
     known: int
     seen: int
-    samples: int
-    with_others: int
+    repetitions: int = 0
+    with_others: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,20 +99,28 @@ class LabelPosterior:
     def counts(self) -> "BatchCounts":
         """Counts of the batch, read from the device at first."""
         numbers, name, tensor = self.unread_counts
-        return BatchCounts(*map(int, numbers.of(name, tensor)))
+        read = map(int, numbers.of(name, tensor))
+        return BatchCounts(**dict(zip(self._counted, read, strict=True)))
+
+    @cached_property
+    def known(self) -> Tensor:
+        """(N,) bool, the samples whose label is of a class seen before."""
+        return self.evidence.seen[self.labels]
 
     @cached_property
     def unread_counts(self) -> tuple[HostNumbers, str, Tensor]:
         """The counts, to be read together with other numbers by ``read_together``."""
-        evidence, opinion, none = self.evidence, self.opinion, self.labels.new_zeros(())
-        ids = evidence.sample_ids
-        counts = [
-            evidence.seen[self.labels].sum(),
-            evidence.seen.sum(),
-            none if ids is None else LabelOrder.of(ids).is_first.sum(),
-            none if opinion is None else (opinion.masses > 0).sum(),
-        ]
-        return HostNumbers(), "counts", torch.stack(counts)
+        return HostNumbers(), "counts", torch.stack(list(self._counted.values()))
+
+    @cached_property
+    def _counted(self) -> dict[str, Tensor]:
+        evidence = self.evidence
+        counts = {"known": self.known.sum(), "seen": evidence.seen.sum()}
+        if evidence.sample_ids is not None:
+            counts["repetitions"] = LabelOrder.of(evidence.sample_ids).is_again.sum()
+        if self.opinion is not None:
+            counts["with_others"] = (self.opinion.others.masses > 0).sum()
+        return counts
 
     def select(self, rows: Tensor) -> "LabelPosterior":
         """Return the posterior of some samples, given by a (N,) bool mask or (M,) indices."""
@@ -115,7 +136,7 @@ class LabelPosterior:
             posterior_by_distance=self.posterior_by_distance[rows],
             posterior=self.posterior[rows],
             trust=self.trust[rows],
-            opinion=self.opinion and Opinion(*(table[rows] for table in self.opinion)),
+            opinion=self.opinion and self.opinion.select(rows),
             normaliser=normaliser or Normaliser(*(table[rows] for table in self.normaliser)),
             answers={
                 name: answer and tuple(column[rows] for column in answer)

@@ -76,8 +76,9 @@ def judged(
     opinion = None
     if second_opinion is not None:
         opinion = second_opinion.ask(evidence, labels, label_counts)
-        if opinion is not None:
-            posterior = posterior.lerp(opinion.posterior, second_opinion.weight)
+        weight = second_opinion.weight
+        if opinion is not None and weight:
+            posterior = posterior.lerp(opinion.posterior, weight)
     trust = posterior.gather(1, columns[:, None]).squeeze(1)
     likelihood = log_p.exp_()
     return LabelPosterior(
@@ -102,7 +103,7 @@ def slopes(
     by_noise_rate, by_spread = lp.prior_slopes(
         posterior,
         posterior.gather(1, columns[:, None]).squeeze(1),
-        evidence.label_distances.nan_to_num(posinf=0),  # inf for unseen classes
+        evidence.label_distances,
         belief.normaliser.mean_distance,
         columns,
         values["noise_rate"],

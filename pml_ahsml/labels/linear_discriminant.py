@@ -14,6 +14,9 @@ _RIDGE = 0.3
 # Smallest mean variance of a coordinate. Below it, samples coincide in float32.
 _SMALLEST_VARIANCE = 1e-12
 
+# No sample weighs less than this; an eighth is the least here.
+_LEAST_MASS = 0.1
+
 # Initial noise rate, as in the label model.
 FIRST_NOISE_RATE = 0.2
 
@@ -106,10 +109,10 @@ def own_log_densities(samples: Tensor, sums: Tensor, masses: Tensor, whiten: Ten
 
 
 def _log_density(gaps: Tensor, masses: Tensor, size: int) -> Tensor:
-    """Log-densities from squared whitened distances to means, which are overwritten."""
-    wider = 1 + 1 / masses.clamp_min(0.5)
-    densities = gaps.div_(-2 * wider).sub_(0.5 * size * wider.log())
-    return densities.masked_fill(masses == 0, -torch.inf)
+    """Log-densities from squared whitened distances to means."""
+    wider = 1 + masses.clamp_min(0.5).reciprocal()
+    densities = torch.addcdiv(wider.log() * (-0.5 * size), gaps, wider, value=-0.5)
+    return densities.masked_fill_(masses == 0, -torch.inf)
 
 
 def within_scatter(
@@ -126,7 +129,7 @@ def within_scatter(
         samples: (N, D).
         labels: (N,) y_i, integers in [0, K).
         sums: (N, D) s_i, sums of other samples with the same label.
-        masses: (N,) m_i ≥ 0, the number of those samples.
+        masses: (N,) m_i, the number of those samples; 0 or at least 0.1.
         num_classes: K.
 
     Returns:
@@ -140,12 +143,11 @@ def within_scatter(
         >>> within_scatter(one[:, None], torch.tensor([0]), zero, one, num_classes=1)
         tensor([[0.5000]])
     """
-    masses = masses.to(samples)
-    known = masses > 0
     # no bincount and no selection of rows: for their size a GPU would be waited for
-    counts = samples.new_zeros(num_classes).index_add_(0, labels, known.to(samples))
-    weights = masses / (masses + 1) / (counts[labels] * (counts > 0).sum()).clamp_min(1)
-    residuals = samples - sums.to(samples) / masses.where(known, 1)[:, None]
+    counts = samples.new_zeros(num_classes).index_add_(0, labels, masses.sign().to(samples))
+    weights = masses / (masses + 1) / (counts[labels] * counts.count_nonzero()).clamp_min(1)
+    # a sum of no samples may be a rounding error
+    residuals = samples - sums / masses.clamp_min(_LEAST_MASS)[:, None]
     return (residuals * weights[:, None]).T @ residuals
 
 

@@ -9,6 +9,7 @@ a class far from the sample, while random labels name far classes as often as ot
 import torch
 from torch import Tensor
 
+from ..hyperbolic.products import product
 from ..precision import exact_dtype
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
@@ -59,18 +60,23 @@ def far_label_shares(
     """
     tiny = torch.finfo(distances.dtype).tiny
     count = weights.sum(-1)
-    mean = torch.linalg.vecdot(distances.nan_to_num(posinf=0), weights) / count
+    mean = _weighted_sums(distances.nan_to_num(posinf=0), weights) / count
     # also true for classes never seen, which have no weight, no labels and no likelihood
     far = (distances > mean[:, None]).to(distances)
     # 0 if nothing is far; the numerators are then 0 as well
-    at_random = (torch.linalg.vecdot(far, weights) / (count - 1)).clamp_min(tiny)
+    at_random = (_weighted_sums(far, weights) / (count - 1)).clamp_min(tiny)
     likeliest, columns = likelihood.topk(2)
     is_far = far.gather(1, torch.cat([labels[:, None], columns], 1))
-    of_right = torch.linalg.vecdot(likeliest, is_far[:, 1:])
-    blur = torch.linalg.vecdot(likelihood, far)
+    of_right = _weighted_sums(likeliest, is_far[:, 1:])
+    blur = _weighted_sums(likelihood, far)
     # in float64, so that the order of the rows (the rank that gathered) does not matter
     shares = torch.stack([is_far[:, 0], of_right, blur]).div_(at_random)
     return shares.mean(1, dtype=torch.float64)
+
+
+def _weighted_sums(values: Tensor, weights: Tensor) -> Tensor:
+    """(N,) sums over the columns, with (K,) or (N, K) weights."""
+    return product(values[:, None], weights[..., None]).flatten()
 
 
 def share_at_random(found: Tensor, of_right: Tensor, blur: Tensor) -> Tensor:
@@ -140,6 +146,6 @@ class NoiseFloor(ModuleWithTables):
             evidence.own_columns(belief.labels),
             belief.likelihood,
         )
-        one = shares.new_ones(1)
-        self.far_labels.lerp_(torch.cat([one, shares]).to(self.far_labels), 1 - SMOOTHING)
+        latest = torch.nn.functional.pad(shares.to(self.far_labels), (1, 0), value=1.0)
+        self.far_labels.lerp_(latest, 1 - SMOOTHING)
         self.count_change()

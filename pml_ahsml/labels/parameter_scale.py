@@ -71,5 +71,6 @@ def adam_step(
     mean.lerp_(down, 1 - _BETA_1)
     square.mul_(_BETA_2).addcmul_(down, down, value=1 - _BETA_2)
     bias_1, bias_2 = 1 - _BETA_1 ** (steps + 1), 1 - _BETA_2 ** (steps + 1)
-    scale = (square.sqrt() / math.sqrt(bias_2)).add_(_EPSILON)
-    parameters.addcdiv_(mean, scale, value=-lr / bias_1)
+    # √(square/bias_2) + ε, multiplied by √bias_2
+    scale = square.sqrt().add_(_EPSILON * math.sqrt(bias_2))
+    parameters.addcdiv_(mean, scale, value=-lr * math.sqrt(bias_2) / bias_1)

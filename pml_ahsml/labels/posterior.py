@@ -42,10 +42,10 @@ def trusted_labels(trust: Tensor) -> Tensor:
     them nothing is left to learn from, and the features get worse.
 
     Args:
-        trust: (N,) q_i in [0, 1].
+        trust: (…, N) q_i in [0, 1]; each row is judged by itself.
 
     Returns:
-        (N,) bool.
+        (…, N) bool.
 
     Source:
         This project.
@@ -58,12 +58,14 @@ def trusted_labels(trust: Tensor) -> Tensor:
     """
     likely = trust > 0.5
     # in float64, so that the order of the rows (the rank that gathered) does not matter
-    above, total = (trust * likely).sum(dtype=torch.float64), trust.sum(dtype=torch.float64)
+    above = (trust * likely).sum(-1, dtype=torch.float64)
+    total = trust.sum(-1, dtype=torch.float64)
     # how many of the largest, decided on the device: the host would wait to read it
     number = (total * (total > 2 * above)).long()
-    least = torch.cat([trust.new_full((1,), torch.inf), trust.sort(descending=True).values])
+    descending = trust.sort(descending=True).values
+    least = torch.nn.functional.pad(descending, (1, 0), value=torch.inf)
     # by value, so that ties (views of one sample) are treated alike
-    return likely | (trust >= least.gather(0, number[None]))
+    return likely | (trust >= least.gather(-1, number[..., None]))
 
 
 def taken_at_their_word(posterior: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
@@ -109,7 +111,8 @@ def prior_slopes(
     Args:
         posterior: (N, K) t_i(k).
         trust: (N,) q_i = t_i(y_i).
-        label_distances: (N, K) geodesic distances d(μ_k, μ_{y_i}); finite.
+        label_distances: (N, K) geodesic distances d(μ_k, μ_{y_i}); inf for classes never seen,
+            whose t_i(k) is 0.
         mean_distance: (K,) or (N, K) E_k, the mean distance of class k to those it is confused
             with.
         labels: (N,) columns of the labels as given.
@@ -132,9 +135,10 @@ def prior_slopes(
     wide = torch.float64
     # 0 at k = y instead of a difference: the rest may be tiny, and Adam follows its sign
     confused = posterior.scatter(1, labels[:, None], 0.0)
-    wider = (label_distances - mean_distance).mul_(confused).sum(dtype=wide)
-    trusted, further = (torch.stack([trust.sum(dtype=wide), wider]) / len(labels)).unbind()
-    return 1 - trusted - noise_rate, further / spread
+    # without the nan of 0·inf
+    wider = (label_distances - mean_distance).mul_(confused).nansum(dtype=wide)
+    trusted = trust.sum(dtype=wide) / len(labels)
+    return (1 - noise_rate) - trusted, wider / (len(labels) * spread)
 
 
 def geodesic_gap(distances: Tensor, spacing: Tensor, labels: Tensor, guesses: Tensor) -> Tensor:

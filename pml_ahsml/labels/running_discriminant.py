@@ -36,10 +36,17 @@ class Others(NamedTuple):
     Args:
         sums: (N, D) weighted sums of the samples.
         masses: (N,) sums of their weights.
+        judged: rows of the ``SampleTable`` for those that are judged; None without ids.
     """
 
     sums: Tensor
     masses: Tensor
+    judged: SampleRows | None = None
+
+    def select(self, rows: Tensor) -> "Others":
+        """Return the sums for some of the judged samples, given by (M,) indices."""
+        judged = self.judged and SampleRows(*(column[rows] for column in self.judged))
+        return Others(self.sums[rows], self.masses[rows], judged)
 
 
 class RunningDiscriminant(ModuleWithTables):
@@ -106,10 +113,9 @@ class RunningDiscriminant(ModuleWithTables):
             labels: (N,) labels as given.
             sample_ids: (N,) or None.
         """
-        rows = self._rows(sample_ids)
-        if rows is None:
+        if self.samples is None or sample_ids is None:
             return Others(self.sums[labels], self.masses[labels])
-        return self._without(rows, labels)
+        return self._without(self.samples.rows(sample_ids), labels)
 
     def log_densities(
         self,
@@ -130,12 +136,11 @@ class RunningDiscriminant(ModuleWithTables):
             (N, K), −inf for a class without another sample.
         """
         densities = log_densities(points, self.sums, self.masses, self.whiten)
-        rows = self._rows(sample_ids)
-        if rows is None:
+        others = self.others(labels, sample_ids) if others is None else others
+        if others.judged is None:
             return densities
-        others = self._without(rows, labels) if others is None else others
         own = own_log_densities(points, others.sums, others.masses, self.whiten)
-        return densities.scatter_(1, _labels_then(rows, labels)[:, None], own[:, None])
+        return densities.scatter_(1, _labels_then(others.judged, labels)[:, None], own[:, None])
 
     @torch.no_grad()
     def learn(
@@ -160,15 +165,16 @@ class RunningDiscriminant(ModuleWithTables):
         others = self.others(labels, sample_ids) if others is None else others
         if has_others is None:
             has_others = bool((others.masses > 0).any())
+        # in float64, so that the order of the rows (the rank that gathered) does not matter
+        points = points.to(exact_dtype(points))
         if has_others:
             number = int(self.numbers("batches")[0]) + 1
             self.batches += 1
             self._learn_scatter(points, labels, others, number)
-        rows = self._rows(sample_ids)
-        if rows is None or sample_ids is None:
+        if others.judged is None or sample_ids is None:
             self._forget_and_add(points, labels)
         else:
-            self._exchange(rows, points, labels, trusted, sample_ids)
+            self._exchange(others.judged, points, labels, trusted, sample_ids)
         self.count_change()
 
     def _learn_scatter(self, points: Tensor, labels: Tensor, others: Others, number: int) -> None:
@@ -182,19 +188,15 @@ class RunningDiscriminant(ModuleWithTables):
             rows = self.samples.rows(self.samples.some_ids(_MOST_OF_A_SCATTER, number))
             # those never seen have no others, and do not count
             seen, labels = rows.labels >= 0, rows.labels.clamp_min(0)
-            sums, masses = self._without(rows, labels)
+            sums, masses, _ = self._without(rows, labels)
             others = Others(sums, masses.masked_fill(~seen, 0))
             self.scatter.copy_(self._scatter_of(rows.embeddings, labels, others))
             self.whiten = whitening(self.scatter)
 
     def _forget_and_add(self, points: Tensor, labels: Tensor) -> None:
-        counts = torch.zeros_like(self.masses).index_add_(
-            0, labels, self.masses.new_ones(len(labels))
-        )
-        kept = 1 - (1 - _DECAY_OF_SUMS) * (counts > 0).to(counts)
-        # summed in float64, so that the order of the rows (the rank that gathered) does not matter
-        wide = exact_dtype(points)
-        latest = torch.zeros_like(self.sums, dtype=wide).index_add_(0, labels, points.to(wide))
+        latest, counts = self._sums_of(points, labels)
+        # 1 for classes that are not in the batch
+        kept = torch.rsub(counts.clamp_max(1), 1, alpha=1 - _DECAY_OF_SUMS)
         self.sums.mul_(kept[:, None]).add_(latest)
         self.masses.mul_(kept).add_(counts)
 
@@ -208,16 +210,27 @@ class RunningDiscriminant(ModuleWithTables):
     ) -> None:
         """Replace the old embeddings of samples by the new ones, in the sums and the table."""
         assert self.samples is not None
-        weights = torch.where(trusted, 1.0, _DISTRUSTED_WEIGHT).to(then.weights)
+        weights = trusted.to(then.weights).clamp_min_(_DISTRUSTED_WEIGHT)
         # rounded as in the table, so that the sums match it
         now = SampleRows(points.half().float(), labels, weights)
-        wide = exact_dtype(points)
         places = torch.cat([_labels_then(then, labels), labels])
-        changes = torch.cat([-then.weights, now.weights]).to(wide)
-        moves = torch.cat([then.embeddings, now.embeddings]).to(wide) * changes[:, None]
-        self.sums += torch.zeros_like(self.sums, dtype=wide).index_add_(0, places, moves)
-        self.masses += torch.zeros_like(self.masses, dtype=wide).index_add_(0, places, changes)
+        changes = torch.cat([-then.weights, now.weights])
+        embeddings = torch.cat([then.embeddings, now.embeddings]).to(points)
+        latest, counts = self._sums_of(embeddings, places, changes)
+        self.sums += latest
+        self.masses += counts
         self.samples.store(sample_ids, now)
+
+    def _sums_of(
+        self, points: Tensor, labels: Tensor, weights: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(K, D) sums of the points of each class, and (K,) their weights; 1 each by default."""
+        # with a column of ones for the weights
+        columns = torch.nn.functional.pad(points, (0, 1), value=1.0)
+        if weights is not None:
+            columns *= weights[:, None]
+        sums = columns.new_zeros(len(self.sums), columns.shape[1]).index_add_(0, labels, columns)
+        return sums[:, :-1], sums[:, -1]
 
     def _scatter_of(self, points: Tensor, labels: Tensor, others: Others) -> Tensor:
         # in float64, so that the order of the rows does not matter
@@ -226,15 +239,10 @@ class RunningDiscriminant(ModuleWithTables):
             self.scatter
         )
 
-    def _rows(self, sample_ids: Tensor | None) -> SampleRows | None:
-        if self.samples is None or sample_ids is None:
-            return None
-        return self.samples.rows(sample_ids)
-
     def _without(self, rows: SampleRows, labels: Tensor) -> Others:
         then = _labels_then(rows, labels)
         sums = self.sums[then] - rows.weights[:, None] * rows.embeddings
-        return Others(sums, self.masses[then] - rows.weights)
+        return Others(sums, self.masses[then] - rows.weights, rows)
 
 
 def _labels_then(rows: SampleRows, labels: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from .earlier_opinions import EarlierOpinions
 from .label_posterior import LabelPosterior, Opinion
 from .linear_discriminant import FIRST_NOISE_RATE, log_even_transitions, log_transitions
 from .posterior import taken_at_their_word
-from .running_discriminant import Others, RunningDiscriminant
+from .running_discriminant import RunningDiscriminant
 from .sample_table import one_row_each
 from .witnesses import MOST_CLASSES
 
@@ -155,20 +155,21 @@ class SecondOpinion(ModuleWithTables):
         densities = self.discriminant.log_densities(points, labels, ids, others)
         if evidence.view_ids is not None:
             densities = mean_over_views(densities, evidence.view_ids)
-        likelihood = densities.softmax(1)
+        likelihood, averages = densities.softmax(1), None
         if self.earlier is None:
             odds = densities + label_counts.log1p()
         elif ids is None:
             odds = likelihood.log()
         else:
             likelihood = taken_at_their_word(likelihood, labels, others.masses == 0)
-            odds = self.earlier.averaged(ids, likelihood).log()
+            averages = self.earlier.averaged(ids, likelihood)
+            odds = averages.log()
         transitions, likelihood = self._log_transitions(labels), likelihood.to(evidence.distances)
         lenient = evidence.for_columns((odds + transitions).softmax(1)).to(likelihood)
         posterior = lenient
         if self.earlier is not None and len(self.joint):
             posterior = evidence.for_columns((odds + _POWER * transitions).softmax(1))
-        return Opinion(posterior.to(likelihood), lenient, likelihood, points, *others)
+        return Opinion(posterior.to(likelihood), lenient, likelihood, points, others, averages)
 
     @torch.no_grad()
     def learn(self, belief: LabelPosterior) -> None:
@@ -178,8 +179,8 @@ class SecondOpinion(ModuleWithTables):
             belief: the label model's posterior for it, this opinion included.
         """
         ids, counts = belief.evidence.sample_ids, belief.counts
-        if ids is not None:
-            belief = belief.select(one_row_each(ids, counts.samples))
+        if ids is not None and counts.repetitions:
+            belief = belief.select(one_row_each(ids, len(ids) - counts.repetitions))
             ids = belief.evidence.sample_ids
         labels, opinion, trusted = belief.labels, belief.opinion, belief.trust > 0.5
         if opinion is None:
@@ -189,27 +190,30 @@ class SecondOpinion(ModuleWithTables):
             if counts.with_others:
                 self._learn_confusions(belief, opinion)
                 if self.earlier is not None and ids is not None:
-                    self.earlier.learn(ids, opinion.likelihood, labels)
-            others, has_others = Others(opinion.sums, opinion.masses), counts.with_others > 0
-            self.discriminant.learn(opinion.points, labels, trusted, ids, others, has_others)
+                    self.earlier.learn(ids, opinion.likelihood, labels, opinion.averages)
+            has_others = counts.with_others > 0
+            self.discriminant.learn(
+                opinion.points, labels, trusted, ids, opinion.others, has_others
+            )
         self.count_change()
 
     def _learn_confusions(self, belief: LabelPosterior, opinion: Opinion) -> None:
         """Learn from the samples with others of their class, of which there is one at least."""
         labels, posterior = belief.labels, opinion.posterior.to(exact_dtype(opinion.posterior))
-        counts = (opinion.masses > 0).to(posterior)
+        known = opinion.others.masses > 0
         columns = belief.evidence.own_columns(labels)[:, None]
         trust = belief.posterior_by_distance.gather(1, columns).squeeze(1)
         lenient, strict = (
-            (1 - one.to(posterior).gather(1, columns).squeeze(1)) * counts
-            for one in (opinion.lenient, posterior)
+            (1 - one.gather(1, columns).squeeze(1).to(posterior)) * known
+            for one in (opinion.lenient, opinion.posterior)
         )
-        shares = torch.stack([counts, strict, lenient, lenient * trust]).sum(1) / counts.sum()
-        self.rate_sums.lerp_(shares[:3].to(self.rate_sums), 1 - _DECAY_OF_RATE)
-        self.doubts.lerp_(shares[2:].to(self.doubts), 1 - _DECAY_OF_DOUBTS)
+        totals = torch.stack([known.to(posterior), strict, lenient, lenient * trust]).sum(1)
+        shares = (totals / totals[0]).to(self.doubts)
+        self.rate_sums.lerp_(shares[:3], 1 - _DECAY_OF_RATE)
+        self.doubts.lerp_(shares[2:], 1 - _DECAY_OF_DOUBTS)
         if not len(self.joint):
             return
-        columns_of = (belief.evidence.for_all_classes(posterior) * counts[:, None]).T
+        columns_of = (belief.evidence.for_all_classes(posterior) * known[:, None]).T
         latest = torch.zeros_like(self.joint, dtype=posterior.dtype)
         self.joint.mul_(_DECAY).add_(latest.index_add_(1, labels, columns_of))
         # forgotten while too much is doubted; without reading the rate

@@ -101,9 +101,9 @@ class Arguments:
                 "BatchGetter(loss) takes them from an IndexedDataset in a PML trainer"
             )
         order = LabelOrder.of(labels)
-        (num_labels,) = self._read(checks, order.is_first.sum())
+        (repetitions,) = self._read(checks, order.is_again.sum())
         refs, ids = (ref_emb, ref_labels), (view_ids, sample_ids)
-        groups = order.groups(labels, int(num_labels))
+        groups = order.groups(labels, int(repetitions))
         return Batch(embeddings, labels, indices_tuple, *refs, enqueue_mask, *ids, groups)
 
     def labels(self, embeddings: Tensor, labels: Tensor | None) -> Tensor:

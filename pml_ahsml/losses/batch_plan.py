@@ -61,13 +61,13 @@ def plan_batch(
     """
     forms_pairs = batch.indices_tuple is None and not isinstance(loss, CrossBatchMemory)
     planned = batch
-    keep, number = _takes_part(judged, batch.labels, forms_pairs)
+    keep, number = _takes_part(judged, forms_pairs)
     keep_refs = num_refs = None
     if batch.ref_emb is not None and judged_refs is None:
         num_refs = len(batch.ref_emb)
         keep_refs = batch.ref_emb.new_ones(num_refs, dtype=torch.bool)
     elif batch.ref_labels is not None and judged_refs is not None:
-        keep_refs, num_refs = _takes_part(judged_refs, batch.ref_labels, forms_pairs)
+        keep_refs, num_refs = _takes_part(judged_refs, forms_pairs)
         if forms_pairs and judged_refs.relabels:
             planned = replace(planned, ref_labels=judged_refs.labels)
     if forms_pairs and judged.relabels:
@@ -138,8 +138,8 @@ def _run_on_views(
     return outputs[0] if len(outputs) == 1 else torch.stack(outputs).sum(0)
 
 
-def _takes_part(judged: Judgement, given: Tensor, forms_pairs: bool) -> tuple[Tensor, int | None]:
+def _takes_part(judged: Judgement, forms_pairs: bool) -> tuple[Tensor, int | None]:
     """(N,) bool, and how many: a relabelled row takes part only if its new label is used."""
     if forms_pairs:
         return judged.takes_part, judged.num_taking_part
-    return judged.as_given(given), judged.num_as_given
+    return judged.as_given, judged.num_as_given

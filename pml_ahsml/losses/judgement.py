@@ -13,21 +13,22 @@ class Judgement:
         trusted: (N,) bool, by ``posterior.trusted_labels``; used to update the centroids.
         takes_part: (N,) bool, the rows that the wrapped loss sees.
         labels: (N,) labels after relabelling.
+        as_given: (N,) bool, those of them that keep their given label.
         relabels: whether relabelling has begun.
+        trusted_by_model: (N,) bool, the rows trusted by the label model, whether or not it is used
+            for them yet; None if not known.
         num_taking_part: number of rows that take part; None if the host has not read it.
-        num_as_given: number of those that keep their given label, likewise.
+        num_as_given: number of those that keep their label, likewise.
     """
 
     trusted: Tensor
     takes_part: Tensor
     labels: Tensor
+    as_given: Tensor
     relabels: bool
+    trusted_by_model: Tensor | None = None
     num_taking_part: int | None = None
     num_as_given: int | None = None
-
-    def as_given(self, labels: Tensor) -> Tensor:
-        """(N,) bool, the rows that take part with their given label, one of (N,) labels."""
-        return self.takes_part & (self.labels == labels) if self.relabels else self.takes_part
 
     def select(self, rows: Tensor) -> "Judgement":
         """Return the decisions about some rows, a (N,) bool mask."""
@@ -36,6 +37,9 @@ class Judgement:
             trusted=self.trusted[rows],
             takes_part=self.takes_part[rows],
             labels=self.labels[rows],
+            as_given=self.as_given[rows],
+            # it depends on the other rows as well
+            trusted_by_model=None,
             num_taking_part=None,
             num_as_given=None,
         )

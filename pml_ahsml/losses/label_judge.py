@@ -84,11 +84,23 @@ class LabelJudge:
         model = self.model
         has_settled = self.doubtful.waits_for_settling and model.is_warm and model.has_settled
         noise_rate = model.noise_rate if has_settled else None
-        judgement = self.doubtful.judge(belief, self.trust(belief), noise_rate)
+        trust = self.trust(belief)
+        # the label model needs to know as well which labels it trusts by itself, to learn
+        own_trust = belief.trust.masked_fill(~belief.known, 0)
+        trusted, trusted_by_model = lp.trusted_labels(torch.stack([trust, own_trust])).unbind()
+        judgement = self.doubtful.judge(belief, trust, trusted, noise_rate)
         # all that the host must know of the batch from here on, by one read
-        counts = [judgement.takes_part.sum(), judgement.as_given(belief.labels).sum()]
-        (taking_part,), (as_given,) = read_together([belief.unread_counts], counts)
-        return replace(judgement, num_taking_part=int(taking_part), num_as_given=int(as_given))
+        masks = [judgement.takes_part]
+        if judgement.as_given is not judgement.takes_part:
+            masks.append(judgement.as_given)
+        read = read_together([belief.unread_counts], [mask.sum() for mask in masks])
+        numbers = [int(number) for (number,) in read]
+        return replace(
+            judgement,
+            trusted_by_model=trusted_by_model,
+            num_taking_part=numbers[0],
+            num_as_given=numbers[-1],
+        )
 
     def _in_warmup(self, labels: Tensor) -> Tensor:
         """(N,) bool: samples whose label is believed regardless of the model."""

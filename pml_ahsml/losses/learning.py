@@ -9,7 +9,7 @@ from ..classes import class_means as cm
 from ..classes.class_statistics import ClassStatistics
 from ..labels.label_posterior import LabelPosterior
 from ..labels.label_recurrence import LabelRecurrence
-from ..state.gather import AllRanks, by_rank
+from ..state.gather import AllRanks, by_rank, is_distributed
 from ..state.host_numbers import rows_where
 from .batch import Batch
 from .judgement import Judgement
@@ -82,7 +82,7 @@ def learn(
     was_warm = judge.model.is_warm
     if memory is not None and was_warm:
         _remember(memory, samples)
-    judge.model.learn(samples.belief)
+    judge.model.learn(samples.belief, samples.judgement.trusted_by_model)
     _learn_classes(judge.statistics, samples)
     # last, because its warning may be raised as an error
     if was_warm:
@@ -94,19 +94,24 @@ def _remember(memory: ReplayMemory, samples: Samples) -> None:
 
     Relabelled samples are left out: a wrong guess would confirm itself.
     """
-    judgement, labels = samples.judgement, samples.belief.labels
-    # the newest samples are replayed, so their order must be the same on all ranks
-    in_order = rows_where if samples.are_of_all_ranks else by_rank
-    rows = in_order(judgement.as_given(labels), judgement.num_as_given)
-    memory.on(labels.device).push(samples.embeddings[rows], labels[rows])
+    judgement, embeddings = samples.judgement, samples.embeddings
+    labels = samples.belief.labels
+    if judgement.num_as_given != len(labels) or is_distributed():
+        # the newest samples are replayed, so their order must be the same on all ranks
+        in_order = rows_where if samples.are_of_all_ranks else by_rank
+        rows = in_order(judgement.as_given, judgement.num_as_given)
+        embeddings, labels = embeddings[rows], labels[rows]
+    memory.on(labels.device).push(embeddings, labels)
 
 
 def _learn_classes(statistics: ClassStatistics, samples: Samples) -> None:
     """Move the class means towards the samples, weighted by the trust in their labels."""
-    points = samples.belief.evidence.points
-    weights = torch.where(samples.judgement.trusted, points.new_ones(()), _DISTRUSTED_WEIGHT)
+    evidence = samples.belief.evidence
+    points = evidence.points
+    weights = samples.judgement.trusted.to(points).clamp_min_(_DISTRUSTED_WEIGHT)
     # even before any trust has been learnt, a class is where most of its samples are
-    classes = samples.belief.evidence.groups or cm.Groups.by(samples.belief.labels)
+    classes = evidence.groups or cm.Groups.by(samples.belief.labels)
     weights = cm.robust_weights(points, classes, weights)
+    if evidence.directions is not None:
+        statistics.recentre(evidence.directions)
     statistics.learn(points, classes, weights)
-    statistics.recentre(samples.embeddings)

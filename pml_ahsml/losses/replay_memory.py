@@ -83,7 +83,7 @@ class ReplayMemory(RecentSamples):
         is_first = wanted & (order == 0)
         number, num_classes = torch.stack([wanted.sum(), is_first.sum()]).tolist()
         embeddings, classes = self.of_age(rows_where(wanted, number))
-        return embeddings, classes, LabelOrder.of(classes).groups(classes, num_classes)
+        return embeddings, classes, LabelOrder.of(classes).groups(classes, number - num_classes)
 
 
 def occurrence(values: Tensor) -> Tensor:

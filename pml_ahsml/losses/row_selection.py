@@ -44,8 +44,10 @@ class RowSelection:
     @property
     def keeps_all(self) -> bool:
         """Whether no row is dropped."""
-        keeps_refs = self.ref is None or len(self.ref_rows) == len(self.ref)
-        return len(self.query_rows) == len(self.query) and keeps_refs
+        num_query = len(self.query_rows) if self.num_query is None else self.num_query
+        if self.ref is None or num_query < len(self.query):
+            return num_query == len(self.query)
+        return len(self.ref_rows) == len(self.ref)
 
     def filter_indices_tuple(self, indices_tuple: IndicesTuple) -> IndicesTuple:
         """Drop the pairs or triplets with a dropped row, and renumber the rest.

@@ -35,7 +35,7 @@ class HostNumbers:
     def is_stale(self, name: str, table: Tensor) -> bool:
         """Whether a table that has been asked for has changed since."""
         known = self._read.get(name)
-        return known is None or known[0] is not table or known[1] != _writes(table)
+        return known is None or known[0] is not table or known[1] != writes(table)
 
     def of(self, name: str, table: Tensor) -> list[float]:
         """The values of a table.
@@ -50,7 +50,7 @@ class HostNumbers:
 
     def keep(self, name: str, table: Tensor, values: list[float]) -> None:
         """Remember values that were read elsewhere."""
-        self._read[name] = table, _writes(table), values
+        self._read[name] = table, writes(table), values
 
 
 def read_together(
@@ -103,7 +103,7 @@ def rows_where(mask: Tensor, count: int | None = None) -> Tensor:
     return mask.to(torch.uint8).argsort(descending=True, stable=True)[:count]
 
 
-def _writes(table: Tensor) -> int:
+def writes(table: Tensor) -> int:
     """Torch's count of writes into a table, which it does not keep in inference mode."""
     return 0 if table.is_inference() else table._version
 
@@ -115,8 +115,7 @@ def _values_of(tensors: Sequence[Tensor]) -> list[list[float]]:
     flat = [tensor.detach().reshape(-1) for tensor in tensors]
     if any(part.dtype != torch.float32 for part in flat):
         # in float64, which holds counts beyond 2**24 as well; cat converts the rest
-        wide = exact_dtype(flat[0])
-        flat = [part if part.dtype == torch.float32 else part.to(wide) for part in flat]
+        flat[0] = flat[0].to(exact_dtype(flat[0]))
     values = torch.cat(flat).tolist()
     sizes = [part.numel() for part in flat]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]

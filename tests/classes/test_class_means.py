@@ -60,10 +60,11 @@ def test_samples_alone_or_all_in_one_place_count_in_full():
     assert torch.equal(cm.robust_weights(x, groups, weights), weights)
 
 
-def test_variance_of_means_equals_the_loop_and_what_repeated_draws_show():
+def test_errors_of_means_equal_the_loop_and_what_repeated_draws_show():
     x, groups, weights = points_and_groups()
-    means, totals = cm.weighted_means(x, groups, weights)
-    found = cm.variance_of_means(x, groups, weights, means, totals)
+    means, totals, found = cm.means_and_errors(x, groups, weights)
+    for one, other in zip((means, totals), cm.weighted_means(x, groups, weights), strict=True):
+        torch.testing.assert_close(one, other)
     for g in range(G):
         rows = groups.of_rows == g
         squares = (x[rows] - means[g]).square().sum(1).tolist()
@@ -73,14 +74,13 @@ def test_variance_of_means_equals_the_loop_and_what_repeated_draws_show():
     x = torch.randn(16000, D, dtype=torch.float64)
     groups = cm.Groups.by(torch.arange(4000).repeat(4))
     weights = torch.tensor([1.0, 1.0, 0.5, 0.5], dtype=torch.float64).repeat_interleave(4000)
-    means, totals = cm.weighted_means(x, groups, weights)
-    estimate = cm.variance_of_means(x, groups, weights, means, totals).mean()
+    means, _, errors = cm.means_and_errors(x, groups, weights)
     # of either mean over the groups the standard error is below 2 %
-    assert float(estimate / means.square().sum(1).mean()) == pytest.approx(1, abs=0.08)
+    assert float(errors.mean() / means.square().sum(1).mean()) == pytest.approx(1, abs=0.08)
 
 
 @pytest.mark.parametrize("weights", [[1.0], [0.1], [1.0, 0.0]])
 def test_one_sample_says_nothing_about_scatter(weights):
     w = torch.tensor(weights, dtype=torch.float64)
     x, groups = torch.randn(len(w), D, dtype=torch.float64), cm.Groups.by(torch.zeros(len(w)))
-    assert cm.variance_of_means(x, groups, w, *cm.weighted_means(x, groups, w)).isnan().all()
+    assert cm.means_and_errors(x, groups, w)[2].isnan().all()

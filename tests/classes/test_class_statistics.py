@@ -449,3 +449,12 @@ def test_statistics_near_the_origin_tell_classes_apart(c, norm):
         statistics.distances(u), expected, rtol=2e-5, atol=float(expected.max()) * 1e-6
     )
     torch.testing.assert_close(statistics.centroids(), u, rtol=2e-5, atol=0)
+
+
+def test_distances_follow_every_change_of_the_means():
+    statistics, other = (ClassStatistics(5, 3, centred=True) for _ in range(2))
+    for step in range(3):
+        embeddings, labels = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, step])
+        statistics.update(embeddings, labels)
+        other.load_state_dict(statistics.state_dict())
+        assert torch.equal(statistics.distances(embeddings), other.distances(embeddings))

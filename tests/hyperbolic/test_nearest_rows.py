@@ -42,17 +42,6 @@ def test_empty_matrices_have_no_largest_entries():
     assert nr.nearest_rows(torch.empty(0, 3), torch.ones(4, 3), 2).shape == (0, 2)
 
 
-def test_multiples_of_points_are_as_close_as_the_points():
-    for norm in (1.0, 1e-3):
-        x, y = (
-            hyperboloid.hyperboloid_lift(norm * torch.randn(n, D, dtype=torch.float64), 0.1)
-            for n in (5, 9)
-        )
-        factors = 1 + torch.rand(9, dtype=torch.float64)
-        closeness = nr.Closeness(x, torch.float64)
-        torch.testing.assert_close(closeness(y / factors[:, None], factors), closeness(y))
-
-
 @pytest.mark.parametrize("block", [4096, 3])
 def test_nearest_rows_are_those_of_the_smallest_geodesic_distance(block, monkeypatch):
     monkeypatch.setattr(nr, "_ROWS", block)

@@ -11,6 +11,7 @@ JUDGED = Judgement(
     trusted=torch.tensor([True, False, True, False]),
     takes_part=torch.tensor([True, True, True, False]),
     labels=BELIEVED,
+    as_given=torch.tensor([True, False, True, False]),
     relabels=True,
 )
 MINED = (torch.tensor([0]), torch.tensor([1]), torch.tensor([2]))

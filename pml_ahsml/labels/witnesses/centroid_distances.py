@@ -35,4 +35,4 @@ class CentroidDistances(Witness):
     ) -> Tensor:
         """mean_i Σ_k (t_i(k) − p_i(k))·d_ik / τ. Overrides ``Witness.slope``."""
         # the surprise is 0 for classes without a centroid
-        return mean_product(surprise, evidence.distances.nan_to_num(posinf=0)) / value
+        return mean_product(surprise, evidence.distances, 1 / value)

@@ -97,7 +97,7 @@ class ConfusionCounts(Witness):
         self.counts *= _DECAY
         # summed in float64, so that the order of the rows (the rank that gathered) does not matter
         latest = torch.zeros_like(self.counts, dtype=exact_dtype(posterior))
-        self.counts += latest.index_add_(1, labels, posterior.T.to(latest)).to(self.counts)
+        self.counts += latest.index_add_(1, labels, posterior.T.to(latest))
         self.counts.fill_diagonal_(0)
         if int(self.numbers("batches")[0]) % _BATCHES_PER_ESTIMATE == 0:
             shares = cp.confusion_shares(divergence, spread)

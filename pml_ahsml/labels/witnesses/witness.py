@@ -35,15 +35,20 @@ class Lesson:
             never seen.
         labels: (N,) their labels as given.
         posterior: (N, K) t_i(k) without counted confusions: counts must not confirm themselves.
-        spread: () σ of the confusion prior, after this batch.
+        log_spread: () log σ of the confusion prior, after this batch.
         has_settled: whether the model is warm and its noise rate has settled.
     """
 
     evidence: ClassDistances
     labels: Tensor
     posterior: Tensor
-    spread: Tensor
+    log_spread: Tensor
     has_settled: bool
+
+    @property
+    def spread(self) -> Tensor:
+        """() σ."""
+        return self.log_spread.exp()
 
 
 class Witness(ModuleWithTables):
@@ -141,6 +146,9 @@ class Witness(ModuleWithTables):
         """
 
 
-def mean_product(surprise: Tensor, values: Tensor) -> Tensor:
-    """mean_i Σ_k surprise_ik·values_ik, in float64, so that the order of rows does not matter."""
-    return (surprise * values).sum(dtype=torch.float64) / len(surprise)
+def mean_product(surprise: Tensor, values: Tensor, factor: float = 1.0) -> Tensor:
+    """f·mean_i Σ_k surprise_ik·values_ik, where nothing surprises without the value, even if inf.
+
+    Summed in float64, so that the order of rows does not matter.
+    """
+    return (surprise * values).nansum(dtype=torch.float64) * (factor / len(surprise))
