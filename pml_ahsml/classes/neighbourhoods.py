@@ -44,5 +44,5 @@ def class_spacing(neighbourhoods: Neighbourhoods, neighbours: int = 5) -> Tensor
         nearest = distances.topk(min(neighbours, distances.shape[1]), largest=False).values
     else:
         nearest = distances[:, :neighbours].masked_fill(weights[:, :neighbours] == 0, torch.inf)
-    known = nearest.isfinite()
-    return nearest.masked_fill(~known, 0).sum() / known.sum()
+    unknown = nearest == torch.inf
+    return nearest.masked_fill(unknown, 0).sum() / (unknown.numel() - unknown.sum())

@@ -4,6 +4,8 @@ It learns only the class means and one covariance, so it cannot memorise single 
 does. It disagrees with wrong labels even where these lie close together.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -76,9 +78,34 @@ def log_densities(samples: Tensor, sums: Tensor, masses: Tensor, whiten: Tensor)
         >>> log_densities(torch.tensor([[1.0]]), sums, masses, torch.eye(1)).softmax(1)
         tensor([[0.8808, 0.1192]])
     """
-    means = sums / masses.clamp_min(torch.finfo(masses.dtype).tiny)[:, None]
-    gaps = torch.cdist(samples @ whiten, means @ whiten).square_()
-    return _log_density(gaps, masses, samples.shape[1])
+    return Gaussians.of(sums, masses, whiten).log_densities(samples)
+
+
+class Gaussians(NamedTuple):
+    """The classes, ready for :func:`log_densities` of several batches.
+
+    Args:
+        whiten: (D, D) W.
+        means: (K, D) Wᵀm_k.
+        variances: (K,) 1 + 1/n_k.
+        constants: (K,) −(D/2)·log(1 + 1/n_k), −inf for classes without samples.
+    """
+
+    whiten: Tensor
+    means: Tensor
+    variances: Tensor
+    constants: Tensor
+
+    @classmethod
+    def of(cls, sums: Tensor, masses: Tensor, whiten: Tensor) -> "Gaussians":
+        """Prepare the classes, from the arguments of :func:`log_densities`."""
+        means = sums / masses.clamp_min(torch.finfo(masses.dtype).tiny)[:, None]
+        return cls(whiten, means @ whiten, *_variances(masses, len(whiten)))
+
+    def log_densities(self, samples: Tensor) -> Tensor:
+        """(N, K) log-densities of (N, D) samples."""
+        gaps = torch.cdist(samples @ self.whiten, self.means).square_()
+        return torch.addcdiv(self.constants, gaps, self.variances, value=-0.5)
 
 
 def own_log_densities(samples: Tensor, sums: Tensor, masses: Tensor, whiten: Tensor) -> Tensor:
@@ -105,14 +132,14 @@ def own_log_densities(samples: Tensor, sums: Tensor, masses: Tensor, whiten: Ten
     """
     means = sums / masses.clamp_min(torch.finfo(masses.dtype).tiny)[:, None]
     gaps = ((samples - means) @ whiten).square().sum(1)
-    return _log_density(gaps, masses, samples.shape[1])
+    variances, constants = _variances(masses, len(whiten))
+    return torch.addcdiv(constants, gaps, variances, value=-0.5)
 
 
-def _log_density(gaps: Tensor, masses: Tensor, size: int) -> Tensor:
-    """Log-densities from squared whitened distances to means."""
-    wider = 1 + masses.clamp_min(0.5).reciprocal()
-    densities = torch.addcdiv(wider.log() * (-0.5 * size), gaps, wider, value=-0.5)
-    return densities.masked_fill_(masses == 0, -torch.inf)
+def _variances(masses: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """1 + 1/n, and −(D/2)·log(1 + 1/n) or −inf without samples."""
+    variances = 1 + masses.clamp_min(0.5).reciprocal()
+    return variances, (variances.log() * (-0.5 * size)).masked_fill_(masses == 0, -torch.inf)
 
 
 def within_scatter(

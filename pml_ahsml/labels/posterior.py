@@ -166,4 +166,4 @@ def geodesic_gap(distances: Tensor, spacing: Tensor, labels: Tensor, guesses: Te
     """
     to_label, to_guess = distances.gather(1, torch.stack([labels, guesses], 1)).unbind(1)
     gap = (to_label - to_guess) / spacing
-    return gap.masked_fill(to_label.isinf() | to_guess.isinf(), torch.nan)
+    return gap.masked_fill((to_label + to_guess).isinf(), torch.nan)

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from ..checks import check_count
 from ..precision import exact_dtype
+from ..state.derived import Derived
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
-from .linear_discriminant import log_densities, own_log_densities, whitening, within_scatter
+from .linear_discriminant import Gaussians, own_log_densities, whitening, within_scatter
 from .sample_table import SampleRows, SampleTable
 
 # Sums of a class decay by 3 % at each batch that contains it, because the network moves its
@@ -94,6 +95,7 @@ class RunningDiscriminant(ModuleWithTables):
             return torch.zeros(shape, dtype=torch.float32)
 
         self.samples = table
+        self._gaussians: Derived[Gaussians] = Derived()
         self.register_table("sums", zeros(num_classes, embedding_size), Rule())
         self.register_table("masses", zeros(num_classes), Rule(lowest=0))
         # the covariance, and the map that makes it the identity
@@ -135,7 +137,8 @@ class RunningDiscriminant(ModuleWithTables):
         Returns:
             (N, K), −inf for a class without another sample.
         """
-        densities = log_densities(points, self.sums, self.masses, self.whiten)
+        classes = self._gaussians.of(Gaussians.of, self.sums, self.masses, self.whiten)
+        densities = classes.log_densities(points)
         others = self.others(labels, sample_ids) if others is None else others
         if others.judged is None:
             return densities

@@ -28,13 +28,12 @@ MOST_WAITS = {0.0: 2, 0.5: 4}
 # By the number of classes, the share of wrong labels and whether samples have ids: the largest
 # number of operations of a step, by loss. They may fall, and must not grow.
 MOST_OPERATIONS = {
-    (100, 0.0, False): (628, 704, 707),
-    (100, 0.0, True): (774, 850, 853),
-    (100, 0.5, False): (902, 978, 982),
-    (100, 0.5, True): (1047, 1123, 1127),
-    (11318, 0.0, False): (825, 901, 904),
-    (11318, 0.5, False): (1125, 1201, 1204),
-    (11318, 0.5, True): (1825, 1901, 1904),
+    (100, 0.0, False): (445, 519, 522),
+    (100, 0.0, True): (540, 618, 621),
+    (100, 0.5, False): (659, 739, 739),
+    (100, 0.5, True): (755, 835, 839),
+    (11318, 0.0, False): (381, 457, 460),
+    (11318, 0.5, False): (520, 598, 600),
 }
 CONFIGURATIONS = [
     (*row, loss, most)

@@ -211,5 +211,5 @@ def counted_log_prior(
     shares = log_prior.exp().div_(noise_rate)
     of_label = counts[:, labels].T
     others = torch.maximum(of_label - own, torch.minimum(of_label, shares * totals))
-    counted = shares.mul_(strength).add_(others).mul_(noise_rate / (totals + strength)).log_()
+    counted = others.add_(shares, alpha=strength).mul_(noise_rate / (totals + strength)).log_()
     return counted.scatter_(1, labels[:, None], math.log1p(-noise_rate))
