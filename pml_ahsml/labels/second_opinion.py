@@ -207,7 +207,8 @@ class SecondOpinion(ModuleWithTables):
             (1 - one.gather(1, columns).squeeze(1).to(posterior)) * known
             for one in (opinion.lenient, opinion.posterior)
         )
-        totals = torch.stack([known.to(posterior), strict, lenient, lenient * trust]).sum(1)
+        # the trust in a label of a class never seen is nan
+        totals = torch.stack([known.to(posterior), strict, lenient, lenient * trust]).nansum(1)
         shares = (totals / totals[0]).to(self.doubts)
         self.rate_sums.lerp_(shares[:3], 1 - _DECAY_OF_RATE)
         self.doubts.lerp_(shares[2:], 1 - _DECAY_OF_DOUBTS)

@@ -210,6 +210,27 @@ def test_learns_from_labels_of_new_classes_and_from_none():
     assert int(opinion.discriminant.batches) == 0  # there was no mean before
 
 
+def test_a_class_that_comes_late_leaves_what_is_known_of_doubts():
+    late = K - 1
+    model = LabelNoiseModel(K, second_opinion=SecondOpinion(K, D))
+    statistics = ClassStatistics(K, D)
+    for step, (embeddings, labels, _) in enumerate(batches(30, one_third_random)):
+        before = labels != late if step < 20 else torch.ones_like(labels, dtype=torch.bool)
+        embeddings, labels = embeddings[before], labels[before]
+        belief = believed(model, statistics, embeddings, labels)
+        if step == 20:
+            known = labels != late
+            doubt = 1 - belief.opinion.lenient.gather(1, labels[:, None])[known, 0].double()
+            trust = belief.posterior_by_distance.gather(1, labels[:, None])[known, 0].double()
+            latest = torch.stack([doubt, doubt * trust]).mean(1)
+            expected = 0.97 * model.second_opinion.doubts + 0.03 * latest
+        model.learn(belief)
+        statistics.update(embeddings, labels)
+        if step == 20:
+            torch.testing.assert_close(model.second_opinion.doubts.double(), expected.double())
+    assert model.second_opinion.weight > 0
+
+
 def test_embeddings_in_one_place_are_no_error():
     model = LabelNoiseModel(K, second_opinion=SecondOpinion(K, D))
     statistics = ClassStatistics(K, D)
