@@ -1,6 +1,7 @@
 """PRISM (Liu et al., CVPR 2021), the method to compare with, written from its equations."""
 
 from collections import deque
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,3 +53,17 @@ class Prism(torch.nn.Module):
             return (embeddings * 0).sum()
         value: Tensor = self.loss(embeddings[keep], labels[keep])
         return value
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what ``state_dict`` needs to continue a training."""
+        return {
+            "centres": self.centres.clone(),
+            "percentiles": list(self.percentiles),
+            "batches": self.batches,
+        }
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take over what ``get_extra_state`` returned."""
+        self.centres = state["centres"].clone()
+        self.percentiles = deque(state["percentiles"], maxlen=WINDOW)
+        self.batches = state["batches"]

@@ -1,10 +1,12 @@
 """Data with real label errors: by people, rules, gazetteers or a weak classifier."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .benchmark import BATCH_SIZE, Benchmark, feature_noise, mlp, stored_splits
 
@@ -17,15 +19,20 @@ def with_given_labels(path: Path) -> Benchmark:
     stored = np.load(path)
     (x, y), (test_x, test_y) = stored_splits(stored)
     train, test_x = (torch.nn.functional.normalize(part, dim=1) for part in (x, test_x))
-    given = torch.tensor(stored["noisy"][stored["split"] != "test"], dtype=torch.long)
     return Benchmark(
         (train, y),
         (test_x, test_y),
         epochs=max(1, round(_BATCHES / (len(train) // BATCH_SIZE))),
         make_net=lambda: mlp(x.shape[1], 512),
         augment=feature_noise(train),
-        given={str(who): (given[:, i],) for i, who in enumerate(stored["noisy_kinds"])},
+        given=given_labels(stored),
     )
+
+
+def given_labels(stored: Mapping[str, np.ndarray]) -> dict[str, tuple[Tensor, ...]]:
+    """Return the training labels of each source in a file, one set each."""
+    given = torch.tensor(stored["noisy"][stored["split"] != "test"], dtype=torch.long)
+    return {str(who): (given[:, i],) for i, who in enumerate(stored["noisy_kinds"])}
 
 
 def with_annotator(data: Benchmark, path: Path, name: str) -> Benchmark:

@@ -1,0 +1,1 @@
+"""A pre-trained CNN, fine-tuned end to end on photos that people labelled."""

