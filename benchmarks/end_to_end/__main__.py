@@ -5,7 +5,7 @@ rate), ours with sample ids, right labels only. A run that is cut off goes on fr
 checkpoint, finished runs are not repeated. At the end the command measures and prints what the
 wrapper adds to a step. For the page, copy end_to_end*.csv to docs and run benchmarks.noise.pages.
 
-Needs the extra end_to_end. Run: python -m benchmarks.end_to_end --data DIR
+Needs the extra benchmarks. Run: python -m benchmarks.end_to_end --data DIR
 """
 
 import argparse
@@ -18,22 +18,16 @@ import torch
 from benchmarks.end_to_end.cost import cost_table, measure, write_cost
 from benchmarks.end_to_end.curve import write_curve
 from benchmarks.end_to_end.data import NAME, STEPS, photos
+from benchmarks.end_to_end.table import LABELS, LOSS, RUNS, end_to_end_table
 from benchmarks.end_to_end.training import train
 from benchmarks.noise.data import Benchmark
 from benchmarks.noise.results import Job, append_result, read_results
 from benchmarks.noise.rows import rows_of
-from benchmarks.noise.table import table
-
-LABELS = ("worst", "random1")
-RUNS = ("plain", "prism", "ours_ids", "clean_only")
 
 
 def jobs() -> list[Job]:
     """List the runs; those with the same labels come together."""
-    return [
-        Job(NAME, "MultiSimilarity", f"given:{who}", 0, run)
-        for who, run in itertools.product(LABELS, RUNS)
-    ]
+    return [Job(NAME, LOSS, f"given:{who}", 0, run) for who, run in itertools.product(LABELS, RUNS)]
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -44,8 +38,8 @@ def main(arguments: argparse.Namespace) -> None:
     make_missing(jobs(), data, STEPS, arguments.output)
     path = arguments.output / "end_to_end_cost.csv"
     if not path.exists():
-        write_cost(path, measure(Job(NAME, "MultiSimilarity", "given:worst", 0, "ours_ids"), data))
-    print(table(rows_of(read_results(arguments.output / "end_to_end.csv")), RUNS))
+        write_cost(path, measure(Job(NAME, LOSS, "given:worst", 0, "ours_ids"), data))
+    print(end_to_end_table(rows_of(read_results(arguments.output / "end_to_end.csv"))))
     print(cost_table(path))
 
 

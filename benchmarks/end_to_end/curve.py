@@ -12,6 +12,13 @@ from torch import Tensor
 from benchmarks.noise.pages.wording import noise_name
 from pml_ahsml import AdaptiveNoiseAwareLoss
 
+_LINES = {
+    "noise rate found": "tab:red",
+    "trust, right labels": "tab:blue",
+    "trust, wrong labels": "tab:orange",
+}
+_TRUTH = "share of wrong labels"
+
 
 @dataclass(frozen=True)
 class Point:
@@ -96,11 +103,3 @@ def plot_curve(points: Iterable[Point], path: Path) -> None:
         axis.set_ylim(0, 1)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.savefig(path, dpi=110)
-
-
-_LINES = {
-    "noise rate found": "tab:red",
-    "trust, right labels": "tab:blue",
-    "trust, wrong labels": "tab:orange",
-}
-_TRUTH = "share of wrong labels"

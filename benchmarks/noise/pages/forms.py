@@ -33,9 +33,9 @@ def _cells(row: Row, runs: Sequence[str], rate_of: str) -> list[str]:
     ]
 
 
-def scores(row: Row, runs: Sequence[str]) -> list[str]:
-    """MAP@R of each run; the best one that trains on wrong labels is bold."""
-    cells = {run: figure(row.mean(run)) for run in runs}
+def scores(row: Row, runs: Sequence[str], of: str = "map_at_r") -> list[str]:
+    """A figure of each run, by default MAP@R; the best that trains on wrong labels is bold."""
+    cells = {run: figure(row.mean(run, of)) for run in runs}
     honest = [cell for run, cell in cells.items() if not METHODS[run].clean_only and cell]
     best = max(honest) if len(honest) > 1 else None
     return [

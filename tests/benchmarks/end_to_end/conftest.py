@@ -13,12 +13,12 @@ WHO = "given:worst"
 def small_network() -> FineTuned:
     """A body of one convolution with batch norm and dropout, which evaluation mode turns off."""
     body = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 8, 8, stride=8),
+        torch.nn.Conv2d(3, 8, 4, stride=4),
         torch.nn.BatchNorm2d(8),
         torch.nn.ReLU(),
         torch.nn.Dropout(0.5),
     )
-    return FineTuned(body, 8).train()
+    return FineTuned(body, 8, size=8).train()
 
 
 @pytest.fixture
@@ -27,9 +27,7 @@ def small():
     generator = torch.Generator().manual_seed(0)
     truth = torch.arange(160) % 4
     colours = 255 * torch.rand(4, 3, generator=generator)
-    images = colours[truth][:, :, None, None] + 40 * torch.randn(
-        160, 3, 16, 16, generator=generator
-    )
+    images = colours[truth][:, :, None, None] + 40 * torch.randn(160, 3, 8, 8, generator=generator)
     wrong = torch.rand(160, generator=generator) < 1 / 3
     return Benchmark(
         (images, truth),

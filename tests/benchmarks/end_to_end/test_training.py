@@ -14,7 +14,7 @@ def job(run):
 
 @pytest.mark.parametrize("run", ["plain", "prism", "ours_ids", "clean_only"])
 def test_a_run_that_was_cut_off_ends_where_it_would_have_ended(run, small, tmp_path, monkeypatch):
-    steps = {"prism": 60, "ours_ids": 40}.get(run, 10)  # beyond the warm-up of each
+    steps = {"prism": 56, "ours_ids": 32}.get(run, 8)  # beyond the warm-up of each
     monkeypatch.setattr(training, "_STEPS_BETWEEN_CHECKPOINTS", steps - 5)
     whole, progress = training.fine_tuned(job(run), small, steps, tmp_path / "whole.pt")
     training.fine_tuned(job(run), small, steps - 3, tmp_path / "cut.pt")
@@ -48,9 +48,9 @@ def test_a_wrapped_loss_leaves_its_curve_and_figures(small, tmp_path):
 
 
 def test_asking_for_the_curve_changes_nothing(small, tmp_path, monkeypatch):
-    asked, _ = training.fine_tuned(job("ours_ids"), small, 40, tmp_path / "asked.pt")
+    asked, _ = training.fine_tuned(job("ours_ids"), small, 30, tmp_path / "asked.pt")
     monkeypatch.setattr(training, "_point", lambda *_: ())
-    silent, _ = training.fine_tuned(job("ours_ids"), small, 40, tmp_path / "silent.pt")
+    silent, _ = training.fine_tuned(job("ours_ids"), small, 30, tmp_path / "silent.pt")
     for name, value in asked.net.state_dict().items():
         assert torch.equal(value, silent.net.state_dict()[name]), name
 

@@ -1,0 +1,45 @@
+import importlib
+
+from benchmarks.end_to_end import training
+from benchmarks.noise.results import Job, read_results
+from benchmarks.noise.suites import GIVEN_LABELS
+from tests.benchmarks.end_to_end.conftest import WHO
+
+command = importlib.import_module("benchmarks.end_to_end.__main__")
+RUNS = ("plain", "ours_ids")
+
+
+def wanted():
+    return [Job("photos", "MultiSimilarity", WHO, 0, run) for run in RUNS]
+
+
+def test_four_runs_for_each_kind_of_labels_of_one_seed():
+    jobs = command.jobs()
+    assert len(set(jobs)) == len(jobs) == 8
+    assert {job.noise for job in jobs} == {
+        f"given:{who}" for data, who in GIVEN_LABELS if data == "cifar10n"
+    }
+    assert len({(job.data, job.loss, job.seed) for job in jobs}) == 1
+
+
+def test_finished_runs_are_not_repeated_and_leave_no_checkpoint(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "_STEPS_BETWEEN_CHECKPOINTS", 2)
+    command.make_missing(wanted(), small, 4, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "end_to_end.csv",
+        "end_to_end_curve.csv",
+    ]
+    assert [result.job for result in read_results(tmp_path / "end_to_end.csv")] == wanted()
+    monkeypatch.setattr(command, "train", lambda *_: 1 / 0)
+    command.make_missing(wanted(), small, 4, tmp_path)
+
+
+def test_each_run_has_a_checkpoint_of_its_own(small, tmp_path, monkeypatch):
+    used = []
+    monkeypatch.setattr(command, "train", lambda job, *_: used.append(_[-1]) or 1 / 0)
+    for job in command.jobs():
+        try:
+            command.make_missing([job], small, 1, tmp_path)
+        except ZeroDivisionError:
+            continue
+    assert len(set(used)) == 8
