@@ -23,6 +23,7 @@ from benchmarks.end_to_end.training import train
 from benchmarks.noise.data import Benchmark
 from benchmarks.noise.results import Job, append_result, read_results
 from benchmarks.noise.rows import rows_of
+from pml_ahsml.checks import check_count
 
 
 def jobs() -> list[Job]:
@@ -32,28 +33,35 @@ def jobs() -> list[Job]:
 
 def main(arguments: argparse.Namespace) -> None:
     """Make what is missing, then the table."""
+    longer = check_count("longer", arguments.longer, minimum=1)
     torch.set_num_threads(1)
     arguments.output.mkdir(parents=True, exist_ok=True)
     data = photos(arguments.data)
-    make_missing(jobs(), data, STEPS, arguments.output)
+    name = stem(longer)
+    make_missing(jobs(), data, longer * STEPS, arguments.output, name)
     path = arguments.output / "end_to_end_cost.csv"
     if not path.exists():
         write_cost(path, measure(Job(NAME, LOSS, "given:worst", 0, "ours_ids"), data))
-    print(end_to_end_table(rows_of(read_results(arguments.output / "end_to_end.csv"))))
+    print(end_to_end_table(rows_of(read_results(arguments.output / f"{name}.csv"))))
     print(cost_table(path))
 
 
-def make_missing(wanted: list[Job], data: Benchmark, steps: int, output: Path) -> None:
+def stem(longer: int) -> str:
+    """Return the name of the result files; longer trainings have files of their own."""
+    return f"end_to_end_{longer}_times" if longer > 1 else "end_to_end"
+
+
+def make_missing(wanted: list[Job], data: Benchmark, steps: int, output: Path, name: str) -> None:
     """Make the runs that are not in the file, and append them."""
-    path = output / "end_to_end.csv"
+    path = output / f"{name}.csv"
     made = {result.job for result in read_results(path)}
     for job in wanted:
         if job in made:
             continue
-        checkpoint = output / f"end_to_end_{job.noise.replace(':', '_')}_{job.run}.pt"
+        checkpoint = output / f"{name}_{job.noise.replace(':', '_')}_{job.run}.pt"
         result, curve = train(job, data, steps, checkpoint)
         if curve:
-            write_curve(output / "end_to_end_curve.csv", curve)
+            write_curve(output / f"{name}_curve.csv", curve)
         append_result(path, result)
         checkpoint.unlink(missing_ok=True)
         print(
@@ -74,6 +82,12 @@ def parser() -> argparse.ArgumentParser:
         "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
     )
     parser.add_argument("--output", type=Path, default=Path("benchmark_results"))
+    parser.add_argument(
+        "--longer",
+        type=int,
+        default=1,
+        help="multiply the steps by this; the results go to separate files",
+    )
     return parser
 
 

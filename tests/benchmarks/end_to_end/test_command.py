@@ -1,5 +1,7 @@
 import importlib
 
+import pytest
+
 from benchmarks.end_to_end import training
 from benchmarks.noise.results import Job, read_results
 from benchmarks.noise.suites import GIVEN_LABELS
@@ -24,22 +26,33 @@ def test_four_runs_for_each_kind_of_labels_of_one_seed():
 
 def test_finished_runs_are_not_repeated_and_leave_no_checkpoint(small, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "_STEPS_BETWEEN_CHECKPOINTS", 2)
-    command.make_missing(wanted(), small, 4, tmp_path)
+    command.make_missing(wanted(), small, 4, tmp_path, "some")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "end_to_end.csv",
-        "end_to_end_curve.csv",
+        "some.csv",
+        "some_curve.csv",
     ]
-    assert [result.job for result in read_results(tmp_path / "end_to_end.csv")] == wanted()
+    assert [result.job for result in read_results(tmp_path / "some.csv")] == wanted()
     monkeypatch.setattr(command, "train", lambda *_: 1 / 0)
-    command.make_missing(wanted(), small, 4, tmp_path)
+    command.make_missing(wanted(), small, 4, tmp_path, "some")
 
 
 def test_each_run_has_a_checkpoint_of_its_own(small, tmp_path, monkeypatch):
     used = []
-    monkeypatch.setattr(command, "train", lambda job, *_: used.append(_[-1]) or 1 / 0)
-    for job in command.jobs():
-        try:
-            command.make_missing([job], small, 1, tmp_path)
-        except ZeroDivisionError:
-            continue
-    assert len(set(used)) == 8
+
+    def cut_off(*arguments):
+        used.append(arguments[-1])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "train", cut_off)
+    for longer in (1, 2):
+        for job in command.jobs():
+            with pytest.raises(KeyboardInterrupt):
+                command.make_missing([job], small, 1, tmp_path, command.stem(longer))
+    assert len(set(used)) == 16
+
+
+def test_longer_trainings_have_files_of_their_own(tmp_path):
+    assert [command.stem(n) for n in (1, 2)] == ["end_to_end", "end_to_end_2_times"]
+    words = ["--longer", "0", "--data", str(tmp_path), "--output", str(tmp_path)]
+    with pytest.raises(ValueError, match="longer must be at least 1, got 0"):
+        command.main(command.parser().parse_args(words))
