@@ -15,7 +15,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.end_to_end.cost import cost_table, measure, write_cost
+from benchmarks.csv_rows import read_rows, write_rows
+from benchmarks.end_to_end.cost import Cost, cost_table, measure
 from benchmarks.end_to_end.curve import write_curve
 from benchmarks.end_to_end.data import NAME, STEPS, photos
 from benchmarks.end_to_end.table import LABELS, LOSS, RUNS, end_to_end_table
@@ -41,9 +42,9 @@ def main(arguments: argparse.Namespace) -> None:
     make_missing(jobs(), data, longer * STEPS, arguments.output, name)
     path = arguments.output / "end_to_end_cost.csv"
     if not path.exists():
-        write_cost(path, measure(Job(NAME, LOSS, "given:worst", 0, "ours_ids"), data))
+        write_rows(path, [measure(Job(NAME, LOSS, "given:worst", 0, "ours_ids"), data)])
     print(end_to_end_table(rows_of(read_results(arguments.output / f"{name}.csv"))))
-    print(cost_table(path))
+    print(cost_table(*read_rows(path, Cost)))
 
 
 def stem(longer: int) -> str:

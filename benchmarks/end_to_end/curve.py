@@ -1,14 +1,14 @@
 """The noise rate that is found, and the trust in right and in wrong labels, over the steps."""
 
-import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from benchmarks.csv_rows import read_rows, write_rows
 from benchmarks.noise.pages.wording import noise_name
 from pml_ahsml import AdaptiveNoiseAwareLoss
 
@@ -52,35 +52,26 @@ def point(
 ) -> Point:
     """Ask the wrapper about a batch; it learns nothing from that."""
     trust = loss.trust(embeddings, labels, sample_ids=ids)
-    return Point(
-        *name,
+    figures = [
         float(is_noisy.float().mean()),
         loss.noise_rate,
         float(trust[~is_noisy].mean()),
         float(trust[is_noisy].mean()),
-    )
+    ]
+    # (four digits, as the points are stored in a file of text)
+    return Point(*name, *(round(figure, 4) for figure in figures))
 
 
 def read_curve(path: Path) -> list[Point]:
     """Read the points in a file; none if it does not exist."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [
-            Point(**{f.name: f.type(row[f.name]) for f in fields(Point)})  # type: ignore[operator]
-            for row in csv.DictReader(file)
-        ]
+    return read_rows(path, Point)
 
 
 def write_curve(path: Path, points: Sequence[Point]) -> None:
     """Add the points of a run to the file, in the place of those it has with the same labels."""
     new = {point.noise for point in points}
     kept = [point for point in read_curve(path) if point.noise not in new]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Point)])
-        writer.writeheader()
-        for row in map(asdict, [*kept, *points]):
-            writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})
+    write_rows(path, [*kept, *points])
 
 
 def plot_curve(points: Iterable[Point], path: Path) -> None:

@@ -17,9 +17,13 @@ _PADDING = 4
 
 
 def photos(folder: Path) -> Benchmark:
-    """Load the photos of ``real/cifar10n_images.npz`` with the labels of ``real/cifar10n.npz``."""
-    images = np.load(folder / "real" / f"{NAME}.npz")["images"]
+    """Load photos and labels of ``real/cifar10n.npz``.
+
+    If that file has no ``images``, they are those of ``real/cifar10n_images.npz``.
+    """
     stored = np.load(folder / "real" / "cifar10n.npz")
+    with_images = stored if "images" in stored else np.load(folder / "real" / f"{NAME}.npz")
+    images = with_images["images"]
     (x, y), (test_x, test_y) = stored_splits(
         {"emb": images, "labels": stored["labels"], "split": stored["split"]}
     )

@@ -1,4 +1,4 @@
-"""Write the tables between the markers of the pages, and the picture, from the CSV files.
+"""Write the tables between the markers of the pages, and two pictures, from the CSV files.
 
 A marker is ``<!-- table: NAME -->``; the table goes on to ``<!-- end of table -->``. To measure
 anew is ``python -m benchmarks.noise``; copy its CSV file to ``docs`` first.
@@ -10,11 +10,13 @@ import argparse
 import re
 from pathlib import Path
 
+from benchmarks.end_to_end.curve import plot_curve, read_curve
 from benchmarks.noise.pages.contents import CONTENTS
 from benchmarks.noise.pages.selection import DOCS
 from benchmarks.noise.pages.summary import plot_summary
 
 PICTURE = DOCS / "results" / "summary.png"
+CURVE = DOCS / "end_to_end.png"
 _MARKED = re.compile(
     r"(?P<start><!-- table: (?P<name>[^>]+) -->\n).*?(?P<end><!-- end of table -->)", re.DOTALL
 )
@@ -52,6 +54,8 @@ def main() -> None:
             print(f"wrote {page}")
     plot_summary(PICTURE)
     print(f"wrote {PICTURE}")
+    plot_curve(read_curve(DOCS / "end_to_end_curve.csv"), CURVE)
+    print(f"wrote {CURVE}")
 
 
 if __name__ == "__main__":

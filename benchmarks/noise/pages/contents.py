@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from benchmarks.audit import rows as audit_rows
 from benchmarks.audit.table import found_table, rates_table
 from benchmarks.csv_rows import read_rows
+from benchmarks.end_to_end.cost import Cost, cost_table
+from benchmarks.end_to_end.table import end_to_end_table
 from benchmarks.noise.data import LONG_TAILED, MEASUREMENTS
 from benchmarks.noise.detection import rows as detection_rows
 from benchmarks.noise.labels import NO_NOISE
@@ -144,6 +146,8 @@ _of = functools.partial
 CONTENTS: dict[str, Callable[[], str]] = {
     "readme": _of(summary_table, readme=True),
     "summary": summary_table,
+    "end to end": end_to_end_table,
+    "end to end, cost": lambda: cost_table(*read_rows(DOCS / "end_to_end_cost.csv", Cost)),
     "real": _of(rows_table, _REAL, _RUNS_WITH_IDS, "ours_ids"),
     "real by loss": _of(by_loss_table, _REAL, (*_COMPARED, "clean_only_margins")),
     "chance": _of(rows_table, _CHANCE, _RUNS_WITH_IDS),

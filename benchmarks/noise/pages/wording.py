@@ -26,7 +26,7 @@ DATA = {
     "trec": Described("TREC", "head on MiniLM", 5_189, 6),
     "hausa": Described("Hausa", "head on TF-IDF", 2_045, 5),
     "cifar10n": Described("CIFAR-10N", "head on EfficientNet", 10_000, 10),
-    "cifar10n_images": Described("CIFAR-10N", "whole EfficientNet", 10_000, 10),
+    "cifar10n_images": Described("CIFAR-10N photos", "whole EfficientNet", 10_000, 10),
     "omniglot": Described("Omniglot", "small CNN", 3_580, 179),
     "synthetic": Described("synthetic", "head on Gaussians", 25_000, 5_000),
     "banking": Described("Banking77", "head on TF-IDF", 10_003, 77),

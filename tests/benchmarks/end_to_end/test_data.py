@@ -33,6 +33,15 @@ def test_photos_have_channels_first_and_the_labels_of_each_source(folder):
     assert torch.equal(loaded.given["worst"][0], 1 - labels)
 
 
+def test_photos_may_lie_in_the_file_of_the_labels(folder):
+    path = folder / "real" / "cifar10n.npz"
+    apart = photos(folder).train[0]
+    images = folder / "real" / "cifar10n_images.npz"
+    np.savez(path, **np.load(path), images=np.load(images)["images"])
+    images.unlink()
+    assert torch.equal(photos(folder).train[0], apart)
+
+
 def test_a_view_is_a_shifted_window_of_the_photo_or_of_its_mirror_image():
     torch.manual_seed(0)
     image = torch.rand(1, 3, 8, 8)

@@ -1,8 +1,12 @@
 from dataclasses import replace
 
+from benchmarks.end_to_end.data import STEPS
+from benchmarks.end_to_end.network import SIZE
 from benchmarks.end_to_end.table import end_to_end_table
+from benchmarks.noise.data import BATCH_SIZE
 from benchmarks.noise.rows import rows_of
 from tests.benchmarks.noise.made_results import result
+from tests.docs.pages import ROOT
 
 SCORES = {"plain": 0.5, "prism": 0.6, "ours_ids": 0.7, "clean_only": 0.9}
 
@@ -29,3 +33,9 @@ def test_nothing_is_recovered_where_wrong_labels_do_no_harm():
     harmless = [replace(one, map_at_r=0.5) for one in made()]
     line = end_to_end_table(rows_of(harmless)).splitlines()[2]
     assert line.endswith("| **.500** | **.500** | **.500** | .500 |  |  |")
+
+
+def test_the_page_says_how_long_the_training_is():
+    page = (ROOT / "docs" / "results" / "end_to_end.md").read_text(encoding="utf-8")
+    assert f"{STEPS} steps of {BATCH_SIZE} photos" in page
+    assert f"32 pixels, enlarged to {SIZE}" in page

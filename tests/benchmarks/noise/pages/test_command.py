@@ -41,8 +41,10 @@ def test_a_table_that_nobody_knows_is_refused():
         command.filled("<!-- table: other -->\n<!-- end of table -->\n")
 
 
-def test_the_picture_is_drawn(tmp_path, monkeypatch):
+def test_the_pictures_are_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "pages", list)
-    monkeypatch.setattr(command, "PICTURE", tmp_path / "summary.png")
+    for of in ("PICTURE", "CURVE"):
+        monkeypatch.setattr(command, of, tmp_path / f"{of}.png")
     command.main()
-    assert (tmp_path / "summary.png").read_bytes().startswith(b"\x89PNG")
+    for of in ("PICTURE", "CURVE"):
+        assert (tmp_path / f"{of}.png").read_bytes().startswith(b"\x89PNG")
