@@ -86,7 +86,8 @@ def audit_labels(
     given = None if pred_probs is None else _checked_probabilities(pred_probs, shape)
     progress = progress or _silent
 
-    features = FeatureWitnesses(points, labels, len(names), k, groups, progress)
+    likeliest = None if given is None else given.likeliest()
+    features = FeatureWitnesses(points, labels, len(names), k, groups, progress, likeliest)
     classes = features.classes
 
     def ask(beliefs: Beliefs) -> list[Tensor]:

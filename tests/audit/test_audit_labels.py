@@ -7,6 +7,7 @@ from sklearn.metrics import average_precision_score
 
 from pml_ahsml import audit_labels, inject_label_noise
 from pml_ahsml.audit.judging import weighing, witnesses
+from pml_ahsml.audit.judging.witnesses import FeatureWitnesses, GivenProbabilities
 from tests.audit.judging.made import gaussian_classes
 
 # Trust is made of float32 sums, whose rounding depends on the order of samples; steps of
@@ -187,6 +188,25 @@ def test_a_classifier_that_knows_more_is_believed():
     for given in (probabilities, probabilities.double().numpy()):
         audit = audit_labels(points, labels, pred_probs=given)
         assert average_precision(is_noisy, audit.trust) > max(alone, 0.99)
+
+
+def test_a_classifier_can_bring_in_classes_that_are_far_away():
+    # of 80 classes, 64 come into question; the true one is the farthest of all
+    points, labels, _, _ = noisy(num_samples=800, num_classes=80, size=32, spread=0.2)
+    doubtful = 5
+    far = int((points @ points[doubtful]).argmin())
+    truth = int(labels[far])
+    assert truth != labels[doubtful]
+    probabilities = torch.full((800, 80), 0.2 / 79).scatter_(1, labels[:, None], 0.8)
+    probabilities[doubtful] = 1e-9
+    probabilities[doubtful, truth] = 1
+    given = GivenProbabilities(probabilities)
+    wit = FeatureWitnesses(points, labels, 80, 5, None, lambda *_: None)
+    assert truth not in wit.classes[doubtful]
+    wit = FeatureWitnesses(points, labels, 80, 5, None, lambda *_: None, given.likeliest())
+    assert truth in wit.classes[doubtful]
+    assert labels[doubtful] in wit.classes[doubtful]
+    assert (wit.classes.diff(dim=1) > 0).all()
 
 
 def test_a_classifier_that_knows_nothing_does_no_harm():

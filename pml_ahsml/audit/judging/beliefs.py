@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor
 
 
@@ -30,7 +31,16 @@ class Beliefs:
         Returns:
             (N,).
         """
-        return (self.weights * (self.classes == labels[:, None])).sum(1)
+        return self.weights.gather(1, own_columns(self.classes, labels)).squeeze(1)
+
+    def shares(self, num_classes: int) -> csr_array:
+        """(N, K) the beliefs as a sparse table, float64, without zeros."""
+        rows, columns = (self.weights > 0).nonzero(as_tuple=True)
+        ends = torch.zeros(len(self.weights) + 1, dtype=torch.long)
+        torch.cumsum(torch.bincount(rows, minlength=len(self.weights)), 0, out=ends[1:])
+        weights = self.weights[rows, columns].double().numpy()
+        parts = weights, self.classes[rows, columns].numpy(), ends.numpy()
+        return csr_array(parts, shape=(len(self.weights), num_classes))
 
     def without(self, rows: Tensor) -> "Beliefs":
         """The beliefs about all other samples: those about some rows weigh nothing.
@@ -44,6 +54,24 @@ class Beliefs:
         """Return (N,) probabilities of the likeliest classes, and (N,) these classes."""
         weights, columns = self.weights.max(1)
         return weights, self.classes.gather(1, columns[:, None]).squeeze(1)
+
+
+def own_columns(classes: Tensor, labels: Tensor) -> Tensor:
+    """Find the column that each label stands in.
+
+    Args:
+        classes: (N, C), the label among them.
+        labels: (N,).
+
+    Returns:
+        (N, 1).
+
+    Example:
+        >>> own_columns(torch.tensor([[0, 2], [1, 2]]), torch.tensor([2, 1]))
+        tensor([[1],
+                [0]])
+    """
+    return (classes == labels[:, None]).to(torch.uint8).argmax(1, keepdim=True)
 
 
 def taken_as_given(classes: Tensor, labels: Tensor) -> Beliefs:

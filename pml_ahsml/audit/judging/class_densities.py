@@ -10,8 +10,14 @@ from torch import Tensor
 from ...labels.linear_discriminant import whitening
 from .beliefs import Beliefs
 
-# Numbers in one block of distances to all classes: 64 MB.
-_BLOCK = 1 << 24
+# Numbers in one block: 8 MB.
+_BLOCK = 1 << 21
+
+# … of differences to means, which are read several times: what a core has at hand.
+NEAR_BLOCK = 1 << 18
+
+# Of many classes, those are compared that are nearest in their part of so many.
+_PART = 16
 
 # Smaller shares of a sample in the mean of a class are left out.
 _SMALLEST = 1e-3
@@ -39,14 +45,7 @@ def class_sums(points: Tensor, beliefs: Beliefs, num_classes: int) -> tuple[Tens
         tensor([[3.],
                 [1.]], dtype=torch.float64)
     """
-    rows, columns = (beliefs.weights > 0).nonzero(as_tuple=True)
-    weights = beliefs.weights[rows, columns].double().numpy()
-    classes = beliefs.classes[rows, columns].numpy()
-    shape = (num_classes, len(points))
-    matrix = csr_array((weights, (classes, rows.numpy())), shape=shape)
-    masses = torch.zeros(num_classes, dtype=torch.float64)
-    masses.index_add_(0, torch.from_numpy(classes), torch.from_numpy(weights))
-    return torch.from_numpy(np.asarray(matrix @ points.double().numpy())), masses
+    return _sums(points, beliefs.shares(num_classes))
 
 
 def shared_covariance(points: Tensor, beliefs: Beliefs, sums: Tensor, masses: Tensor) -> Tensor:
@@ -73,15 +72,7 @@ def shared_covariance(points: Tensor, beliefs: Beliefs, sums: Tensor, masses: Te
         >>> shared_covariance(x, beliefs, *class_sums(x, beliefs, 1))
         tensor([[1.]], dtype=torch.float64)
     """
-    known = masses > 0
-    inverse = torch.where(known, 1 / masses.where(known, torch.ones_like(masses)), 0.0)
-    shares = (beliefs.weights.double() * inverse[beliefs.classes]).sum(1)
-    scatter = torch.zeros(points.shape[1], points.shape[1], dtype=torch.float64)
-    for rows in blocks(len(points), points.shape[1]):
-        wide = points[rows].double()
-        scatter += (wide * shares[rows, None]).T @ wide
-    means = sums * inverse[:, None]
-    return (scatter - means.T @ means) / known.sum().clamp_min(1)
+    return _covariance(points, beliefs.shares(len(masses)), sums, masses)
 
 
 class ClassDensities:
@@ -95,7 +86,7 @@ class ClassDensities:
     Example:
         >>> x = torch.tensor([[0.0], [1.0], [4.0], [5.0]])
         >>> beliefs = Beliefs(torch.tensor([[0], [0], [1], [1]]), torch.ones(4, 1))
-        >>> ClassDensities(x, beliefs, 2).nearest(beliefs.classes.squeeze(1), 2)
+        >>> ClassDensities(x, beliefs, 2).nearest(beliefs.classes, 2)
         tensor([[0, 1],
                 [0, 1],
                 [0, 1],
@@ -105,30 +96,32 @@ class ClassDensities:
     def __init__(self, points: Tensor, beliefs: Beliefs, num_classes: int) -> None:
         kept = beliefs.weights.where(beliefs.weights >= _SMALLEST, 0.0)
         self.points, self.beliefs = points, Beliefs(beliefs.classes, kept)
-        self.sums, self.masses = class_sums(points, self.beliefs, num_classes)
+        self.shares = self.beliefs.shares(num_classes)
+        self.sums, self.masses = _sums(points, self.shares)
         self.means = self.sums / self.masses.clamp_min(_SMALLEST)[:, None]
 
-    def nearest(self, labels: Tensor, count: int) -> Tensor:
-        """Find the classes that fit each sample best, its own label always among them.
+    def nearest(self, wanted: Tensor, count: int) -> Tensor:
+        """Find the classes that fit each sample best.
 
         Args:
-            labels: (N,) labels as given.
-            count: C, at most K.
+            wanted: (N, M) classes that are among them in any case, such as its label.
+            count: C ≥ M, at most K.
 
         Returns:
             (N, C) classes, ascending.
         """
         if count >= len(self.masses):
-            return torch.arange(len(self.masses)).expand(len(labels), -1)
-        covariance = shared_covariance(self.points, self.beliefs, self.sums, self.masses)
+            return torch.arange(len(self.masses)).expand(len(self.points), -1)
+        covariance = _covariance(self.points, self.shares, self.sums, self.masses)
         whiten = whitening(covariance).to(self.points)
         means = self.means.to(self.points) @ whiten
+        # half the squared distance, less what is the same for all classes
+        offsets = means.square().sum(1).div_(2).masked_fill_(self.masses < _LEAST_MASS, torch.inf)
         found = []
         for rows in blocks(len(self.points), len(self.masses)):
-            gaps = torch.cdist(self.points[rows] @ whiten, means)
-            gaps[:, self.masses < _LEAST_MASS] = torch.inf
-            gaps.scatter_(1, labels[rows, None], -1.0)
-            found.append(gaps.topk(count, largest=False).indices.sort(1).values)
+            gaps = torch.addmm(offsets, self.points[rows] @ whiten, means.T, alpha=-1)
+            gaps.scatter_(1, wanted[rows], -torch.inf)
+            found.append(smallest(gaps, count).sort(1).values)
         return torch.cat(found)
 
     def log_densities(self, classes: Tensor, rows: Tensor) -> Tensor:
@@ -156,7 +149,7 @@ class ClassDensities:
         whiten = whitening(self._covariance_without(rows)).to(self.points)
         points, means = self.points[rows] @ whiten, self.means.to(self.points) @ whiten
         gaps = torch.empty(classes.shape)
-        for part in blocks(len(rows), classes.shape[1] * size):
+        for part in blocks(len(rows), classes.shape[1] * size, NEAR_BLOCK):
             moves = points[part, None] - means[classes[part]]
             gaps[part] = moves.square_().sum(2)
         masses = self.masses.to(self.points)[classes]
@@ -169,13 +162,14 @@ class ClassDensities:
 
     def _covariance_without(self, rows: Tensor) -> Tensor:
         """(D, D) covariance of the samples outside of some rows, around means of their own."""
-        left_out = Beliefs(self.beliefs.classes[rows], self.beliefs.weights[rows])
-        sums, masses = class_sums(self.points[rows], left_out, len(self.masses))
+        sums, masses = _sums(self.points[rows], self.shares[rows.numpy()])
         masses = self.masses - masses
         # what differences of sums leave of a class is rounding
         masses = masses.where(masses >= _SMALLEST / 2, 0.0)
-        others = self.beliefs.without(rows)
-        return shared_covariance(self.points, others, self.sums - sums, masses)
+        others = torch.ones(len(self.points), dtype=torch.bool)
+        others[rows] = False
+        rows = others.nonzero().squeeze(1)
+        return _covariance(self.points, self.shares, self.sums - sums, masses, rows)
 
     def _own(self, classes: Tensor, rows: Tensor) -> Tensor:
         """(B, C) share of each sample in the means of the classes."""
@@ -189,8 +183,58 @@ class ClassDensities:
         return own
 
 
-def blocks(length: int, width: int) -> Iterator[slice]:
+def smallest(values: Tensor, count: int) -> Tensor:
+    """Find the columns of the smallest values of each row, in any order.
+
+    Args:
+        values: (N, K).
+        count: C, at most K.
+
+    Returns:
+        (N, C).
+
+    Example:
+        >>> smallest(torch.tensor([[3.0, 1.0, 2.0]]), 2).sort().values
+        tensor([[1, 2]])
+    """
+    parts, rest = divmod(values.shape[1], _PART)
+    if parts < 2 * count:
+        return values.topk(count, largest=False).indices
+    # the smallest are in the parts with the smallest minima; each part is every parts-th column
+    whole = values[:, : parts * _PART].unflatten(1, (_PART, parts))
+    nearest = whole.amin(1).topk(count, largest=False).indices
+    columns = (nearest[:, None] + parts * torch.arange(_PART)[:, None]).flatten(1)
+    end = torch.arange(rest).expand(len(values), -1) + parts * _PART
+    columns = torch.cat([columns, end], 1)
+    return columns.gather(1, values.gather(1, columns).topk(count, largest=False).indices)
+
+
+def blocks(length: int, width: int, numbers: int | None = None) -> Iterator[slice]:
     """Slices of rows that hold so many numbers each that they fit into memory."""
-    step = max(1, _BLOCK // max(1, width))
+    step = max(1, (numbers or _BLOCK) // max(1, width))
     for start in range(0, length, step):
         yield slice(start, min(start + step, length))
+
+
+def _sums(points: Tensor, shares: csr_array) -> tuple[Tensor, Tensor]:
+    """(K, D) weighted sums, and (K,) weights, from (N, K) shares of samples in classes."""
+    sums = np.zeros((shares.shape[1], points.shape[1]))
+    for rows in blocks(len(points), points.shape[1]):
+        sums += shares[rows].T @ points[rows].double().numpy()
+    return torch.from_numpy(sums), torch.from_numpy(np.asarray(shares.sum(0)))
+
+
+def _covariance(
+    points: Tensor, shares: csr_array, sums: Tensor, masses: Tensor, chosen: Tensor | None = None
+) -> Tensor:
+    """(D, D) as :func:`shared_covariance`, by the shares of (B,) chosen rows; None for all."""
+    known = masses > 0
+    inverse = torch.where(known, 1 / masses.where(known, torch.ones_like(masses)), 0.0)
+    weights = torch.from_numpy(shares @ inverse.numpy())
+    scatter = torch.zeros(points.shape[1], points.shape[1], dtype=torch.float64)
+    for rows in blocks(len(points if chosen is None else chosen), points.shape[1]):
+        part = rows if chosen is None else chosen[rows]
+        wide = points[part].double()
+        scatter += (wide * weights[part, None]).T @ wide
+    means = sums * inverse[:, None]
+    return (scatter - means.T @ means) / known.sum().clamp_min(1)

@@ -8,8 +8,8 @@ import torch
 from scipy.optimize import brentq
 from torch import Tensor
 
-from .beliefs import Beliefs, taken_as_given
-from .confused_labels import log_confusions
+from .beliefs import Beliefs, own_columns, taken_as_given
+from .confused_labels import Confusions
 from .weighing import fitted_weights, log_probabilities, with_rest
 from .witnesses import Progress
 
@@ -69,18 +69,27 @@ class Judgement:
 
         Labels that are not judged are believed.
         """
-        given = taken_as_given(self.classes, self.labels).weights
-        weights = (self._logits(power) + self.shift * given).softmax(1)
-        return Beliefs(self.classes, weights.where(self.is_judged[:, None], given))
+        logits = self._logits(power)
+        if self.shift:
+            logits.scatter_add_(1, self.own, torch.full(self.own.shape, self.shift))
+        weights = logits.softmax(1)
+        unjudged = (~self.is_judged).nonzero().squeeze(1)
+        weights[unjudged] = 0.0
+        weights[unjudged, self.own[unjudged, 0]] = 1.0
+        return Beliefs(self.classes, weights)
 
     def _logits(self, power: float) -> Tensor:
-        return self.log_evidence + power * self.log_confusions
+        return torch.add(self.log_evidence, self.log_confusions, alpha=power)
+
+    @cached_property
+    def own(self) -> Tensor:
+        """(N, 1) the column of the label among the classes in question."""
+        return own_columns(self.classes, self.labels)
 
     @cached_property
     def is_judged(self) -> Tensor:
         """(N,) bool: there are others with the same label to compare with."""
-        own = self.log_evidence.masked_fill(self.classes != self.labels[:, None], -torch.inf)
-        return own.max(1).values > -torch.inf
+        return self.log_evidence.gather(1, self.own).squeeze(1) > -torch.inf
 
     @property
     def noise_rate(self) -> float:
@@ -113,9 +122,9 @@ class Judgement:
 
     def _largest_lead(self) -> float:
         """The largest log-odds of a label that another class is in question for."""
-        logits, own = self._logits(_POWER), self.classes == self.labels[:, None]
-        labels = logits.masked_fill(~own, -torch.inf).max(1).values
-        others = logits.masked_fill(own, -torch.inf).max(1).values
+        logits = self._logits(_POWER)
+        labels = logits.gather(1, self.own).squeeze(1)
+        others = logits.scatter_(1, self.own, -torch.inf).max(1).values
         leads = (labels - others)[self.is_judged & (others > -torch.inf)]
         return max(0.0, float(leads.max())) if len(leads) else 0.0
 
@@ -176,7 +185,8 @@ def judge(
     """
     beliefs = taken_as_given(classes, labels)
     is_label, others = classes == labels[:, None], num_classes - classes.shape[1]
-    counted: Beliefs | None = None
+    confusions = Confusions(classes, labels, num_classes)
+    counted: Tensor | None = None
     weights: Tensor | None = None
     alone = torch.zeros_like(is_label)
     for number in range(_ROUNDS):
@@ -188,9 +198,10 @@ def judge(
         for step in range(_STEPS):
             weights = fitted_weights(witnesses, beliefs.weights, others, weights, seed)
             evidence = log_probabilities(weights, witnesses, others)
-            evidence = evidence.masked_fill(alone, -torch.inf)
-            confusions = log_confusions(counted, classes, labels, num_classes)
-            judgement = Judgement(classes, labels, evidence, confusions)
-            counted = beliefs = judgement.beliefs(power=1.0)
+            evidence = evidence.masked_fill_(alone, -torch.inf)
+            log_confusions = confusions.log_probabilities(counted)
+            judgement = Judgement(classes, labels, evidence, log_confusions)
+            beliefs = judgement.beliefs(power=1.0)
+            counted = beliefs.weights
             progress("labels", number * _STEPS + step + 1, _ROUNDS * _STEPS)
     return judgement

@@ -5,16 +5,17 @@ from torch import Tensor
 
 from ...hyperbolic.nearest_rows import largest_entries
 from .beliefs import Beliefs
+from .cells import has_faiss, nearest_in_cells
 from .class_densities import blocks
 
 # Rows and columns of one block of cosines: 64 MB.
 _BLOCK = (2048, 8192)
 
 # From this size on, faiss searches in cells of its own, if it is installed.
-_MANY = 100_000
+MANY = 100_000
 
-# Searched cells of 4·√N; on 1,000,000 rows the ten nearest are found to 95 %.
-_SEARCHED_CELLS = 16
+# Numbers in one block of votes: what a core has at hand.
+_VOTES = 1 << 19
 
 # Pseudo-counts of the class frequencies among the votes.
 _STRENGTH = 1.0
@@ -37,27 +38,23 @@ def nearest_others(points: Tensor, count: int, groups: Tensor | None = None) -> 
                 [2],
                 [1]])
     """
-    largest = 1 if groups is None else int(groups.unique(return_counts=True)[1].max())
-    wanted = min(count + largest, len(points))
-    index = _faiss_index(points) if len(points) >= _MANY else None
-    if index is None:
-        found = largest_entries(
-            lambda rows, columns: points[rows] @ points[columns].T,
-            len(points),
-            len(points),
-            wanted,
-            block=_BLOCK,
-        )[1]
-    else:
-        found = torch.from_numpy(index.search(points.numpy(), wanted)[1])
-    rows = torch.arange(len(points))
-    own = rows if groups is None else groups
-    left_out = (found < 0) | (own[found.clamp_min(0)] == own[:, None])
-    # a stable sort by "left out" keeps the nearest first
-    order = left_out.to(torch.int8).sort(dim=1, stable=True).indices[:, :count]
-    kept = found.masked_fill(left_out, -1).gather(1, order)
-    missing = kept.new_full((len(points), count - kept.shape[1]), -1)
-    return torch.cat([kept, missing], 1)
+    own = torch.arange(len(points)) if groups is None else groups
+    if len(points) >= MANY and has_faiss():
+        return nearest_in_cells(points, count, own)
+
+    def cosines(rows: slice, columns: slice) -> Tensor:
+        block = points[rows] @ points[columns].T
+        if groups is None:
+            block.diagonal(rows.start - columns.start).fill_(-torch.inf)
+        else:
+            block.masked_fill_(groups[rows, None] == groups[columns], -torch.inf)
+        return block
+
+    size = len(points)
+    values, found = largest_entries(cosines, size, size, min(count, size), block=_BLOCK)
+    found = found.masked_fill(values == -torch.inf, -1)
+    missing = found.new_full((size, count - found.shape[1]), -1)
+    return torch.cat([found, missing], 1)
 
 
 def log_votes(neighbours: Tensor, beliefs: Beliefs, classes: Tensor, frequencies: Tensor) -> Tensor:
@@ -84,7 +81,7 @@ def log_votes(neighbours: Tensor, beliefs: Beliefs, classes: Tensor, frequencies
         tensor([[0.7500, 0.2500]])
     """
     found = torch.empty(classes.shape)
-    for rows in blocks(len(classes), len(frequencies)):
+    for rows in blocks(len(classes), len(frequencies), _VOTES):
         near = neighbours[rows]
         there = near >= 0
         weights = beliefs.weights[near.clamp_min(0)] * there[:, :, None]
@@ -95,19 +92,3 @@ def log_votes(neighbours: Tensor, beliefs: Beliefs, classes: Tensor, frequencies
         smallest = torch.finfo(votes.dtype).tiny
         found[rows] = (votes.gather(1, classes[rows]) / totals).clamp_min(smallest).log()
     return found
-
-
-def _faiss_index(points: Tensor):  # type: ignore[no-untyped-def]
-    """An index of cells over the points, or None without faiss."""
-    try:
-        import faiss
-    except ImportError:
-        return None
-    cells = int(4 * len(points) ** 0.5)
-    index = faiss.IndexIVFFlat(
-        faiss.IndexFlatIP(points.shape[1]), points.shape[1], cells, faiss.METRIC_INNER_PRODUCT
-    )
-    index.nprobe = _SEARCHED_CELLS
-    index.train(points[:: max(1, len(points) // (40 * cells))].contiguous().numpy())
-    index.add(points.numpy())
-    return index

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from .class_densities import NEAR_BLOCK, blocks
+
 # Tukey's "far out": so many interquartile ranges beyond the upper quartile.
 _FAR_OUT = 3.0
 
@@ -82,9 +84,9 @@ def contradicting_duplicates(
 def distances(points: Tensor, neighbours: Tensor) -> Tensor:
     """(N, k) distances to the neighbours, by differences, so that copies are at 0."""
     found = torch.empty(neighbours.shape)
-    for column in range(neighbours.shape[1]):
-        others = points[neighbours[:, column].clamp_min(0)]
-        found[:, column] = torch.linalg.vector_norm(points - others, dim=1)
+    for rows in blocks(len(points), neighbours.shape[1] * points.shape[1], NEAR_BLOCK):
+        moves = points[neighbours[rows].clamp_min(0)].sub_(points[rows, None])
+        found[rows] = torch.linalg.vector_norm(moves, dim=2)
     return found
 
 

@@ -58,9 +58,11 @@ def log_probabilities(weights: Tensor, witnesses: Sequence[Tensor], num_others: 
     """
     evidence = torch.zeros_like(witnesses[0])
     for weight, witness in zip(weights, witnesses, strict=True):
-        # what is impossible stays so, however little the witness counts
-        impossible = witness == -torch.inf
-        evidence += (weight * witness).masked_fill_(impossible, -torch.inf)
+        if weight:
+            evidence.add_(witness, alpha=float(weight))
+        else:
+            # what is impossible stays so, however little the witness counts
+            evidence.masked_fill_(witness == -torch.inf, -torch.inf)
     evidence[:, -1] += math.log(num_others) if num_others else -math.inf
     return evidence.log_softmax(1)[:, :-1]
 

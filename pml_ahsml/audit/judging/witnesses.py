@@ -9,14 +9,21 @@ from torch import Tensor
 
 from .beliefs import Beliefs, frequencies, taken_as_given
 from .class_densities import ClassDensities
-from .neighbours import log_votes, nearest_others
+from .neighbours import MANY, log_votes, nearest_others
 
 # Most classes in question for one sample. With 150 classes and labels by a weak classifier, the
 # true class is among the 64 best in 99.8 % of the cases.
 _MOST_CLASSES = 64
 
-# What a sample has a part in, other than the mean of a class, leaves out a tenth of the samples.
-_FOLDS = 10
+# With many samples memory and time are short, and there are enough of them to do with fewer.
+_MOST_CLASSES_OF_MANY = 32
+
+# Places among them for the classes that a classifier takes to be likeliest.
+_FROM_CLASSIFIER = 16
+
+# What a sample has a part in, other than the mean of a class, leaves out a tenth of the samples,
+# and half of them if they are many.
+_FOLDS, _FOLDS_OF_MANY = 10, 2
 
 Progress = Callable[[str, int, int], None]
 
@@ -34,6 +41,7 @@ class FeatureWitnesses:
         k: number of neighbours.
         groups: (N,) integers; samples of one group do not speak about each other. None for none.
         progress: told of each step that is done.
+        likeliest: (N, M) classes that come into question in any case. None for none.
     """
 
     def __init__(
@@ -44,6 +52,7 @@ class FeatureWitnesses:
         k: int,
         groups: Tensor | None,
         progress: Progress,
+        likeliest: Tensor | None = None,
     ) -> None:
         self.points, self.num_classes = points, num_classes
         self.neighbours = nearest_others(points, k, groups)
@@ -51,9 +60,14 @@ class FeatureWitnesses:
         self.folds = _folds(points) if groups is None else _folds_of_groups(groups)
         self.has_groups = groups is not None
         first = taken_as_given(labels[:, None], labels)
-        count = min(_MOST_CLASSES, num_classes)
+        most = _MOST_CLASSES if len(points) < MANY else _MOST_CLASSES_OF_MANY
+        wanted = labels[:, None]
+        if likeliest is not None:
+            wanted = torch.cat([wanted, likeliest], 1)
         #: (N, C) the classes in question for each sample
-        self.classes = ClassDensities(points, first, num_classes).nearest(labels, count)
+        self.classes = ClassDensities(points, first, num_classes).nearest(
+            wanted, min(most, num_classes)
+        )
 
     def ask(self, beliefs: Beliefs) -> list[Tensor]:
         """Ask both, given what is believed about the classes of the *other* samples.
@@ -87,6 +101,10 @@ class GivenProbabilities:
     def __init__(self, probabilities: Tensor) -> None:
         self.probabilities = probabilities
 
+    def likeliest(self) -> Tensor:
+        """(N, M) the likeliest classes, which must come into question."""
+        return self.probabilities.topk(min(_FROM_CLASSIFIER, self.probabilities.shape[1])).indices
+
     def ask(self, classes: Tensor) -> Tensor:
         """(N, C) logarithms of the probabilities of some classes."""
         chosen = self.probabilities.gather(1, classes)
@@ -96,10 +114,11 @@ class GivenProbabilities:
 def _folds(points: Tensor) -> list[Tensor]:
     """Rows of each fold. They depend on the samples and not on their order.
 
-    Every tenth sample along a direction: like samples are in different folds.
+    Every tenth (or second) sample along a direction: like samples are in different folds.
     """
     order = points.sum(1).argsort(stable=True)
-    return [order[start::_FOLDS] for start in range(min(_FOLDS, len(points)))]
+    count = _FOLDS if len(points) < MANY else _FOLDS_OF_MANY
+    return [order[start::count] for start in range(min(count, len(points)))]
 
 
 def _folds_of_groups(groups: Tensor) -> list[Tensor]:

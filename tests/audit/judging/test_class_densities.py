@@ -7,7 +7,12 @@ import torch
 
 from pml_ahsml.audit.judging import class_densities
 from pml_ahsml.audit.judging.beliefs import Beliefs, taken_as_given
-from pml_ahsml.audit.judging.class_densities import ClassDensities, class_sums, shared_covariance
+from pml_ahsml.audit.judging.class_densities import (
+    ClassDensities,
+    class_sums,
+    shared_covariance,
+    smallest,
+)
 from tests.audit.judging.made import dense, gaussian_classes, soft_beliefs
 
 N, K, D, C = 30, 6, 4, 3
@@ -87,7 +92,7 @@ def test_the_covariance_is_the_same_in_blocks(monkeypatch):
 
 @pytest.mark.parametrize("block", [1 << 24, 5 * C * D])
 def test_log_densities_are_those_refitted_without_the_sample(monkeypatch, block):
-    monkeypatch.setattr(class_densities, "_BLOCK", block)
+    monkeypatch.setattr(class_densities, "NEAR_BLOCK", block)
     points, _ = gaussian_classes(N, K, D)
     beliefs = soft_beliefs(N, K, C)
     rows = torch.tensor([3, 8, 29, 0])
@@ -130,7 +135,7 @@ def test_the_nearest_classes_hold_the_label_and_are_ascending(monkeypatch):
     labels = (classes + 3) % K
     beliefs = taken_as_given(classes[:, None], classes)
     monkeypatch.setattr(class_densities, "_BLOCK", 7 * K)
-    found = ClassDensities(points, beliefs, K).nearest(labels, C)
+    found = ClassDensities(points, beliefs, K).nearest(labels[:, None], C)
     table = dense(beliefs, K)
     covariance = naive_covariance(points, table)
     covariance += 0.3 * covariance.diagonal().mean() * torch.eye(D, dtype=torch.float64)
@@ -148,5 +153,26 @@ def test_the_nearest_classes_hold_the_label_and_are_ascending(monkeypatch):
 def test_a_class_without_samples_is_in_question_last_of_all():
     points, classes = gaussian_classes(N, K, D)
     beliefs = taken_as_given(classes[:, None], classes)
-    found = ClassDensities(points, beliefs, K + 1).nearest(classes, K)
+    found = ClassDensities(points, beliefs, K + 1).nearest(classes[:, None], K)
     assert not (found == K).any()
+
+
+def test_classes_that_are_wanted_are_among_the_nearest_however_far_they_are():
+    points, classes = gaussian_classes(N, K, D)
+    beliefs = taken_as_given(classes[:, None], classes)
+    densities = ClassDensities(points, beliefs, K)
+    farthest = [k for k in range(K) if k not in densities.nearest(classes[:, None], K - 1)[0]]
+    wanted = torch.stack([classes, torch.full((N,), farthest[0])], 1)
+    wanted[:, 1] = wanted[:, 1].where(wanted[:, 1] != classes, (classes + 1) % K)
+    found = densities.nearest(wanted, 2)
+    assert torch.equal(found, wanted.sort(1).values)
+
+
+@pytest.mark.parametrize("width", [5, 64, 163])
+def test_the_smallest_values_are_found_in_parts(width):
+    values = torch.rand(40, width, generator=torch.Generator().manual_seed(0))
+    # two of the smallest in one part, and one in the columns that are in no part
+    values[0, [0, width // 2, width - 1]] = torch.tensor([-1.0, -2.0, -3.0])
+    values[1, 3:] = torch.inf
+    found = smallest(values, 3).sort(1).values
+    assert torch.equal(found, values.topk(3, largest=False).indices.sort(1).values)
