@@ -1,7 +1,7 @@
 """What an audit is given, checked."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -43,31 +43,50 @@ def to_reals(name: str, values: Any) -> Tensor:
     return numbers if numbers.is_floating_point() else numbers.float()
 
 
-def labels_and_names(
-    labels: Any, length: int, class_names: Sequence[str] | None
-) -> tuple[Tensor, tuple[str, ...]]:
-    """Check labels, and name their classes by their numbers if there are no names.
-
-    Without names, all labels alike are an error: there is no other class that they could be of.
+class Classes(NamedTuple):
+    """The classes of a data set.
 
     Args:
-        labels: (N,) integers in [0, K).
+        names: K names.
+        values: (K,) the label of each class, ascending; None for 0, 1, …, K − 1.
+    """
+
+    names: tuple[str, ...]
+    values: Tensor | None = None
+
+
+def labels_and_classes(
+    labels: Any, length: int, class_names: Sequence[str] | None, num_columns: int | None = None
+) -> tuple[Tensor, Classes]:
+    """Check labels, number their classes, and name these by their labels if there are no names.
+
+    Without names, classes are the labels that occur, however large these are, and all labels alike
+    are an error: there is no other class that they could be of.
+
+    Args:
+        labels: (N,) integers ≥ 0; in [0, K) if there are names.
         length: N.
         class_names: K ≥ 2 names, or None.
+        num_columns: columns of class probabilities, one for each class from 0 on, or None.
 
     Returns:
-        (N,) int64, and K names.
+        (N,) int64 numbers of classes in [0, K), and the classes.
     """
     integers = check_integers("labels", to_tensor("labels", labels))
-    highest = int(integers.max()) if integers.numel() else 0
     names = names_of("class_names", class_names, None)
     if names is None:
-        if len(integers.unique()) < 2:
+        highest = int(integers.max()) if integers.numel() else 0
+        integers = check_labels("labels", integers, length, highest + 1)
+        values, numbers = integers.unique(return_inverse=True)
+        if len(values) < 2:
             raise ValueError("labels must be of at least 2 classes, got 1")
-        names = tuple(str(number) for number in range(highest + 1))
+        if len(values) <= highest and num_columns != highest + 1:
+            return numbers, Classes(tuple(map(str, values.tolist())), values)
+        # every number up to the largest label is a class
+        return integers, Classes(tuple(map(str, range(highest + 1))))
     if len(names) < 2:
         raise ValueError(f"class_names must hold at least 2 names, got {len(names)}")
-    return check_labels("labels", integers, length, len(names)), names
+    return check_labels("labels", integers, length, len(names)), Classes(names)
 
 
 def names_of(name: str, values: Sequence[str] | None, length: int | None) -> tuple[str, ...] | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .arguments import Classes
 from .judging.unusual_samples import contradicting_duplicates, far_from_all
 from .label_audit import LabelAudit
 
@@ -38,28 +39,29 @@ def assembled(
     labels: Tensor,
     opinion: Opinion,
     neighbours: Tensor,
-    class_names: tuple[str, ...],
+    classes: Classes,
     sample_names: tuple[str, ...] | None,
 ) -> LabelAudit:
     """Add to an opinion what does not depend on it: neighbours, duplicates, distances of classes.
 
     Args:
         points: (N, D), rows of norm 1.
-        labels: (N,) labels as given.
+        labels: (N,) numbers of the classes of the labels as given.
         opinion: on each of them.
         neighbours: (N, k) rows of the nearest other samples, -1 for none.
-        class_names: K names.
+        classes: the K classes. The audit shows their values, where they have any.
         sample_names: N names, or None.
     """
     pairs, cosines = contradicting_duplicates(points, labels, neighbours)
     distances = None
-    if len(class_names) <= _MOST_OF_A_TREE:
-        means = class_means(points, opinion.suggested, len(class_names))
+    if len(classes.names) <= _MOST_OF_A_TREE:
+        means = class_means(points, opinion.suggested, len(classes.names))
         distances = torch.cdist(means, means)
+    values = classes.values
     return LabelAudit(
-        labels=labels,
+        labels=labels if values is None else values[labels],
         trust=opinion.trust,
-        suggested=opinion.suggested,
+        suggested=opinion.suggested if values is None else values[opinion.suggested],
         confidence=opinion.confidence,
         is_judged=opinion.is_judged,
         is_of_no_class=far_from_all(points, neighbours),
@@ -69,8 +71,9 @@ def assembled(
         duplicate_pairs=pairs,
         duplicate_similarity=cosines,
         class_distances=distances,
-        class_names=class_names,
+        class_names=classes.names,
         sample_names=sample_names,
+        class_values=values,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from ..checks import check_count, check_in_interval, check_integers, to_tensor
-from .arguments import directions, labels_and_names, names_of, to_reals
+from .arguments import directions, labels_and_classes, names_of, to_reals
 from .assembly import Opinion, assembled
 from .judging.beliefs import Beliefs
 from .judging.judgement import Judgement, judge
@@ -37,15 +37,16 @@ def audit_labels(
         embeddings: (N, D) features of any kind, a tensor or an array: of a pre-trained network, or
             of one trained on these labels if it has not learnt them by heart. They are compared by
             cosine.
-        labels: (N,) integers in [0, K), a tensor or an array.
-        class_names: K names; by default the numbers, up to the largest label.
+        labels: (N,) integers ≥ 0, a tensor or an array; in [0, K) if there are names.
+        class_names: K names; by default classes are the labels that occur, under their numbers.
         sample_names: N names, for example of files.
         groups: (N,) integers. Samples of one group, such as frames of one video, do not speak about
             each other's labels. By default each is on its own.
         noise_rate: share of wrong labels in [0, 1), if it is known: at least so many are expected.
             By default it is estimated.
         pred_probs: (N, K) class probabilities by a classifier that has not seen the sample, as
-            cleanlab takes them: one more witness. None by default.
+            cleanlab takes them: one more witness. Without names, classes are 0 to the largest
+            label then. None by default.
         k: number of neighbours ≥ 1. With 5 or 20, average precision differed by at most .008 on
             four data sets.
         seed: of the choice of samples that weights are fitted to, if there are more than 5,000.
@@ -74,7 +75,13 @@ def audit_labels(
         tensor(0)
     """
     points = directions(embeddings)
-    labels, names = labels_and_names(labels, len(points), class_names)
+    given = None if pred_probs is None else _checked_probabilities(pred_probs, len(points))
+    columns = None if given is None else given.probabilities.shape[1]
+    labels, classes = labels_and_classes(labels, len(points), class_names, columns)
+    num_classes = len(classes.names)
+    if given is not None and columns != num_classes:
+        shape = (len(points), num_classes)
+        raise ValueError(f"pred_probs must be of shape {shape}, got {(len(points), columns)}")
     sample_names = names_of("sample_names", sample_names, len(points))
     if noise_rate is not None:
         noise_rate = check_in_interval("noise_rate", noise_rate, 0, 1)
@@ -82,22 +89,20 @@ def audit_labels(
             raise ValueError("noise_rate must be below 1, got 1")
     groups = _checked_groups(groups, len(points))
     k, seed = check_count("k", k, minimum=1), check_count("seed", seed, minimum=0)
-    shape = (len(points), len(names))
-    given = None if pred_probs is None else _checked_probabilities(pred_probs, shape)
     progress = progress or _silent
 
     likeliest = None if given is None else given.likeliest()
-    features = FeatureWitnesses(points, labels, len(names), k, groups, progress, likeliest)
-    classes = features.classes
+    features = FeatureWitnesses(points, labels, num_classes, k, groups, progress, likeliest)
+    in_question = features.classes
 
     def ask(beliefs: Beliefs) -> list[Tensor]:
-        return [*features.ask(beliefs), *([] if given is None else [given.ask(classes)])]
+        return [*features.ask(beliefs), *([] if given is None else [given.ask(in_question)])]
 
-    found = judge(ask, classes, labels, len(names), seed, progress)
+    found = judge(ask, in_question, labels, num_classes, seed, progress)
     if noise_rate is not None:
         found = found.with_noise_rate(noise_rate)
     opinion = _opinion(found)
-    return assembled(points, labels, opinion, features.neighbours, names, sample_names)
+    return assembled(points, labels, opinion, features.neighbours, classes, sample_names)
 
 
 def _opinion(found: Judgement) -> Opinion:
@@ -126,10 +131,11 @@ def _checked_groups(groups: Any, length: int) -> Tensor | None:
     return integers
 
 
-def _checked_probabilities(pred_probs: Any, shape: tuple[int, int]) -> GivenProbabilities:
+def _checked_probabilities(pred_probs: Any, length: int) -> GivenProbabilities:
     probabilities = to_reals("pred_probs", pred_probs).float()
-    if probabilities.shape != shape:
-        raise ValueError(f"pred_probs must be of shape {shape}, got {tuple(probabilities.shape)}")
+    if probabilities.ndim != 2 or len(probabilities) != length:
+        shape = tuple(probabilities.shape)
+        raise ValueError(f"pred_probs must be of shape ({length}, K), got {shape}")
     outside = ~((probabilities >= 0) & (probabilities <= 1))
     if outside.any():
         raise ValueError(f"pred_probs must lie in [0, 1], got {float(probabilities[outside][0])}")

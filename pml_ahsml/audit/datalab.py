@@ -14,6 +14,6 @@ def datalab_columns(audit: "LabelAudit") -> dict[str, Any]:
     return {
         "is_label_issue": audit.is_doubted.numpy(),
         "label_score": audit.trust.numpy(),
-        "given_label": names[audit.labels.numpy()],
-        "predicted_label": names[audit.suggested.numpy()],
+        "given_label": names[audit.numbers_of(audit.labels).numpy()],
+        "predicted_label": names[audit.numbers_of(audit.suggested).numpy()],
     }

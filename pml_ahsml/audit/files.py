@@ -61,7 +61,8 @@ def cleaned_to_csv(audit: "LabelAudit", path: str | PathLike[str], policy: str) 
     with _csv_file(path) as file:
         writer = csv.writer(file)
         writer.writerow(("index", "name", "label", "keep"))
-        for i, (label, keep) in enumerate(zip(labels.tolist(), mask.tolist(), strict=True)):
+        numbers = audit.numbers_of(labels).tolist()
+        for i, (label, keep) in enumerate(zip(numbers, mask.tolist(), strict=True)):
             name = "" if names is None else names[i]
             writer.writerow((i, name, audit.class_names[label], "true" if keep else "false"))
 

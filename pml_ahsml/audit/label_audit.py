@@ -31,7 +31,7 @@ class LabelAudit:
     Args:
         labels: (N,) labels as given.
         trust: (N,) probability that each label is right, from what *other* samples say.
-        suggested: (N,) likeliest class of each sample.
+        suggested: (N,) label of the likeliest class of each sample.
         confidence: (N,) probability of the suggested class.
         is_judged: (N,) bool; the others lack evidence, for example in a class with one sample.
         is_of_no_class: (N,) bool, samples that seem to belong to none of the classes.
@@ -44,6 +44,7 @@ class LabelAudit:
             without samples. None with too many classes for a tree.
         class_names: K names.
         sample_names: N names, or None.
+        class_values: (K,) the label of each class, ascending; None for 0, 1, …, K − 1.
 
     Example:
         Five samples, the second of which is labelled "dog" though its neighbours are cats:
@@ -87,6 +88,21 @@ class LabelAudit:
     class_distances: Tensor | None
     class_names: tuple[str, ...]
     sample_names: tuple[str, ...] | None = None
+    class_values: Tensor | None = None
+
+    @property
+    def labels_of_classes(self) -> Tensor:
+        """(K,) the label of each class."""
+        if self.class_values is None:
+            return torch.arange(len(self.class_names))
+        return self.class_values
+
+    def numbers_of(self, labels: Tensor) -> Tensor:
+        """Places of the classes of some labels in ``class_names``; those of -1 are -1."""
+        if self.class_values is None:
+            return labels
+        numbers = torch.searchsorted(self.class_values, labels.contiguous())
+        return numbers.where(labels >= 0, -1)
 
     @property
     def is_doubted(self) -> Tensor:
@@ -249,14 +265,14 @@ class LabelAudit:
         Args:
             right: (N,) bool, samples whose label is right.
             wrong: (N,) bool, samples whose label is wrong.
-            corrected: (N,) integers, the right class of those that are wrong; -1 leaves the
-                suggested class.
+            corrected: (N,) integers, the right label of those that are wrong; -1 leaves the
+                suggested one.
 
         Raises:
             ValueError: if a shape or a class is wrong, or a label is both right and wrong.
             TypeError: if a mask is not of dtype bool, or ``corrected`` not of integers.
         """
-        check_verdicts(right, wrong, corrected, len(self.labels), len(self.class_names))
+        check_verdicts(right, wrong, corrected, len(self.labels), self.labels_of_classes)
         known = right.clone()
         suggested = torch.where(right, self.labels, self.suggested)
         if corrected is not None:

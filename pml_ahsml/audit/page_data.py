@@ -104,7 +104,7 @@ def _cards(audit: "LabelAudit", rows: Tensor) -> list[dict[str, Any]]:
     support = (near_labels == audit.suggested[rows, None]) & is_there
     columns = {
         "index": rows,
-        "suggested": audit.suggested[rows],
+        "suggested": audit.numbers_of(audit.suggested[rows]),
         "doubted": audit.is_doubted[rows],
         "no_class": audit.is_of_no_class[rows],
         "near": is_there.sum(1),
@@ -126,8 +126,8 @@ def _samples(
 ) -> dict[str, dict[str, Any]]:
     """Name, label, text and picture of each sample that the page shows somewhere."""
     samples: dict[str, dict[str, Any]] = {}
-    for i in rows:
-        sample = samples[str(i)] = {"label": int(audit.labels[i])}
+    for i, label in zip(rows, audit.numbers_of(audit.labels[rows]).tolist(), strict=True):
+        sample = samples[str(i)] = {"label": label}
         if audit.sample_names is not None:
             sample["name"] = shortened(audit.sample_names[i], NAME_LENGTH)
         if texts is not None:

@@ -39,12 +39,13 @@ def suspects(audit: "LabelAudit", rows: Tensor) -> list[Suspect]:
     """What the audit says of each of the rows, in their order."""
     names, classes = audit.sample_names, audit.class_names
     near = audit.neighbours[rows]
-    near_labels = audit.labels[near.clamp(min=0)]
+    labels = audit.numbers_of(audit.labels)
+    near_labels = labels[near.clamp(min=0)]
     found = []
     for i, given, suggested, trust, confidence, no_class, others, other_labels in zip(
         rows.tolist(),
-        audit.labels[rows].tolist(),
-        audit.suggested[rows].tolist(),
+        labels[rows].tolist(),
+        audit.numbers_of(audit.suggested[rows]).tolist(),
         audit.trust[rows].tolist(),
         audit.confidence[rows].tolist(),
         audit.is_of_no_class[rows].tolist(),
@@ -73,11 +74,12 @@ def class_counts(audit: "LabelAudit") -> ClassCounts:
     """How many samples of each class there are, are doubted, and seem to be labelled otherwise."""
     num_classes = len(audit.class_names)
     doubted = audit.is_doubted
-    moved = doubted & (audit.suggested != audit.labels)
+    labels, suggested = audit.numbers_of(audit.labels), audit.numbers_of(audit.suggested)
+    moved = doubted & (suggested != labels)
     return ClassCounts(
-        torch.bincount(audit.labels, minlength=num_classes),
-        torch.bincount(audit.labels[doubted], minlength=num_classes),
-        torch.bincount(audit.suggested[moved], minlength=num_classes),
+        torch.bincount(labels, minlength=num_classes),
+        torch.bincount(labels[doubted], minlength=num_classes),
+        torch.bincount(suggested[moved], minlength=num_classes),
     )
 
 
@@ -89,7 +91,8 @@ def confusion_counts(audit: "LabelAudit") -> list[tuple[int, int, int, int]]:
     moved = audit.is_doubted & (audit.suggested != audit.labels)
     num_classes = len(audit.class_names)
     # one number for each pair: sorting numbers is faster than sorting rows
-    pairs = audit.labels[moved] * num_classes + audit.suggested[moved]
+    labels, suggested = (audit.numbers_of(of[moved]) for of in (audit.labels, audit.suggested))
+    pairs = labels * num_classes + suggested
     kinds, counts = pairs.unique(return_counts=True)
     number = {
         divmod(pair, num_classes): count
@@ -150,7 +153,7 @@ def duplicates(audit: "LabelAudit") -> list[Duplicate]:
         Duplicate(i, j, names[a], names[b], similarity)
         for (i, j), (a, b), similarity in zip(
             audit.duplicate_pairs[order].tolist(),
-            audit.labels[audit.duplicate_pairs[order]].tolist(),
+            audit.numbers_of(audit.labels[audit.duplicate_pairs[order]]).tolist(),
             audit.duplicate_similarity[order].tolist(),
             strict=True,
         )

@@ -38,9 +38,9 @@ class Verdicts(NamedTuple):
 
 
 def check_verdicts(
-    right: Tensor, wrong: Tensor, corrected: Tensor | None, num_samples: int, num_classes: int
+    right: Tensor, wrong: Tensor, corrected: Tensor | None, num_samples: int, of_classes: Tensor
 ) -> None:
-    """Raise unless these are verdicts of ``num_samples`` labels."""
+    """Raise unless these are verdicts of so many labels, by (K,) labels of the classes."""
     for name, values in (("right", right), ("wrong", wrong), ("corrected", corrected)):
         if values is not None and values.shape != (num_samples,):
             raise ValueError(f"{name} must be of shape ({num_samples},), got {tuple(values.shape)}")
@@ -53,11 +53,9 @@ def check_verdicts(
         )
     if corrected is not None:
         integers = check_integers("corrected", corrected)
-        low, high = (int(end) for end in integers.aminmax()) if len(integers) else (-1, -1)
-        if low < -1 or high >= num_classes:
-            raise ValueError(
-                f"corrected must lie in [-1, {num_classes}), got values from {low} to {high}"
-            )
+        unknown = integers[(integers != -1) & ~torch.isin(integers, of_classes)]
+        if len(unknown):
+            raise ValueError(f"corrected must hold -1 and labels of classes, got {int(unknown[0])}")
 
 
 def read_verdicts(path: str | PathLike[str], audit: "LabelAudit") -> Verdicts:
@@ -76,6 +74,8 @@ def read_verdicts(path: str | PathLike[str], audit: "LabelAudit") -> Verdicts:
     for k, name in enumerate(audit.class_names):
         numbers[name] = _SEVERAL if name in numbers else k
     line_of: dict[int, int] = {}
+    given = audit.numbers_of(audit.labels).tolist()
+    of_classes = audit.labels_of_classes.tolist()
     # spreadsheets put a mark in front, which utf-8-sig drops
     with open(path, encoding="utf-8-sig", newline="") as file:
         for line, row in _rows(path, file):
@@ -92,17 +92,18 @@ def read_verdicts(path: str | PathLike[str], audit: "LabelAudit") -> Verdicts:
             label = row.get("label") or ""
             if label and numbers.get(label, _SEVERAL) == _SEVERAL:
                 raise _error(path, line, "label must be the name of one class", label)
-            if verdict == "right" and label and numbers[label] != audit.labels[i]:
-                given = audit.class_names[int(audit.labels[i])]
-                rule = f"label must be {one_line(given, _SHOWN)!r} or empty where it is right"
+            if verdict == "right" and label and numbers[label] != given[i]:
+                name = one_line(audit.class_names[given[i]], _SHOWN)
+                rule = f"label must be {name!r} or empty where it is right"
                 raise _error(path, line, rule, label)
-            if verdict == "wrong" and label and numbers[label] == audit.labels[i]:
+            if verdict == "wrong" and label and numbers[label] == given[i]:
                 raise _error(path, line, "label must be another class where it is wrong", label)
             if verdict == "right":
                 verdicts.right[i] = True
             elif verdict == "wrong":
                 verdicts.wrong[i] = True
-                verdicts.corrected[i] = numbers[label] if label else -1
+                number = numbers[label] if label else -1
+                verdicts.corrected[i] = number if number < 0 else of_classes[number]
     return verdicts
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..audit.arguments import directions, labels_and_names, names_of
+from ..audit.arguments import directions, labels_and_classes, names_of
 from ..audit.assembly import Opinion, assembled
 from ..audit.judging.judgement import noise_rate_bounds
 from ..audit.judging.neighbours import nearest_others
@@ -100,7 +100,7 @@ class WithLabelReports:
         columns = self._in_blocks(embeddings, labels, sample_ids, self._judge().summary).cpu()
         trust, confidence, suggested, judged = columns.unbind(1)
         points = directions(embeddings)
-        labels, names = labels_and_names(labels, len(points), names)
+        labels, classes = labels_and_classes(labels, len(points), names)
         is_judged = judged > 0
         rate, interval = noise_rates(trust, is_judged)
         opinion = Opinion(
@@ -112,7 +112,7 @@ class WithLabelReports:
             noise_rate_interval=interval,
         )
         found = names_of("sample_names", sample_names, len(points))
-        return assembled(points, labels, opinion, nearest_others(points, k), names, found)
+        return assembled(points, labels, opinion, nearest_others(points, k), classes, found)
 
     def class_divergence(self, classes: Tensor | Sequence[int] | None = None) -> Tensor:
         """Geodesic distances between class centroids.

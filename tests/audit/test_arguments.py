@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pml_ahsml.audit.arguments import directions, labels_and_names, names_of
+from pml_ahsml.audit.arguments import directions, labels_and_classes, names_of
 
 POINTS = torch.randn(20, 5, generator=torch.Generator().manual_seed(0))
 
@@ -58,10 +58,29 @@ def test_embeddings_are_checked(embeddings, error, message):
         directions(embeddings)
 
 
-def test_without_names_classes_are_numbered_up_to_the_largest_label():
-    labels, names = labels_and_names(np.array([3, 1], dtype=np.int8), 2, None)
+def test_without_names_classes_are_the_labels_that_occur():
+    labels, classes = labels_and_classes(np.array([3, 1, 3], dtype=np.int8), 3, None)
     assert labels.dtype == torch.int64
-    assert names == ("0", "1", "2", "3")
+    assert labels.tolist() == [1, 0, 1]
+    assert classes.names == ("1", "3")
+    assert classes.values.tolist() == [1, 3]
+
+
+def test_labels_without_gaps_are_the_numbers_of_their_classes():
+    labels, classes = labels_and_classes([2, 0, 1], 3, None)
+    assert labels.tolist() == [2, 0, 1]
+    assert classes == (("0", "1", "2"), None)
+
+
+@pytest.mark.parametrize(
+    ("columns", "numbers", "names"), [(4, [3, 1], ("0", "1", "2", "3")), (2, [1, 0], ("1", "3"))]
+)
+def test_class_probabilities_are_of_all_numbers_or_of_the_labels_that_occur(
+    columns, numbers, names
+):
+    labels, classes = labels_and_classes([3, 1], 2, None, columns)
+    assert labels.tolist() == numbers
+    assert classes.names == names
 
 
 @pytest.mark.parametrize(
@@ -82,13 +101,13 @@ def test_without_names_classes_are_numbered_up_to_the_largest_label():
 )
 def test_labels_and_names_are_checked(labels, names, error, message):
     with pytest.raises(error, match=message):
-        labels_and_names(labels, 3, names)
+        labels_and_classes(labels, 3, names)
 
 
 def test_labels_alike_are_no_error_if_there_are_names_of_other_classes():
-    labels, names = labels_and_names([1, 1], 2, ["a", "b"])
+    labels, classes = labels_and_classes([1, 1], 2, ["a", "b"])
     assert labels.tolist() == [1, 1]
-    assert names == ("a", "b")
+    assert classes == (("a", "b"), None)
 
 
 def test_names_become_text():

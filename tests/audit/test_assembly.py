@@ -4,10 +4,13 @@ import pytest
 import torch
 
 from pml_ahsml.audit import assembly
+from pml_ahsml.audit.arguments import Classes
 from pml_ahsml.audit.assembly import Opinion, assembled, class_means
 from pml_ahsml.audit.judging.neighbours import nearest_others
 from pml_ahsml.audit.judging.unusual_samples import contradicting_duplicates, far_from_all
 from tests.audit.judging.made import gaussian_classes
+
+CLASSES = Classes(("a", "b", "c", "d"))
 
 
 def made():
@@ -26,7 +29,7 @@ def made():
 
 def test_the_opinion_stays_as_it_is_and_the_rest_comes_from_the_points():
     points, labels, opinion, near = made()
-    audit = assembled(points, labels, opinion, near, ("a", "b", "c", "d"), None)
+    audit = assembled(points, labels, opinion, near, CLASSES, None)
     for name in ("trust", "suggested", "confidence", "is_judged", "noise_rate"):
         assert getattr(audit, name) is getattr(opinion, name)
     assert audit.noise_rate_interval == (0.1, 0.3)
@@ -41,7 +44,7 @@ def test_the_opinion_stays_as_it_is_and_the_rest_comes_from_the_points():
 
 def test_distances_of_classes_are_those_of_the_means_of_what_is_suggested():
     points, labels, opinion, near = made()
-    audit = assembled(points, labels, opinion, near, ("a", "b", "c", "d"), None)
+    audit = assembled(points, labels, opinion, near, CLASSES, None)
     found = audit.class_distances
     for a in range(3):
         for b in range(3):
@@ -56,7 +59,7 @@ def test_with_too_many_classes_there_is_no_tree(monkeypatch):
     points, labels, opinion, near = made()
     for most, is_there in ((4, True), (3, False)):
         monkeypatch.setattr(assembly, "_MOST_OF_A_TREE", most)
-        audit = assembled(points, labels, opinion, near, ("a", "b", "c", "d"), None)
+        audit = assembled(points, labels, opinion, near, CLASSES, None)
         assert (audit.class_distances is not None) == is_there
 
 
@@ -67,3 +70,15 @@ def test_means_of_classes():
         expected = points[labels == k].double().mean(0).float()
         torch.testing.assert_close(found[k], expected, rtol=0, atol=1e-6)
     assert found[4].isnan().all()
+
+
+def test_labels_are_shown_by_the_values_of_their_classes():
+    points, labels, opinion, near = made()
+    values = torch.tensor([5, 7, 1000, 10**15])
+    audit = assembled(points, labels, opinion, near, Classes(CLASSES.names, values), None)
+    assert torch.equal(audit.labels, values[labels])
+    assert torch.equal(audit.suggested, values[opinion.suggested])
+    plain = assembled(points, labels, opinion, near, CLASSES, None)
+    torch.testing.assert_close(audit.class_distances, plain.class_distances, equal_nan=True)
+    for of in ("suspects", "classes", "confusions", "duplicates"):
+        assert repr(getattr(audit, of)()) == repr(getattr(plain, of)())

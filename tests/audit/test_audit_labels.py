@@ -76,6 +76,37 @@ def test_the_order_of_samples_makes_no_difference():
     assert torch.equal(order[other.neighbours[:, 0]], one.neighbours[order, 0])
 
 
+def test_labels_may_be_any_numbers(tmp_path):
+    points, labels, _, _ = noisy()
+    values = torch.tensor([3, 17, 10**9, 10**12, 2**62])
+    one, other = audit_labels(points, labels), audit_labels(points, values[labels])
+    assert torch.equal(other.trust, one.trust)
+    assert other.is_doubted.any()
+    assert other.class_names == tuple(map(str, values.tolist()))
+    assert torch.equal(other.labels, values[labels])
+    assert torch.equal(other.suggested, values[one.suggested])
+    for policy in ("drop", "relabel", "keep"):
+        expected, mask = one.cleaned(policy)
+        found = other.cleaned(policy)
+        assert torch.equal(found.labels, values[expected])
+        assert torch.equal(found.mask, mask)
+    first, suspect = one.suspects(1)[0], other.suspects(1)[0]
+    assert suspect.given == str(int(values[int(first.given)]))
+    assert suspect.suggested == str(int(values[int(first.suggested)]))
+    assert suspect.agreeing == first.agreeing
+    assert [row.size for row in other.classes()] == [row.size for row in one.classes()]
+    other.to_html(tmp_path / "page.html")
+    other.to_json(tmp_path / "audit.json")
+    path = tmp_path / "verdicts.csv"
+    path.write_text(f"index,verdict,label\n{suspect.index},wrong,{10**9}\n")
+    if suspect.given == str(10**9):
+        path.write_text(f"index,verdict,label\n{suspect.index},wrong,17\n")
+    corrected = int(other.apply(path).suggested[suspect.index])
+    assert corrected == (17 if suspect.given == str(10**9) else 10**9)
+    issues = other.datalab_issues()
+    assert issues["given_label"].tolist() == [str(y) for y in values[labels].tolist()]
+
+
 def test_names_of_classes_make_no_difference():
     points, labels, _, _ = noisy()
     renamed = torch.tensor([3, 0, 4, 1, 2])

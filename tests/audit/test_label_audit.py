@@ -59,7 +59,28 @@ def test_verdicts_are_checked():
     with pytest.raises(TypeError, match="right must be of dtype bool, got torch.int64"):
         audit.with_verdicts(right.long(), wrong)
     for bad in (5, -2):
-        with pytest.raises(ValueError, match=rf"corrected must lie in \[-1, 5\), got .* {bad}"):
+        with pytest.raises(ValueError, match=f"-1 and labels of classes, got {bad}"):
             audit.with_verdicts(right, wrong, torch.where(torch.arange(60) == 7, bad, 0))
     with pytest.raises(TypeError, match="corrected must be of an integer dtype"):
         audit.with_verdicts(right, wrong, torch.zeros(60))
+
+
+def test_classes_may_have_any_labels():
+    values = torch.tensor([2, 5, 6, 10**9, 10**10])
+    one = made_audit()
+    other = made_audit(
+        labels=values[one.labels], suggested=values[one.suggested], class_values=values
+    )
+    assert torch.equal(other.numbers_of(other.suggested), one.suggested)
+    assert other.numbers_of(torch.tensor([-1, 10**9])).tolist() == [-1, 3]
+    right, wrong = masks(right=[0], wrong=[1, 2])
+    corrected = torch.full((60,), -1)
+    corrected[1] = 10**9
+    after = other.with_verdicts(right, wrong, corrected)
+    assert after.suggested[:3].tolist() == [
+        int(other.labels[0]),
+        10**9,
+        int(other.suggested[2]),
+    ]
+    with pytest.raises(ValueError, match="corrected must hold -1 and labels of classes, got 3"):
+        other.with_verdicts(right, wrong, torch.full((60,), 3))
