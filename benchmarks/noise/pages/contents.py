@@ -35,7 +35,11 @@ _REAL = Selection(
     [(data, f"given:{who}") for data, who in GIVEN_LABELS],
     ("MultiSimilarity", "SupCon"),
 )
-_CLEANED = Selection("noise_cleaned", _REAL.cells, _MS)
+_CLEANED = Selection(
+    "noise_cleaned",
+    [*_REAL.cells, *_cells(_SENTENCES, ("symmetric:0.5", "near:0.4", "pair:0.2"))],
+    _MS,
+)
 _CHANCE = Selection(
     "noise_chance",
     _cells(_SENTENCES, ("symmetric:0.2", "symmetric:0.5", "near:0.4", "pair:0.2")),
@@ -186,6 +190,7 @@ CONTENTS: dict[str, Callable[[], str]] = {
     "cleaned": _of(
         rows_table, _CLEANED, ("plain", "cleaned", "ours_ids", "clean_only"), "ours_ids"
     ),
+    "cleaned, recovered": _of(by_loss_table, _CLEANED, ("cleaned", "ours_ids")),
     "losses": _of(losses_table, _ALL_LOSSES),
     "audit found": lambda: found_table(_audited()),
     "audit rates": lambda: rates_table(_audited()),

@@ -117,12 +117,13 @@ class ClassDensities:
         means = self.means.to(self.points) @ whiten
         # half the squared distance, less what is the same for all classes
         offsets = means.square().sum(1).div_(2).masked_fill_(self.masses < _LEAST_MASS, torch.inf)
-        found = []
+        # in place: small tensors that stay between large ones that go leave memory in pieces
+        found = torch.empty(len(self.points), count, dtype=torch.long)
         for rows in blocks(len(self.points), len(self.masses)):
             gaps = torch.addmm(offsets, self.points[rows] @ whiten, means.T, alpha=-1)
             gaps.scatter_(1, wanted[rows], -torch.inf)
-            found.append(smallest(gaps, count).sort(1).values)
-        return torch.cat(found)
+            found[rows] = smallest(gaps, count).sort(1).values
+        return found
 
     def log_densities(self, classes: Tensor, rows: Tensor) -> Tensor:
         """Log-density of classes at some samples, each left out of the classes itself.
