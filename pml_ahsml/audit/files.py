@@ -89,6 +89,7 @@ def _everything(audit: "LabelAudit") -> dict[str, Any]:
         "noise_rate": _number(audit.noise_rate),
         "noise_rate_interval": [_number(low), _number(high)],
         "class_names": list(audit.class_names),
+        "class_labels": audit.labels_of_classes.tolist(),
         "classes": _rows(class_summaries(audit)),
         "confusions": _rows(confusions(audit)),
         "duplicates": _rows(duplicates(audit)),

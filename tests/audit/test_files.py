@@ -133,3 +133,21 @@ def test_what_is_not_known_is_null(tmp_path):
     assert found["classes"][0]["doubted"] is None
     made_audit(trust=torch.full((60,), math.nan)).to_json(tmp_path / "audit.json")
     assert strict(tmp_path / "audit.json")["samples"]["trust"] == [None] * 60
+
+
+def test_labels_of_classes_stand_beside_their_names(tmp_path):
+    values = torch.tensor([2, 5, 6, 10**9, 10**15])
+    plain = made_audit()
+    audit = made_audit(
+        labels=values[plain.labels], suggested=values[plain.suggested], class_values=values
+    )
+    audit.to_json(tmp_path / "audit.json")
+    found = strict(tmp_path / "audit.json")
+    assert found["class_labels"] == values.tolist()
+    assert found["samples"]["label"] == values[plain.labels].tolist()
+    for name, of in (("plain", plain), ("other", audit)):
+        cleaned_to_csv(of, tmp_path / f"{name}.csv", "relabel")
+        of.to_html(tmp_path / f"{name}.html")
+    assert read(tmp_path / "plain.csv") == read(tmp_path / "other.csv")
+    plain.to_json(tmp_path / "plain.json")
+    assert strict(tmp_path / "plain.json")["class_labels"] == [0, 1, 2, 3, 4]
