@@ -6,9 +6,9 @@ import pytest
 import torch
 from pytorch_metric_learning import losses
 
+from benchmarks.device_work import DeviceWork
 from pml_ahsml import AdaptiveNoiseAwareLoss
 from pml_ahsml.classes import centroids
-from tests.device_work import DeviceWork
 
 D, B = 32, 128
 # enough for the noise rate to settle, and for a discriminant and counts to speak; then enough to

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from benchmarks.device_work import DeviceWork
 from pml_ahsml.state.module_with_tables import ModuleWithTables
-from tests.device_work import DeviceWork
 
 
 def with_part() -> ModuleWithTables:

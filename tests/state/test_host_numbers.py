@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from benchmarks.device_work import DeviceWork
 from pml_ahsml.state.host_numbers import HostNumbers, read_together
-from tests.device_work import DeviceWork
 
 
 def test_a_table_is_read_again_only_after_it_has_changed():

@@ -1,0 +1,1 @@
+"""One prepared run of a few minutes for a machine with a GPU."""
