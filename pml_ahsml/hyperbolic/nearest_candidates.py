@@ -10,6 +10,7 @@ its own τ, so that no column exceeds 1 however small or large the coordinates a
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -20,6 +21,10 @@ from .polar import Polar
 # Products computed at once: 64 MB in float32. 1 << 20 took 1.6 times as long, 1 << 26 1.2 times
 # (2,000 queries, 20,000 references, one thread).
 _BLOCK_ELEMENTS = 1 << 24
+
+# References whose coordinates are made at once, where those of all would be too many: 16 MB in
+# float32 with 512 dimensions.
+_BLOCK_ROWS = 1 << 13
 
 # Error bound of a sum of roundings, in standard deviations. A normal sum exceeds 6 once in 1e9.
 _DEVIATIONS = 6
@@ -131,6 +136,34 @@ def largest_products(queries: Tensor, references: Tensor, wanted: int) -> tuple[
     size = len(queries), len(references)
     step = max(1, _BLOCK_ELEMENTS // len(references))
     return largest_entries(products, *size, wanted, block=(step, len(references)))
+
+
+def largest_products_by_block(
+    queries: Tensor, references: Callable[[slice], Tensor], count: int, wanted: int
+) -> tuple[Tensor, Tensor]:
+    """Find what ``largest_products`` finds, with a part of the references in memory at a time.
+
+    Args:
+        queries: (N, D + 1) rows of ``query_columns``, on the CPU.
+        references: makes the rows of ``reference_columns`` at a slice, of the same dtype.
+        count: M, number of references.
+        wanted: k, at most M.
+
+    Returns:
+        (N, k) products, descending, and (N, k) rows of the references.
+
+    Example:
+        >>> rows = torch.tensor([[1.0], [3.0], [2.0]])
+        >>> largest_products_by_block(torch.ones(1, 1), lambda those: rows[those], 3, 2)
+        (tensor([[3., 2.]]), tensor([[1, 2]]))
+    """
+    left = queries.numpy()
+
+    def products(rows: slice, columns: slice) -> Tensor:
+        return torch.from_numpy(left[rows] @ references(columns).numpy().T)
+
+    block = (max(1, _BLOCK_ELEMENTS // _BLOCK_ROWS), _BLOCK_ROWS)
+    return largest_entries(products, len(queries), count, wanted, block=block)
 
 
 def are_enough(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..checks import check_count, check_tensor
 from ..distances import HyperbolicDistance
+from .row_blocks import as_rows, row_blocks
 
 # Rounding to bfloat16 changes a norm by a factor of at most 1 ± 2⁻⁹ ≈ 1 ± 2e-3, to float16 by less.
 _NORMALISED = 2e-3
@@ -40,10 +41,10 @@ def warn_if_misread(distance: HyperbolicDistance, *embeddings: Tensor | None) ->
             "none: give the distance of the trained loss, or call its find_scale",
             stacklevel=3,
         )
-    norms = [torch.linalg.vector_norm(e.float(), dim=1) for e in embeddings if e is not None]
-    if distance.normalize_embeddings or not sum(len(norm) for norm in norms):
+    given = [e for e in embeddings if e is not None]
+    if distance.normalize_embeddings or not sum(len(e) for e in given):
         return
-    if all(bool(((norm - 1).abs() < _NORMALISED).all()) for norm in norms):
+    if all(_have_norm_1(block) for e in given for block in row_blocks(e)):
         warnings.warn(
             f"all embeddings have norm 1, so a {type(distance).__name__} cannot use their norm: "
             "give the tester or InferenceModel normalize_embeddings=False, or the "
@@ -52,28 +53,38 @@ def warn_if_misread(distance: HyperbolicDistance, *embeddings: Tensor | None) ->
         )
 
 
+def _have_norm_1(rows: Tensor) -> bool:
+    norm = torch.linalg.vector_norm(rows.float(), dim=1)
+    return bool(((norm - 1).abs() < _NORMALISED).all())
+
+
 def check_rows(name: str, embeddings: Any, columns: int | None) -> Tensor:
-    """Return finite embeddings as a tensor of float32 or float64."""
+    """Return finite embeddings as a tensor, without a copy."""
     if isinstance(embeddings, Tensor):
         check_tensor(name, embeddings)
-        rows = embeddings.detach()  # as_tensor would move them to torch's default device
-    else:
-        rows = torch.as_tensor(embeddings)
+    rows = as_rows(embeddings)
     if rows.ndim != 2 or (columns is not None and rows.shape[1] != columns):
         shape = f"(N, {'D' if columns is None else columns})"
         raise ValueError(f"{name} must be of shape {shape}, got {tuple(rows.shape)}")
     if not rows.is_floating_point():
         raise TypeError(f"{name} must be of a floating point dtype, got {rows.dtype}")
-    # a sum is cheaper than a mask; it is not finite if an element is not, or if it overflows
-    if not math.isfinite(rows.sum()) and not rows.isfinite().all():
-        bad = int((~rows.isfinite().all(1)).sum())
+    bad = sum(_rows_not_finite(block) for block in row_blocks(rows))
+    if bad:
         raise ValueError(f"{name} must be finite, got nan or inf in {bad} of {len(rows)} rows")
-    return rows.to(torch.promote_types(rows.dtype, torch.float32))
+    return rows
+
+
+def _rows_not_finite(rows: Tensor) -> int:
+    # a sum is cheaper than a mask; it is not finite if an element is not, or if it overflows
+    wide = torch.promote_types(rows.dtype, torch.float32)
+    if math.isfinite(rows.sum(dtype=wide)):
+        return 0
+    return int((~rows.isfinite().all(1)).sum())
 
 
 def check_search(
     query: Any, k: Any, reference: Any, there: Tensor | None, ref_includes_query: bool
-) -> tuple[Tensor, Tensor | None, int]:
+) -> tuple[Tensor, int]:
     """Check the arguments of a search; an error names the wrong one.
 
     Args:
@@ -84,7 +95,7 @@ def check_search(
         ref_includes_query: whether row i of the references is query i.
 
     Returns:
-        Query and new references as tensors, and k.
+        The query as a tensor, and k.
     """
     query = check_rows("query", query, None)
     added = None if reference is None else check_rows("reference", reference, query.shape[1])
@@ -104,4 +115,4 @@ def check_search(
             f"k must be at most {available - ref_includes_query}, the number of references "
             f"for each query, got {k}"
         )
-    return query, added, k
+    return query, k

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, NoReturn
 import torch
 from torch import Tensor
 
+from .row_blocks import HALF
+
 try:
     import faiss
 except ModuleNotFoundError:  # an extra of the package
@@ -78,8 +80,9 @@ def read(filename: str | os.PathLike[str]) -> tuple[Tensor, BuiltIndex | None]:
     references = _tensor(filename, "references", state["references"])
     if references.ndim != 2:
         _refuse(filename, "references", "of shape (M, D)", f"{tuple(references.shape)}")
-    if references.dtype not in (torch.float32, torch.float64):
-        _refuse(filename, "references", "of dtype float32 or float64", f"{references.dtype}")
+    if references.dtype not in (torch.float32, torch.float64, *HALF):
+        rule = "of dtype float16, bfloat16, float32 or float64"
+        _refuse(filename, "references", rule, f"{references.dtype}")
     if not references.isfinite().all():
         _refuse(filename, "references", "finite", "nan or inf")
     if "index" not in state:

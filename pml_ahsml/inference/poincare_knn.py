@@ -10,10 +10,11 @@ from torch import Tensor
 from ..checks import check_count, check_flag
 from ..distances import HyperbolicDistance, PoincareDistance
 from ..hyperbolic import nearest_candidates as nc
-from ..hyperbolic.polar import Polar, polar_coordinates, row_norms
+from ..hyperbolic.polar import Polar, polar_coordinates
 from . import knn_file
 from .embedding_checks import check_distance, check_rows, check_search, warn_if_misread
 from .ranking import nearest_of_candidates
+from .row_blocks import as_seen, is_kept_as_given, norms, product_search
 
 try:
     import faiss
@@ -37,7 +38,9 @@ class PoincareKNN:
     On the hyperboloid the nearest points have the largest inner products
     (``hyperbolic/nearest_candidates``): ``faiss.IndexFlatIP`` finds ``k + rerank`` candidates in
     float32, and their distances in float64 decide. If rounding might hide a nearer neighbour, the
-    query is searched again in float64. The results are the same without faiss.
+    query is searched again in float64. The results are the same without faiss. References in half
+    precision, or in a ``numpy.memmap``, stay as they are and are searched block by block without
+    faiss, so that no float32 copy of all of them is made.
 
     It fits wherever PML takes a ``knn_func``: AccuracyCalculator (and so every tester) and
     InferenceModel. Testers and InferenceModel normalise embeddings by default, which discards the
@@ -80,6 +83,7 @@ class PoincareKNN:
     _geometry: tuple[float, float, bool] | None
     _scale: float  # of the coordinates in the index
     _rows: Tensor  # the references as the distance sees them
+    _by_block: bool  # whether no float32 copy of all of them is made
     _polar: Polar | None
 
     def __init__(
@@ -118,7 +122,7 @@ class PoincareKNN:
             query: (N, D) embeddings.
             k: neighbours per query, ≥ 0. AccuracyCalculator asks for 0 if its own k is
                 "max_bin_count" and no class has two samples.
-            reference: (M, D) embeddings, added to those already there.
+            reference: (M, D) embeddings, added to those already there; a tensor or an array.
             ref_includes_query: whether row i of the references is query i, which is then left
                 out of its own neighbours.
 
@@ -130,13 +134,12 @@ class PoincareKNN:
             ValueError: if there are fewer than k references or none, embeddings have another shape
                 or hold nan or inf, or an approximate index finds fewer than k neighbours.
         """
-        dtype = torch.as_tensor(query).dtype
         there = None if self.reset_before else self.references
-        query, added, k = check_search(query, k, reference, there, ref_includes_query)
+        query, k = check_search(query, k, reference, there, ref_includes_query)
         if self.reset_before:
             self.reset()
-        if added is not None:
-            self.add(added)
+        if reference is not None:
+            self.add(reference)
         self._prepare()
         warn_if_misread(self.distance, query, self.references)
         distances, indices = self._nearest(query.cpu(), k, ref_includes_query)
@@ -145,19 +148,20 @@ class PoincareKNN:
         distances *= self.distance.scale
         if self.distance.power != 1 and not self.distance.is_inverted:
             distances = distances**self.distance.power
-        return distances.to(query.device, dtype), indices.to(query.device)
+        return distances.to(query.device, query.dtype), indices.to(query.device)
 
     def train(self, embeddings: Tensor) -> None:
         """Replace all references by these, (M, D)."""
-        rows = check_rows("embeddings", embeddings, None)
+        check_rows("embeddings", embeddings, None)
         self.reset()
-        self.add(rows)
+        self.add(embeddings)
 
     def add(self, embeddings: Tensor) -> None:
         """Add references, (M, D)."""
         old = self.references
         rows = check_rows("embeddings", embeddings, None if old is None else old.shape[1])
         self.references = rows.cpu() if old is None else torch.cat([old, rows.cpu()])
+        self._by_block = is_kept_as_given(embeddings if old is None else self.references)
 
     def save(self, filename: str | os.PathLike[str]) -> None:
         """Write the references, and a custom index if there is one, to a file.
@@ -186,6 +190,7 @@ class PoincareKNN:
         references, built = knn_file.read(filename)
         self.reset()
         self.references = references
+        self._by_block = is_kept_as_given(references)
         if built is not None and self.index_init_fn is not None:
             self.index, self._geometry, self._scale = built
 
@@ -194,6 +199,7 @@ class PoincareKNN:
         self.references = self.index = self._geometry = self._polar = None
         self._scale = 1.0
         self._rows = torch.empty(0)
+        self._by_block = False
 
     def _prepare(self) -> None:
         """Bring coordinates and index up to date with the references and the curvature."""
@@ -204,14 +210,15 @@ class PoincareKNN:
         if geometry != self._geometry:
             self.index, self._polar, self._geometry = None, None, geometry
         if self._polar is None or len(self._rows) != len(self.references):
-            self._rows = distance.maybe_normalize(self.references)
-            self._polar = polar_coordinates(row_norms(self._rows), *geometry)
+            self._rows = as_seen(distance, self.references)
+            self._polar = polar_coordinates(norms(self._rows), *geometry)
         largest = nc.largest_sinh(self._polar)
         if largest > _MOST_GROWTH * self._scale:
             self.index = None
         if self.index is None:
             self._scale = largest
-        if faiss is None:
+        # faiss.IndexFlatIP would keep all rows in float32
+        if faiss is None or (self._by_block and self.index_init_fn is None):
             return
         if self.index is None:
             make = faiss.IndexFlatIP if self.index_init_fn is None else self.index_init_fn
@@ -237,8 +244,8 @@ class PoincareKNN:
         """Find (N, k) distances in float64 and rows; with ``leave_out``, query i skips row i."""
         assert self._geometry is not None
         assert self._polar is not None
-        query = self.distance.maybe_normalize(query)
-        polar = polar_coordinates(row_norms(query), *self._geometry)
+        query = as_seen(self.distance, query)
+        polar = polar_coordinates(norms(query), *self._geometry)
         distances = torch.empty(len(query), k, dtype=torch.float64, device="cpu")
         indices = torch.empty(len(query), k, dtype=torch.long, device="cpu")
         if k == 0:
@@ -275,13 +282,9 @@ class PoincareKNN:
         """Make a search for (N, wanted) products and rows of candidates; float64 uses no index."""
         assert self._polar is not None
         if self.index is None or dtype == torch.float64:
-            columns = nc.reference_columns(self._rows, self._polar, self._scale, dtype)
-
-            def find(query: Tensor, x: Polar) -> tuple[Tensor, Tensor]:
-                points = nc.query_columns(query, x, self._scale, dtype)
-                return nc.largest_products(points, columns, wanted)
-
-            return find
+            return product_search(
+                self._rows, self._polar, self._scale, dtype, wanted, self._by_block
+            )
         is_ball = self.index.metric_type == faiss.METRIC_L2
         most = _FAR_OUT * nc.largest_sinh(self._polar)
 

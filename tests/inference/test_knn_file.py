@@ -105,7 +105,6 @@ MUTATIONS = {
     "references of three": ({"references": torch.ones(3, 2, 2)}, "shape (M, D), got (3, 2, 2)"),
     "integers": ({"references": torch.ones(M, D).long()}, "float32 or float64, got torch.int64"),
     "complex": ({"references": torch.ones(M, D) * 1j}, "float32 or float64, got torch.complex64"),
-    "half": ({"references": torch.ones(M, D).half()}, "float32 or float64, got torch.float16"),
     "nan": ({"references": torch.full((M, D), torch.nan)}, "finite, got nan or inf"),
     "sparse": ({"references": torch.ones(M, D).to_sparse()}, "dense and have data"),
     "meta": ({"references": torch.ones(M, D, device="meta")}, "dense and have data"),

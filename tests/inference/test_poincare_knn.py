@@ -1,6 +1,8 @@
 import math
+from pathlib import Path
 
 import faiss
+import numpy as np
 import pytest
 import torch
 from pytorch_metric_learning.distances import CosineSimilarity
@@ -8,9 +10,10 @@ from pytorch_metric_learning.testers import GlobalEmbeddingSpaceTester
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import FaissKNN
 
+from benchmarks.measuring import peak_bytes
 from pml_ahsml import LorentzSimilarity, PoincareDistance, PoincareKNN
 from pml_ahsml.hyperbolic import geodesic, maps, near_pairs, nearest_candidates
-from pml_ahsml.inference import poincare_knn
+from pml_ahsml.inference import poincare_knn, row_blocks
 from tests import reference
 
 
@@ -283,6 +286,103 @@ def test_half_precision_comes_back_as_it_went_in(half):
     distances, indices = PoincareKNN()(e, 3, e)
     assert distances.dtype == half
     assert torch.equal(indices, PoincareKNN()(e.float(), 3, e.float())[1])
+
+
+def as_stored(kind: str, e: torch.Tensor, folder: Path) -> torch.Tensor | np.memmap:
+    """Rows in half precision, or in a file that may only be read."""
+    if kind in ("float16", "bfloat16"):
+        return e.to(getattr(torch, kind))
+    path = folder / "rows.npy"
+    np.save(path, e.numpy().astype(kind.removesuffix(" file")))
+    return np.load(path, mmap_mode="r")
+
+
+STORED = ["float16", "bfloat16", "float16 file", "float32 file"]
+
+
+@pytest.mark.parametrize("kind", STORED)
+@pytest.mark.parametrize("data", ["radii", "tight"])  # the tight ones need a second search
+def test_rows_in_half_precision_or_in_a_file_are_found_as_in_float32(
+    kind, data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(nearest_candidates, "_BLOCK_ROWS", 300)
+    stored = as_stored(kind, embeddings(data, 2000, 32), tmp_path)
+    plain = torch.as_tensor(np.array(stored) if isinstance(stored, np.ndarray) else stored).float()
+    for k, leave_out in ((5, False), (5, True), (len(plain) - 1, True)):
+        expected = PoincareKNN()(plain[:50], k, plain, leave_out)
+        found = PoincareKNN()(plain[:50], k, stored, leave_out)
+        assert torch.equal(found[1], expected[1])
+        assert torch.equal(found[0], expected[0])
+        query = stored[:50]
+        distances, indices = PoincareKNN()(query, k, stored, leave_out)
+        assert str(distances.dtype) == f"torch.{kind.removesuffix(' file')}"
+        assert torch.equal(indices, expected[1])
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_no_float32_copy_of_all_rows_is_made(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(nearest_candidates, "_BLOCK_ROWS", 256)
+    monkeypatch.setattr(row_blocks, "_ELEMENTS", 1 << 14)
+    rows = embeddings("radii", 4000, 256)
+    stored = as_stored(kind, rows, tmp_path)
+    knn = PoincareKNN(reset_before=False, reset_after=False)
+    knn.train(rows[:2])
+    knn.train(stored)
+    assert knn.references is not None
+    address = stored.ctypes.data if isinstance(stored, np.ndarray) else stored.data_ptr()
+    assert knn.references.data_ptr() == address
+    peak = peak_bytes(lambda: knn(rows[:5], 3), torch.device("cpu"))
+    assert 0 < peak < rows.nbytes / 2
+    assert knn.index is None
+    # (it is made of rows in float32, where faiss is there)
+    knn.train(rows)
+    knn(rows[:5], 3)
+    assert knn.index.ntotal == len(rows)
+
+
+def test_half_and_whole_rows_can_be_added_to_each_other():
+    whole = embeddings("radii", 300, 8)
+    half = whole[:100].half()
+    for first, then in ((half, whole[100:]), (whole[100:], half), (half, half.float())):
+        knn = PoincareKNN(reset_before=False, reset_after=False)
+        knn.add(first)
+        knn(whole[:5], 3)
+        knn.add(then)
+        rows = torch.cat([first.float(), then.float()])
+        assert torch.equal(knn(whole[:5], 3)[1], PoincareKNN()(whole[:5], 3, rows)[1])
+        assert knn.index is not None
+
+
+def test_rows_in_half_precision_are_normalised_in_float32():
+    e = torch.randn(300, 8).half()
+    knn = PoincareKNN(PoincareDistance(normalize_embeddings=True))
+    expected = knn(e[:20].float(), 5, e.float())
+    found = knn(e[:20].float(), 5, e)
+    assert torch.equal(found[1], expected[1])
+    assert torch.equal(found[0], expected[0])
+
+
+def test_rows_in_half_precision_and_files_that_are_wrong_are_refused(tmp_path):
+    rows = torch.randn(40, 4).half()
+    # a sum in float16 would overflow
+    PoincareKNN()(rows[:2], 1, torch.full((40, 4), 6e4).half())
+    rows[7, 1] = torch.inf
+    path = tmp_path / "rows.npy"
+    np.save(path, rows.numpy())
+    for bad in (rows, np.load(path, mmap_mode="r")):
+        with pytest.raises(ValueError, match="reference must be finite, got nan or inf in 1 of 40"):
+            PoincareKNN()(rows[:2], 1, bad)
+
+
+def test_references_in_half_precision_are_saved_as_they_are(tmp_path):
+    refs = torch.randn(30, 4).half()
+    knn, other = (PoincareKNN(reset_before=False, reset_after=False) for _ in range(2))
+    knn.train(refs)
+    knn.save(tmp_path / "refs.pt")
+    other.load(tmp_path / "refs.pt")
+    assert torch.equal(other.references, refs)
+    assert torch.equal(other(refs[:5], 3)[1], knn(refs[:5], 3)[1])
+    assert other.index is None
 
 
 def test_references_can_be_added_saved_and_loaded(tmp_path, with_faiss):
