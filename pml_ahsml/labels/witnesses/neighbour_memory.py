@@ -93,7 +93,7 @@ class NeighbourMemory(RecentSamples, Witness):
 
     @property
     def num_searched(self) -> int:
-        """Number of newest rows that are searched: ``length``, or half of it."""
+        """Number of newest rows that are searched; ``length``, or half of it."""
         length = int(self.numbers("length")[0])
         return length // 2 if self._is_too_long else length
 
