@@ -100,6 +100,6 @@ def plot_summary(path: Path) -> None:
     axis.invert_yaxis()
     axis.set_xlim(0.1, 0.9)
     axis.grid(axis="x", alpha=0.3)
-    axis.set_xlabel("MAP@R on right test labels, mean of three seeds")
+    axis.set_xlabel("MAP@R on right test labels")
     figure_.legend(loc="outside upper center", ncols=len(RUNS_SHOWN), frameon=False)
     figure_.savefig(path, dpi=120)
