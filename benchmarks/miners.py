@@ -10,6 +10,7 @@ Run: python -m benchmarks.miners --data DIR
 
 import argparse
 import csv
+import functools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from benchmarks.noise.__main__ import make_missing
 from benchmarks.noise.labels import NO_NOISE
 from benchmarks.noise.methods import MINERS
 from benchmarks.noise.mined import Mined
-from benchmarks.noise.protocol import trained
+from benchmarks.noise.protocol import train, trained
 from benchmarks.noise.results import Job, read_results
 from benchmarks.noise.rows import Row, rows_of
 from benchmarks.noise.suites import SUITES, Choice, jobs_of
@@ -55,7 +56,8 @@ def main(arguments: argparse.Namespace) -> None:
     """Make the runs that are missing, then the tables."""
     docs = arguments.page.parent
     wanted = jobs_of(SUITES["miners"], Choice(arguments.datasets, seeds=arguments.seeds))
-    make_missing(wanted, docs / "miners.csv", arguments.data, 1, arguments.processes)
+    one_run = functools.partial(train, data_dir=arguments.data)
+    make_missing(wanted, docs / "miners.csv", one_run, arguments.processes)
     count_missing(docs / "miners_pairs.csv", arguments.data)
     write_tables(arguments.page)
 

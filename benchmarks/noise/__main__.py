@@ -19,7 +19,7 @@ import functools
 import multiprocessing
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.measuring import versions
@@ -28,7 +28,7 @@ from benchmarks.noise.losses import LOSSES
 from benchmarks.noise.methods import METHODS
 from benchmarks.noise.plot import plot
 from benchmarks.noise.protocol import train
-from benchmarks.noise.results import Job, append_result, read_results
+from benchmarks.noise.results import Job, Result, append_result, read_results
 from benchmarks.noise.rows import rows_of
 from benchmarks.noise.suites import SUITES, Choice, jobs_of
 from benchmarks.noise.table import table
@@ -45,7 +45,8 @@ def main(arguments: argparse.Namespace) -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     name = stem(arguments)
     path = arguments.output / f"{name}.csv"
-    make_missing(wanted, path, arguments.data, arguments.longer, arguments.processes)
+    one_run = functools.partial(train, data_dir=arguments.data, longer=arguments.longer)
+    make_missing(wanted, path, one_run, arguments.processes)
     by_job = {result.job: result for result in read_results(path)}
     rows, runs = rows_of(by_job[job] for job in wanted), arguments.runs or suite.runs
     markdown = table(rows, runs)
@@ -56,15 +57,21 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def make_missing(
-    wanted: Sequence[Job], path: Path, data_dir: Path, longer: int, processes: int
+    wanted: Sequence[Job], path: Path, one_run: Callable[[Job], Result], processes: int
 ) -> None:
-    """Make the runs that are not in the file, and append them."""
+    """Make the runs that are not in the file, and append them.
+
+    Args:
+        wanted: the runs.
+        path: the file.
+        one_run: makes a run; processes must be able to import it.
+        processes: that make runs at the same time.
+    """
     made = {result.job for result in read_results(path)}
     missing = [job for job in wanted if job not in made]
     print(f"{len(missing)} runs to make, {len(made)} made before", flush=True)
     if not missing:
         return
-    one_run = functools.partial(train, data_dir=data_dir, longer=longer)
     # processes instead of threads: torch's random numbers are global
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         for n, result in enumerate(pool.imap(one_run, missing), 1):

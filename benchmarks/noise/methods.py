@@ -84,16 +84,17 @@ def _prism(loss: torch.nn.Module, told: Told) -> Prism:
     return Prism(loss, told.num_classes, EMBEDDING_SIZE, told.noise_rate)
 
 
-def _wrap(loss: torch.nn.Module, told: Told, **options: Any) -> AdaptiveNoiseAwareLoss:
+def wrap(loss: torch.nn.Module, told: Told, **options: Any) -> AdaptiveNoiseAwareLoss:
+    """Wrap a loss in an AdaptiveNoiseAwareLoss with these options."""
     return AdaptiveNoiseAwareLoss(loss, told.num_classes, EMBEDDING_SIZE, **options)
 
 
 def _wrap_and_tell_counts(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwareLoss:
-    return _wrap(loss, told, class_counts=told.class_counts)
+    return wrap(loss, told, class_counts=told.class_counts)
 
 
 def _wrap_with_ids(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwareLoss:
-    return _wrap(loss, told, num_samples=told.num_samples)
+    return wrap(loss, told, num_samples=told.num_samples)
 
 
 class _WithoutCounts(AdaptiveNoiseAwareLoss):
@@ -127,7 +128,7 @@ def _mined(make_miner: Callable[[], miners.BaseMiner]) -> Method:
 def _ours(*, clean_only: bool = False, is_hyperbolic: bool = False, **options: Any) -> Method:
     margins = options.get("margins")
     return Method(
-        functools.partial(_wrap, **options),
+        functools.partial(wrap, **options),
         num_views=options.get("num_views", 1),
         is_ours=True,
         clean_only=clean_only,

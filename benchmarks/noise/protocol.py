@@ -3,7 +3,7 @@
 import itertools
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -59,6 +59,11 @@ class Trained:
     method: Method
     seen: list[float]
 
+    @property
+    def noise_rate_seen(self) -> float:
+        """Share of wrong labels in the last half of the batches."""
+        return statistics.fmean(self.seen[len(self.seen) // 2 :])
+
 
 def train(job: Job, data_dir: Path, longer: int = 1) -> Result:
     """Train and evaluate one run, with ``longer`` times the epochs of the protocol."""
@@ -71,16 +76,18 @@ def train(job: Job, data_dir: Path, longer: int = 1) -> Result:
         precision_at_1=precision,
         map_at_r=map_at_r,
         noise_rate=noise_rate,
-        noise_rate_seen=statistics.fmean(run.seen[len(run.seen) // 2 :]),
+        noise_rate_seen=run.noise_rate_seen,
         trust_auroc=auroc,
         seconds=time.perf_counter() - started,
     )
 
 
-def trained(job: Job, data_dir: Path, longer: int = 1) -> Trained:
-    """Train a network and its loss."""
+def trained(
+    job: Job, data_dir: Path, longer: int = 1, methods: Mapping[str, Method] = METHODS
+) -> Trained:
+    """Train a network and its loss, by the method that the job names."""
     torch.set_num_threads(1)
-    method, data = METHODS[job.run], load(job.data, data_dir)
+    method, data = methods[job.run], load(job.data, data_dir)
     inputs, truth = data.train
     labels = noisy_labels(job.noise, job.seed, data)
     samples = Samples(inputs, labels, labels != truth)
