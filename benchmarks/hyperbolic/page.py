@@ -1,28 +1,40 @@
-"""Puts the tables of a CSV file into their page.
+"""Puts the tables of the CSV files into their page.
 
 Run: python -m benchmarks.hyperbolic.page
 """
 
 from pathlib import Path
 
+from benchmarks.hyperbolic.ahsml_table import ahsml_table
 from benchmarks.hyperbolic.results import read_results
 from benchmarks.hyperbolic.table import report
+from benchmarks.noise import results as noise_results
 
-START, END = "<!-- tables -->\n", "<!-- end of tables -->\n"
+
+def with_tables(page: str, tables: str, name: str = "tables") -> str:
+    """The page with these tables in the place of those that it has between two comments.
+
+    Args:
+        page: Markdown.
+        tables: Markdown.
+        name: of the comments; the page must have both.
+    """
+    start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    before, _, rest = page.partition(start)
+    return before + start + "\n" + tables + "\n" + end + rest.partition(end)[2]
 
 
-def with_tables(page: str, tables: str) -> str:
-    """The page with these tables in the place of its own."""
-    before, _, rest = page.partition(START)
-    return before + START + "\n" + tables + "\n" + END + rest.partition(END)[2]
+def rewritten(page: str, docs: Path) -> str:
+    """The page with the tables of the CSV files in this folder."""
+    page = with_tables(page, report(read_results(docs / "hyperbolic.csv")))
+    parts = noise_results.read_results(docs / "ahsml_ablation.csv")
+    return with_tables(page, ahsml_table(parts), "ahsml")
 
 
 def main(docs: Path) -> None:
-    """Rewrite docs/hyperbolic.md from docs/hyperbolic.csv."""
+    """Rewrite docs/hyperbolic.md from its CSV files."""
     page = docs / "hyperbolic.md"
-    text = page.read_text(encoding="utf-8")
-    tables = report(read_results(docs / "hyperbolic.csv"))
-    page.write_text(with_tables(text, tables), encoding="utf-8")
+    page.write_text(rewritten(page.read_text(encoding="utf-8"), docs), encoding="utf-8")
 
 
 if __name__ == "__main__":

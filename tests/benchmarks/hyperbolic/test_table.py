@@ -1,6 +1,7 @@
 import pytest
 
-from benchmarks.hyperbolic.page import END, START, with_tables
+from benchmarks.hyperbolic.ahsml_table import TITLES
+from benchmarks.hyperbolic.page import rewritten, with_tables
 from benchmarks.hyperbolic.results import read_results
 from benchmarks.hyperbolic.table import gain, report, rows_of
 from tests.benchmarks.hyperbolic.made_results import made
@@ -39,15 +40,17 @@ def test_small_sizes_and_wrapped_losses_have_tables_of_their_own():
 
 
 def test_tables_take_the_place_of_those_in_the_page():
-    page = f"before\n{START}old\n{END}after\n"
-    once = with_tables(page, "new\n")
-    assert once == f"before\n{START}\nnew\n\n{END}after\n"
+    page = "before\n<!-- tables -->\nold\n<!-- end of tables -->\nafter\n"
+    other = "<!-- ahsml -->\nold\n<!-- end of ahsml -->\n"
+    once = with_tables(page + other, "new\n")
+    assert once == page.replace("old\n", "\nnew\n\n") + other
     assert with_tables(once, "new\n") == once
+    assert with_tables(other, "new\n", "ahsml") == other.replace("old\n", "\nnew\n\n")
 
 
 def test_the_page_shows_the_committed_results():
     docs = ROOT / "docs"
     page = (docs / "hyperbolic.md").read_text(encoding="utf-8")
-    results = read_results(docs / "hyperbolic.csv")
-    assert len(results) > 20
-    assert page == with_tables(page, report(results))
+    assert len(read_results(docs / "hyperbolic.csv")) > 20
+    assert page == rewritten(page, docs)
+    assert all(page.count(f"| hwu | {title} |") == 1 for title in TITLES.values())
