@@ -12,6 +12,7 @@ import argparse
 import functools
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -67,13 +68,13 @@ WAYS: dict[str, Method] = {
 }
 
 
-def jobs(datasets: tuple[str, ...] = DATASETS, seeds: tuple[int, ...] = SEEDS) -> list[Job]:
-    """All runs, a seed after the other."""
+def jobs(datasets: Sequence[str], noises: Sequence[str], seeds: Sequence[int]) -> list[Job]:
+    """All runs of some rows, a seed after the other."""
     return [
         Job(data, LOSS, noise, seed, way)
         for data in datasets
         for seed in seeds
-        for noise in NOISES
+        for noise in noises
         for way in WAYS
     ]
 
@@ -102,7 +103,7 @@ def train(job: Job, data_dir: Path) -> Result:
 
 def main(arguments: argparse.Namespace) -> None:
     """Make the missing runs."""
-    wanted = jobs(tuple(arguments.datasets), tuple(arguments.seeds))
+    wanted = jobs(arguments.datasets, arguments.noise, arguments.seeds)
     one_run = functools.partial(train, data_dir=arguments.data)
     make_missing(wanted, arguments.output, one_run, arguments.processes)
 
@@ -119,6 +120,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", type=Path, default=Path("docs/ahsml_ablation.csv"))
     parser.add_argument("--datasets", nargs="*", choices=DATASETS, default=DATASETS)
+    parser.add_argument("--noise", nargs="*", choices=NOISES, default=NOISES)
     parser.add_argument("--seeds", nargs="*", type=int, default=SEEDS)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     return parser

@@ -60,7 +60,7 @@ def test_a_part_trains(way, monkeypatch):
 
 
 def test_jobs_have_all_parts_of_a_seed_before_the_next():
-    jobs = ahsml.jobs(("hwu",), (0, 1))
+    jobs = ahsml.jobs(("hwu",), ahsml.NOISES, (0, 1))
     assert len(set(jobs)) == len(jobs) == 2 * len(ahsml.NOISES) * len(ahsml.WAYS)
     assert [job.seed for job in jobs] == sorted(job.seed for job in jobs)
 
