@@ -9,7 +9,6 @@ from torch import Tensor
 from ...checks import check_count
 from ...classes.class_distances import ClassDistances, mean_over_views
 from ...hyperbolic.nearest_rows import nearest_rows
-from ...state.gather import is_distributed
 from ...state.recent_samples import RecentSamples
 from ...state.saved_state import Rule, check_on_hyperboloid
 from . import neighbour_votes as nv
@@ -182,11 +181,10 @@ class NeighbourMemory(RecentSamples, Witness):
             shares = (answer[0] == labels[:, None]).mean(0, dtype=self.agreement.dtype)
             latest = torch.nn.functional.pad(shares, (1, 0), value=1.0)
             self.agreement[: len(latest)].lerp_(latest, 1 - _SMOOTHING)
-        if is_distributed():
-            # which rows are forgotten must not depend on the rank that gathered them
-            order = _own_order(points, labels)
-            points, labels = points[order], labels[order]
-        self.push(points, labels)
+        # in a canonical order: which rows are forgotten must not depend on the rank that gathered
+        # them
+        order = _own_order(points, labels)
+        self.push(points[order], labels[order])
 
     def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
         super()._check_together(state, prefix)
