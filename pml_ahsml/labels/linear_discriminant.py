@@ -86,7 +86,7 @@ class Gaussians(NamedTuple):
 
     Args:
         whiten: (D, D) W.
-        means: (K, D) Wᵀm_k.
+        means: (K, D) Wᵀū_k.
         variances: (K,) 1 + 1/n_k.
         constants: (K,) −(D/2)·log(1 + 1/n_k), −inf for classes without samples.
     """
