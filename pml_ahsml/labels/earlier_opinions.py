@@ -105,7 +105,7 @@ class EarlierOpinions(ModuleWithTables):
         labels: Tensor,
         averages: Tensor | None = None,
     ) -> None:
-        """Store new opinions.
+        """Store new opinions, and measure how steady they are.
 
         Args:
             sample_ids: (N,) integers in [0, S), each once.
@@ -119,6 +119,16 @@ class EarlierOpinions(ModuleWithTables):
         again = (before.sum(1) > 0) & (then != labels) & (now != labels)
         shares = torch.stack([again, again & (then == now)]).to(exact_dtype(posteriors)).mean(1)
         self.doubts.mul_(_DECAY).add_(shares.to(self.doubts))
+        self.remember(sample_ids, averages)
+
+    @torch.no_grad()
+    def remember(self, sample_ids: Tensor, averages: Tensor) -> None:
+        """Store new averages, the part of :meth:`learn` that no visit may skip.
+
+        Args:
+            sample_ids: (N,) integers in [0, S), each once.
+            averages: (N, K) of :meth:`averaged`.
+        """
         likeliest, classes = averages.topk(self.classes.shape[1], dim=1)
         likeliest = likeliest / likeliest.sum(1, keepdim=True)
         self.posteriors[sample_ids] = likeliest.to(self.posteriors)

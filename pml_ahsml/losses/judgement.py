@@ -19,6 +19,8 @@ class Judgement:
             for them yet; None if not known.
         num_taking_part: number of rows that take part; None if the host has not read it.
         num_as_given: number of those that keep their label, likewise.
+        num_not_judged: number of rows of the batch whose label is believed because the model or
+            the class is still in its warm-up, likewise.
     """
 
     trusted: Tensor
@@ -29,6 +31,7 @@ class Judgement:
     trusted_by_model: Tensor | None = None
     num_taking_part: int | None = None
     num_as_given: int | None = None
+    num_not_judged: int | None = None
 
     def select(self, rows: Tensor) -> "Judgement":
         """Return the decisions about some rows, a (N,) bool mask."""

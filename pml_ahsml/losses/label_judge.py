@@ -84,13 +84,14 @@ class LabelJudge:
         model = self.model
         has_settled = self.doubtful.waits_for_settling and model.is_warm and model.has_settled
         noise_rate = model.noise_rate if has_settled else None
-        trust = self.trust(belief)
+        is_new = self._in_warmup(belief.labels)
+        trust = belief.trust.masked_fill(is_new, 1)
         # the label model needs to know as well which labels it trusts by itself, to learn
         own_trust = belief.trust.masked_fill(~belief.known, 0)
         trusted, trusted_by_model = lp.trusted_labels(torch.stack([trust, own_trust])).unbind()
         judgement = self.doubtful.judge(belief, trust, trusted, noise_rate)
         # all that the host must know of the batch from here on, by one read
-        masks = [judgement.takes_part]
+        masks = [is_new, judgement.takes_part]
         if judgement.as_given is not judgement.takes_part:
             masks.append(judgement.as_given)
         read = read_together([belief.unread_counts], [mask.sum() for mask in masks])
@@ -98,7 +99,8 @@ class LabelJudge:
         return replace(
             judgement,
             trusted_by_model=trusted_by_model,
-            num_taking_part=numbers[0],
+            num_not_judged=numbers[0],
+            num_taking_part=numbers[1],
             num_as_given=numbers[-1],
         )
 
