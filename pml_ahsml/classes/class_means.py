@@ -105,9 +105,16 @@ def weighted_means(points: Tensor, groups: Groups, weights: Tensor) -> tuple[Ten
         (tensor([[1.2500],
                 [5.0000]]), tensor([4., 1.]))
     """
-    # a column of ones for the totals
-    columns = torch.nn.functional.pad(points, (0, 1), value=1.0)
-    sums = groups.sum(columns * weights.to(points)[:, None])
+    return _means_of_columns(_with_ones(points), groups, weights.to(points))
+
+
+def _with_ones(points: Tensor) -> Tensor:
+    """(N, D + 1) with a column of ones, whose weighted sums are the total weights."""
+    return torch.nn.functional.pad(points, (0, 1), value=1.0)
+
+
+def _means_of_columns(columns: Tensor, groups: Groups, weights: Tensor) -> tuple[Tensor, Tensor]:
+    sums = groups.sum(columns * weights[:, None])
     totals = sums[:, -1]
     return sums[:, :-1] / totals[:, None], totals
 
@@ -133,9 +140,9 @@ def robust_weights(points: Tensor, groups: Groups, weights: Tensor) -> Tensor:
         >>> robust_weights(x, Groups.by(torch.zeros(4)), torch.ones(4))
         tensor([1.0000, 1.0000, 1.0000, 0.0014])
     """
-    robust: Tensor = weights
+    robust, columns = weights.to(points), _with_ones(points)
     for _ in range(_STEPS):
-        means, totals = weighted_means(points, groups, robust)
+        means, totals = _means_of_columns(columns, groups, robust)
         squares = (points - means[groups.of_rows]).square().sum(1).clamp_min_(_SMALLEST_SQUARE)
         # for the next mean, only the ratios within a class matter
         robust = weights / squares

@@ -82,17 +82,34 @@ class EarlierOpinions(ModuleWithTables):
         steadiness = self.steadiness
         return steadiness is not None and steadiness >= _STEADY
 
-    def averaged(self, sample_ids: Tensor, posteriors: Tensor) -> Tensor:
+    def before(self, sample_ids: Tensor) -> Tensor:
+        """Return the earlier opinions of some samples.
+
+        Args:
+            sample_ids: (N,) integers in [0, S).
+
+        Returns:
+            (N, K), rows sum to 1, or to 0 before the first visit.
+        """
+        kept = self.posteriors[sample_ids].float()
+        classes = self.classes[sample_ids].long()
+        return kept.new_zeros(len(kept), self.num_classes).scatter_add_(1, classes, kept)
+
+    def averaged(
+        self, sample_ids: Tensor, posteriors: Tensor, before: Tensor | None = None
+    ) -> Tensor:
         """Average new opinions with the earlier ones.
 
         Args:
             sample_ids: (N,) integers in [0, S).
             posteriors: (N, K) new opinions, rows sum to 1.
+            before: what :meth:`before` returned for them, to save time.
 
         Returns:
             (N, K), rows sum to 1.
         """
-        before, steadiness = self._before(sample_ids).to(posteriors), self.steadiness
+        before = self.before(sample_ids) if before is None else before
+        before, steadiness = before.to(posteriors), self.steadiness
         share = 1.0 if steadiness is not None and steadiness < _STEADY else _SHARE
         is_first = before.sum(1, keepdim=True) == 0
         return before.lerp(posteriors, is_first.to(posteriors).clamp(min=share))
@@ -104,6 +121,7 @@ class EarlierOpinions(ModuleWithTables):
         posteriors: Tensor,
         labels: Tensor,
         averages: Tensor | None = None,
+        before: Tensor | None = None,
     ) -> None:
         """Store new opinions, and measure how steady they are.
 
@@ -112,12 +130,15 @@ class EarlierOpinions(ModuleWithTables):
             posteriors: (N, K) new opinions, as for :meth:`averaged`.
             labels: (N,) labels as given.
             averages: what :meth:`averaged` returned for them, to save time.
+            before: what :meth:`before` returned, likewise.
         """
-        before = self._before(sample_ids)
-        averages = self.averaged(sample_ids, posteriors) if averages is None else averages
+        before = self.before(sample_ids) if before is None else before
+        if averages is None:
+            averages = self.averaged(sample_ids, posteriors, before)
         then, now = before.argmax(1), posteriors.argmax(1)
         again = (before.sum(1) > 0) & (then != labels) & (now != labels)
-        shares = torch.stack([again, again & (then == now)]).to(exact_dtype(posteriors)).mean(1)
+        alike = again & (then == now)
+        shares = torch.stack([again, alike]).mean(1, dtype=exact_dtype(posteriors))
         self.doubts.mul_(_DECAY).add_(shares.to(self.doubts))
         self.remember(sample_ids, averages)
 
@@ -134,9 +155,3 @@ class EarlierOpinions(ModuleWithTables):
         self.posteriors[sample_ids] = likeliest.to(self.posteriors)
         self.classes[sample_ids] = classes.to(self.classes)
         self.count_change()
-
-    def _before(self, sample_ids: Tensor) -> Tensor:
-        """(N, K) stored averages of some samples; 0 for classes that are not kept."""
-        kept = self.posteriors[sample_ids].float()
-        classes = self.classes[sample_ids].long()
-        return kept.new_zeros(len(kept), self.num_classes).scatter_add_(1, classes, kept)

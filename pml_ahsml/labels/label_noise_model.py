@@ -8,8 +8,11 @@ from torch import Tensor
 
 from ..checks import check_count, check_in_interval, check_integers, check_positive
 from ..classes.class_distances import ClassDistances
+from ..classes.neighbourhoods import Neighbourhoods
+from ..state.derived import Derived
 from ..state.host_numbers import rows_where
 from ..state.saved_state import Rule
+from . import confusion_prior as cp
 from . import parameter_scale as ps
 from . import posterior as lp
 from .class_counts import check_class_counts
@@ -122,6 +125,7 @@ class LabelNoiseModel(WithLearntParameters):
         self.register_table("label_counts", counts, Rule(lowest=0))
         none = counts.new_zeros(())
         self.register_table("batches_seen", none, Rule(lowest=0, is_whole=True))
+        self._normaliser: Derived[cp.Normaliser] = Derived()
         self.noise_floor = NoiseFloor()
         self.noise_rate_history = NoiseRateHistory()
 
@@ -165,24 +169,24 @@ class LabelNoiseModel(WithLearntParameters):
         self,
         evidence: ClassDistances,
         labels: Tensor,
-        normaliser_from: LabelPosterior | None = None,
     ) -> LabelPosterior:
         """Compute the posterior of a batch by the current state.
 
         Args:
             evidence: distances of the samples and of their labels to the classes.
             labels: (N,) labels as given.
-            normaliser_from: posterior of other samples, if nothing has been learnt since; its
-                normaliser is reused to save time.
 
         Returns:
             The posterior, and what else :meth:`learn` needs.
         """
         labels = check_integers("labels", labels)
         self.read_numbers()
-        normaliser = None if normaliser_from is None else normaliser_from.normaliser_of_all_classes
-        counts, witnesses = self.label_counts, self._named_witnesses()
-        values, opinion = self._values(), self.second_opinion
+        values, normaliser = self._values(), None
+        if evidence.candidates is None:
+            # the same until centroids or σ have changed
+            of_classes = *evidence.neighbourhoods, values["spread"]
+            normaliser = self._normaliser.of(_normaliser_of, *of_classes)
+        counts, witnesses, opinion = self.label_counts, self._named_witnesses(), self.second_opinion
         return judged(evidence, labels, counts, witnesses, values, normaliser, opinion)
 
     def posterior(self, evidence: ClassDistances, labels: Tensor) -> Tensor:
@@ -234,7 +238,10 @@ class LabelNoiseModel(WithLearntParameters):
             self.noise_rate_history.smooth(rate, distrusted)
         if self.second_opinion is not None:
             self.second_opinion.learn(everything)
-        self._remember(everything)
+        labels = everything.labels
+        if self.counts_labels:
+            self.label_counts.index_add_(0, labels, self.label_counts.new_ones(len(labels)))
+        self._remember(everything, everything.answers)
 
     @torch.no_grad()
     def remember(self, belief: LabelPosterior) -> None:
@@ -248,15 +255,13 @@ class LabelNoiseModel(WithLearntParameters):
         """
         if self.second_opinion is not None:
             self.second_opinion.remember(belief)
-        self._remember(belief)
+        self._remember(belief, {})
 
-    def _remember(self, belief: LabelPosterior) -> None:
-        points, labels = belief.evidence.points, belief.labels
+    def _remember(
+        self, belief: LabelPosterior, answers: Mapping[str, tuple[Tensor, ...] | None]
+    ) -> None:
         for name, witness in self._named_witnesses().items():
-            witness.remember(points, labels, belief.answers[name])
-        if self.counts_labels:
-            one_each = self.label_counts.new_ones(len(labels))
-            self.label_counts.index_add_(0, labels, one_each)
+            witness.remember(belief.evidence.points, belief.labels, answers.get(name))
         self.batches_seen += 1
         self.count_change()
 
@@ -280,3 +285,7 @@ class LabelNoiseModel(WithLearntParameters):
         self.noise_floor.learn(belief)
         floor = self.noise_floor.value.clamp(bound, highest).logit()
         self.log_parameters[0].clamp_min_(floor)
+
+
+def _normaliser_of(distances: Tensor, weights: Tensor | None, spread: float) -> cp.Normaliser:
+    return cp.log_normaliser(Neighbourhoods(distances, weights), spread)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..classes.class_distances import ClassDistances
 from ..classes.class_means import LabelOrder
-from ..state.host_numbers import HostNumbers, rows_where
+from ..state.host_numbers import read_together, rows_where
 from .confusion_prior import Normaliser
 from .running_discriminant import Others
 
@@ -25,6 +25,7 @@ class Opinion(NamedTuple):
         points: (N, D) coordinates of the samples.
         others: the other samples with each sample's label.
         averages: (N, K) the likelihood averaged with earlier ones; None without sample ids.
+        before: (N, K) the earlier ones, likewise.
     """
 
     posterior: Tensor
@@ -33,17 +34,18 @@ class Opinion(NamedTuple):
     points: Tensor
     others: Others
     averages: Tensor | None = None
+    before: Tensor | None = None
 
     def select(self, rows: Tensor) -> "Opinion":
         """Return the opinion about some samples, given by (M,) indices."""
-        averages = self.averages if self.averages is None else self.averages[rows]
         return Opinion(
             self.posterior[rows],
             self.lenient[rows],
             self.likelihood[rows],
             self.points[rows],
             self.others.select(rows),
-            averages,
+            None if self.averages is None else self.averages[rows],
+            None if self.before is None else self.before[rows],
         )
 
 
@@ -90,44 +92,50 @@ class LabelPosterior:
     opinion: Opinion | None = None
     answers: Mapping[str, tuple[Tensor, ...] | None] = field(default_factory=dict)
 
-    @property
-    def normaliser_of_all_classes(self) -> Normaliser | None:
-        """The normaliser; None if it is one of candidates, which other samples do not share."""
-        return self.normaliser if self.evidence.candidates is None else None
-
-    @property
+    @cached_property
     def counts(self) -> "BatchCounts":
-        """Counts of the batch, read from the device at first."""
-        numbers, name, tensor = self.unread_counts
-        read = map(int, numbers.of(name, tensor))
-        return BatchCounts(**dict(zip(self._counted, read, strict=True)))
+        """Counts of the batch, read from the device unless ``read_counts`` has done so."""
+        self.read_counts()
+        counts: BatchCounts = self.__dict__["counts"]
+        return counts
+
+    def read_counts(self, *masks: Tensor) -> list[int]:
+        """Read the counts of the batch, and in how many rows each of some masks is true, in one.
+
+        Args:
+            masks: (N,) bool each.
+        """
+        own = self._counted
+        rows = torch.stack([*own.values(), *masks]).sum(1)
+        in_rows, (seen,) = read_together([], [rows, self.evidence.seen.sum()])
+        numbers = [int(number) for number in in_rows]
+        counted = dict(zip(own, numbers, strict=False))
+        self.__dict__["counts"] = BatchCounts(seen=int(seen), **counted)
+        return numbers[len(own) :]
 
     @cached_property
     def known(self) -> Tensor:
         """(N,) bool, the samples whose label is of a class seen before."""
         return self.evidence.seen[self.labels]
 
-    @cached_property
-    def unread_counts(self) -> tuple[HostNumbers, str, Tensor]:
-        """The counts, to be read together with other numbers by ``read_together``."""
-        return HostNumbers(), "counts", torch.stack(list(self._counted.values()))
-
-    @cached_property
+    @property
     def _counted(self) -> dict[str, Tensor]:
-        evidence = self.evidence
-        counts = {"known": self.known.sum(), "seen": evidence.seen.sum()}
-        if evidence.sample_ids is not None:
-            counts["repetitions"] = LabelOrder.of(evidence.sample_ids).is_again.sum()
+        """Masks whose true rows are counted, by the name of the count."""
+        masks = {"known": self.known}
+        if self.evidence.sample_ids is not None:
+            masks["repetitions"] = LabelOrder.of(self.evidence.sample_ids).is_again
         if self.opinion is not None:
-            counts["with_others"] = (self.opinion.others.masses > 0).sum()
-        return counts
+            masks["with_others"] = self.opinion.others.masses > 0
+        return masks
 
     def select(self, rows: Tensor) -> "LabelPosterior":
         """Return the posterior of some samples, given by a (N,) bool mask or (M,) indices."""
-        normaliser = self.normaliser_of_all_classes
         if rows.dtype == torch.bool:
             # once, as each selection by a mask would make the host wait for its size
             rows = rows_where(rows)
+        normaliser = self.normaliser
+        if self.evidence.candidates is not None:
+            normaliser = Normaliser(*(table[rows] for table in normaliser))
         return replace(
             self,
             evidence=self.evidence.select(rows),
@@ -137,7 +145,7 @@ class LabelPosterior:
             posterior=self.posterior[rows],
             trust=self.trust[rows],
             opinion=self.opinion and self.opinion.select(rows),
-            normaliser=normaliser or Normaliser(*(table[rows] for table in self.normaliser)),
+            normaliser=normaliser,
             answers={
                 name: answer and tuple(column[rows] for column in answer)
                 for name, answer in self.answers.items()

@@ -228,8 +228,35 @@ def log_transitions(joint: Tensor, labels: Tensor, seen: Tensor, strength: float
         >>> log_transitions(torch.zeros(2, 2), torch.tensor([0]), torch.ones(2).bool(), 2.0).exp()
         tensor([[0.9000, 0.1000]])
     """
-    total, right = joint.sum(), joint.diagonal().sum()
-    rate = torch.where(total > 0, 1 - right / total, FIRST_NOISE_RATE).clamp(_LOWEST, 1)
-    columns = joint[:, labels].T + strength * rate / seen.sum().clamp_min(1)
-    own = (strength * (1 - rate)).expand(len(labels), 1)
-    return (columns.scatter_add(1, labels[:, None], own) / (joint.sum(1) + strength)).log()
+    return Confusions.of(joint, strength).log_transitions(labels, seen)
+
+
+class Confusions(NamedTuple):
+    """Counted confusions, ready for :func:`log_transitions` of several batches.
+
+    Args:
+        joint: (K, K) J_ky.
+        wrong: () η·ε_J.
+        right: () η·(1 − ε_J).
+        totals: (K,) Σ_y J_ky + η.
+    """
+
+    joint: Tensor
+    wrong: Tensor
+    right: Tensor
+    totals: Tensor
+
+    @classmethod
+    def of(cls, joint: Tensor, strength: float) -> "Confusions":
+        """Prepare the confusions, from the arguments of :func:`log_transitions`."""
+        # 0/0 before anything has been counted
+        rate = (1 - joint.diagonal().sum() / joint.sum()).nan_to_num(nan=FIRST_NOISE_RATE)
+        rate = rate.clamp(_LOWEST, 1)
+        return cls(joint, strength * rate, strength * (1 - rate), joint.sum(1) + strength)
+
+    def log_transitions(self, labels: Tensor, seen: Tensor) -> Tensor:
+        """(N, K) log T′_{k,y_i} of (N,) labels, with (K,) classes seen, bool or masses."""
+        even = self.wrong / seen.count_nonzero().clamp_min(1)
+        columns = self.joint[:, labels].T + even
+        columns.scatter_add_(1, labels[:, None], self.right.expand(len(labels), 1))
+        return columns.div_(self.totals).log_()

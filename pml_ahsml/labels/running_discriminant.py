@@ -38,16 +38,19 @@ class Others(NamedTuple):
         sums: (N, D) weighted sums of the samples.
         masses: (N,) sums of their weights.
         judged: rows of the ``SampleTable`` for those that are judged; None without ids.
+        classes: (N,) the class whose sum contains each of them, or will; likewise.
     """
 
     sums: Tensor
     masses: Tensor
     judged: SampleRows | None = None
+    classes: Tensor | None = None
 
     def select(self, rows: Tensor) -> "Others":
         """Return the sums for some of the judged samples, given by (M,) indices."""
         judged = self.judged and SampleRows(*(column[rows] for column in self.judged))
-        return Others(self.sums[rows], self.masses[rows], judged)
+        classes = None if self.classes is None else self.classes[rows]
+        return Others(self.sums[rows], self.masses[rows], judged, classes)
 
 
 class RunningDiscriminant(ModuleWithTables):
@@ -140,10 +143,10 @@ class RunningDiscriminant(ModuleWithTables):
         classes = self._gaussians.of(Gaussians.of, self.sums, self.masses, self.whiten)
         densities = classes.log_densities(points)
         others = self.others(labels, sample_ids) if others is None else others
-        if others.judged is None:
+        if others.classes is None:
             return densities
         own = own_log_densities(points, others.sums, others.masses, self.whiten)
-        return densities.scatter_(1, _labels_then(others.judged, labels)[:, None], own[:, None])
+        return densities.scatter_(1, others.classes[:, None], own[:, None])
 
     @torch.no_grad()
     def learn(
@@ -195,7 +198,8 @@ class RunningDiscriminant(ModuleWithTables):
         """
         others = self.others(labels, sample_ids) if others is None else others
         assert others.judged is not None
-        self._exchange(others.judged, points, labels, trusted, sample_ids)
+        assert others.classes is not None
+        self._exchange(others.judged, others.classes, points, labels, trusted, sample_ids)
         self.count_change()
 
     def _learn_scatter(self, points: Tensor, labels: Tensor, others: Others, number: int) -> None:
@@ -209,7 +213,7 @@ class RunningDiscriminant(ModuleWithTables):
             rows = self.samples.rows(self.samples.some_ids(_MOST_OF_A_SCATTER, number))
             # those never seen have no others, and do not count
             seen, labels = rows.labels >= 0, rows.labels.clamp_min(0)
-            sums, masses, _ = self._without(rows, labels)
+            sums, masses, *_ = self._without(rows, labels)
             others = Others(sums, masses.masked_fill(~seen, 0))
             self.scatter.copy_(self._scatter_of(rows.embeddings, labels, others))
             self.whiten = whitening(self.scatter)
@@ -224,6 +228,7 @@ class RunningDiscriminant(ModuleWithTables):
     def _exchange(
         self,
         then: SampleRows,
+        classes_then: Tensor,
         points: Tensor,
         labels: Tensor,
         trusted: Tensor,
@@ -233,8 +238,8 @@ class RunningDiscriminant(ModuleWithTables):
         assert self.samples is not None
         weights = trusted.to(then.weights).clamp_min_(_DISTRUSTED_WEIGHT)
         # rounded as in the table, so that the sums match it
-        now = SampleRows(points.half().float(), labels, weights)
-        places = torch.cat([_labels_then(then, labels), labels])
+        now = SampleRows(points.half(), labels, weights)
+        places = torch.cat([classes_then, labels])
         changes = torch.cat([-then.weights, now.weights])
         # in float64, so that the order of the rows (the rank that gathered) does not matter
         embeddings = torch.cat([then.embeddings, now.embeddings])
@@ -263,11 +268,7 @@ class RunningDiscriminant(ModuleWithTables):
         )
 
     def _without(self, rows: SampleRows, labels: Tensor) -> Others:
-        then = _labels_then(rows, labels)
+        # for a new sample, the class whose sum will contain it
+        then = torch.where(rows.labels < 0, labels, rows.labels)
         sums = self.sums[then] - rows.weights[:, None] * rows.embeddings
-        return Others(sums, self.masses[then] - rows.weights, rows)
-
-
-def _labels_then(rows: SampleRows, labels: Tensor) -> Tensor:
-    """(N,) the class whose sum contains each sample; for a new sample, the one that will."""
-    return torch.where(rows.labels < 0, labels, rows.labels)
+        return Others(sums, self.masses[then] - rows.weights, rows, then)

@@ -15,7 +15,8 @@ class SampleRows(NamedTuple):
     """Rows of the table for some samples.
 
     Args:
-        embeddings: (N, D) embedding of a sample when it was last seen; 0 before.
+        embeddings: (N, D) embedding of a sample when it was last seen, as the table rounds it; 0
+            before.
         labels: (N,) its label then; −1 before.
         weights: (N,) its weight in the sums of its class; 0 before.
     """

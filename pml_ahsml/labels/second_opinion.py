@@ -5,11 +5,12 @@ from torch import Tensor
 
 from ..classes.class_distances import ClassDistances, mean_over_views
 from ..precision import exact_dtype
+from ..state.derived import Derived
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
 from .earlier_opinions import EarlierOpinions
 from .label_posterior import LabelPosterior, Opinion
-from .linear_discriminant import FIRST_NOISE_RATE, log_even_transitions, log_transitions
+from .linear_discriminant import FIRST_NOISE_RATE, Confusions, log_even_transitions
 from .posterior import taken_at_their_word
 from .running_discriminant import RunningDiscriminant
 from .sample_table import one_row_each
@@ -105,6 +106,7 @@ class SecondOpinion(ModuleWithTables):
         discriminant = RunningDiscriminant(num_classes, embedding_size, num_samples)
         super().__init__()
         self.discriminant = discriminant
+        self._confusions: Derived[Confusions] = Derived()
         self.earlier = None if num_samples is None else EarlierOpinions(num_samples, num_classes)
         # expected number of samples of class k labelled y; empty with too many classes
         counted = num_classes if num_classes <= MOST_CLASSES else 0
@@ -155,21 +157,24 @@ class SecondOpinion(ModuleWithTables):
         densities = self.discriminant.log_densities(points, labels, ids, others)
         if evidence.view_ids is not None:
             densities = mean_over_views(densities, evidence.view_ids)
-        likelihood, averages = densities.softmax(1), None
+        likelihood, before, averages = densities.softmax(1), None, None
         if self.earlier is None:
             odds = densities + label_counts.log1p()
         elif ids is None:
             odds = likelihood.log()
         else:
             likelihood = taken_at_their_word(likelihood, labels, others.masses == 0)
-            averages = self.earlier.averaged(ids, likelihood)
+            before = self.earlier.before(ids)
+            averages = self.earlier.averaged(ids, likelihood, before)
             odds = averages.log()
         transitions, likelihood = self._log_transitions(labels), likelihood.to(evidence.distances)
         lenient = evidence.for_columns((odds + transitions).softmax(1)).to(likelihood)
         posterior = lenient
         if self.earlier is not None and len(self.joint):
-            posterior = evidence.for_columns((odds + _POWER * transitions).softmax(1))
-        return Opinion(posterior.to(likelihood), lenient, likelihood, points, others, averages)
+            posterior = evidence.for_columns(odds.add(transitions, alpha=_POWER).softmax(1))
+        return Opinion(
+            posterior.to(likelihood), lenient, likelihood, points, others, averages, before
+        )
 
     @torch.no_grad()
     def learn(self, belief: LabelPosterior) -> None:
@@ -188,7 +193,9 @@ class SecondOpinion(ModuleWithTables):
             if has_others:
                 self._learn_confusions(belief, opinion)
                 if self.earlier is not None and ids is not None:
-                    self.earlier.learn(ids, opinion.likelihood, labels, opinion.averages)
+                    self.earlier.learn(
+                        ids, opinion.likelihood, labels, opinion.averages, opinion.before
+                    )
             self.discriminant.learn(
                 opinion.points, labels, trusted, ids, opinion.others, has_others
             )
@@ -220,13 +227,11 @@ class SecondOpinion(ModuleWithTables):
         labels, posterior = belief.labels, opinion.posterior.to(exact_dtype(opinion.posterior))
         known = opinion.others.masses > 0
         columns = belief.evidence.own_columns(labels)[:, None]
-        trust = belief.posterior_by_distance.gather(1, columns).squeeze(1)
-        lenient, strict = (
-            (1 - one.gather(1, columns).squeeze(1).to(posterior)) * known
-            for one in (opinion.lenient, opinion.posterior)
-        )
+        by = (belief.posterior_by_distance, opinion.posterior, opinion.lenient)
+        trust, *trusts = torch.cat([one.gather(1, columns) for one in by], 1).to(posterior).T
+        doubts = (1 - torch.stack(trusts)) * known
         # the trust in a label of a class never seen is nan
-        totals = torch.stack([known.to(posterior), strict, lenient, lenient * trust]).nansum(1)
+        totals = torch.stack([known.to(posterior), *doubts, doubts[1] * trust]).nansum(1)
         shares = (totals / totals[0]).to(self.doubts)
         self.rate_sums.lerp_(shares[:3], 1 - _DECAY_OF_RATE)
         self.doubts.lerp_(shares[2:], 1 - _DECAY_OF_DOUBTS)
@@ -240,10 +245,11 @@ class SecondOpinion(ModuleWithTables):
         self.joint.mul_(strict <= _MOST_WRONG * weight)
 
     def _log_transitions(self, labels: Tensor) -> Tensor:
-        seen = self.discriminant.masses > 0
+        masses = self.discriminant.masses
         if len(self.joint):
-            return log_transitions(self.joint, labels, seen, _STRENGTH)
-        return log_even_transitions(self._rates[0] or FIRST_NOISE_RATE, labels, seen)
+            confusions = self._confusions.of(Confusions.of, self.joint, _STRENGTH)
+            return confusions.log_transitions(labels, masses)
+        return log_even_transitions(self._rates[0] or FIRST_NOISE_RATE, labels, masses > 0)
 
     @property
     def _rates(self) -> tuple[float, float]:

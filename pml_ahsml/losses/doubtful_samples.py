@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..checks import check_count
 from ..labels.label_posterior import LabelPosterior
+from ..labels.posterior import trusted_labels
 from .judgement import Judgement
 from .relabelling import Relabelling, check_trust_threshold
 from .replay_memory import ReplayMemory
@@ -74,24 +75,22 @@ class DoubtfulSamples:
         """Whether anything changes once the noise rate has settled."""
         return self.relabel is not None or self.trust_threshold is not None
 
-    def judge(
-        self, belief: LabelPosterior, trust: Tensor, trusted: Tensor, noise_rate: float | None
-    ) -> Judgement:
+    def judge(self, belief: LabelPosterior, trust: Tensor, noise_rate: float | None) -> Judgement:
         """Decide which samples are trusted, take part and are relabelled.
 
         Args:
             belief: the label model's posterior for the samples.
             trust: (N,) the model's trust in their labels, or 1 where the model is not used.
-            trusted: (N,) bool, of ``posterior.trusted_labels`` for this trust.
             noise_rate: the model's estimate, or None until it has settled.
         """
-        if noise_rate is None:
-            return Judgement(trusted, trusted, belief.labels, trusted, relabels=False)
-        as_given = trusted if self.trust_threshold is None else trust > self.trust_threshold
-        if self.relabel is None:
-            return Judgement(trusted, as_given, belief.labels, as_given, relabels=False)
+        if noise_rate is None or self.trust_threshold is None:
+            as_given = trusted_labels(trust)
+        else:
+            as_given = trust > self.trust_threshold
+        if noise_rate is None or self.relabel is None:
+            return Judgement(trust, as_given, belief.labels, as_given, relabels=False)
         takes_part, believed = self.relabel.decide(belief, as_given, noise_rate)
-        return Judgement(trusted, takes_part, believed, as_given, relabels=True)
+        return Judgement(trust, takes_part, believed, as_given, relabels=True)
 
     def may_stand_in(self, trust: Tensor) -> Tensor:
         """(N,) bool: the remembered samples that are still trusted.

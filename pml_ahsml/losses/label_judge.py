@@ -11,7 +11,6 @@ from ..classes.class_statistics import ClassStatistics
 from ..labels import posterior as lp
 from ..labels.label_noise_model import LabelNoiseModel
 from ..labels.label_posterior import LabelPosterior
-from ..state.host_numbers import read_together
 from .doubtful_samples import DoubtfulSamples
 from .judgement import Judgement
 
@@ -38,7 +37,6 @@ class LabelJudge:
         embeddings: Tensor,
         labels: Tensor,
         ids: Mapping[str, Tensor | None] | None = None,
-        normaliser_from: LabelPosterior | None = None,
         groups: Groups | None = None,
     ) -> LabelPosterior:
         """Compute the label model's posterior for a batch.
@@ -49,15 +47,13 @@ class LabelJudge:
             ids: by name, as in ``Batch.ids``: "view_ids", (N,) one id for all views of a sample, or
                 None if each row is a sample; "sample_ids", (N,) rows of the training set, or None.
                 None for neither.
-            normaliser_from: posterior of other samples by the same state; its normaliser is reused
-                to save time.
             groups: the samples by label; None if not known yet.
         """
         statistics = self.statistics.on(embeddings.device)
         ids = ids or {}
         evidence = statistics.evidence(embeddings, labels, ids.get("view_ids"), groups)
         evidence = replace(evidence, sample_ids=ids.get("sample_ids"))
-        return self.model.on(embeddings.device).believe(evidence, labels, normaliser_from)
+        return self.model.on(embeddings.device).believe(evidence, labels)
 
     def trust(self, belief: LabelPosterior) -> Tensor:
         """(N,) probability that each label is right; 1 where the model is not used yet."""
@@ -86,19 +82,14 @@ class LabelJudge:
         noise_rate = model.noise_rate if has_settled else None
         is_new = self._in_warmup(belief.labels)
         trust = belief.trust.masked_fill(is_new, 1)
-        # the label model needs to know as well which labels it trusts by itself, to learn
-        own_trust = belief.trust.masked_fill(~belief.known, 0)
-        trusted, trusted_by_model = lp.trusted_labels(torch.stack([trust, own_trust])).unbind()
-        judgement = self.doubtful.judge(belief, trust, trusted, noise_rate)
+        judgement = self.doubtful.judge(belief, trust, noise_rate)
         # all that the host must know of the batch from here on, by one read
         masks = [is_new, judgement.takes_part]
         if judgement.as_given is not judgement.takes_part:
             masks.append(judgement.as_given)
-        read = read_together([belief.unread_counts], [mask.sum() for mask in masks])
-        numbers = [int(number) for (number,) in read]
+        numbers = belief.read_counts(*masks)
         return replace(
             judgement,
-            trusted_by_model=trusted_by_model,
             num_not_judged=numbers[0],
             num_taking_part=numbers[1],
             num_as_given=numbers[-1],

@@ -145,14 +145,14 @@ class WithLabelReports:
             for check in checks:
                 check.now()
         step = max(1, _BLOCK // self.num_classes)
-        whole = first = None
+        whole = None
         for start in range(0, max(1, len(labels)), step):
             rows = slice(start, start + step)
             ids = {"sample_ids": None if sample_ids is None else sample_ids[rows]}
-            belief = self._judge().believe(embeddings[rows], labels[rows], ids, first)
+            belief = self._judge().believe(embeddings[rows], labels[rows], ids)
             of_block = report(belief)
             if whole is None:
-                whole, first = of_block.new_empty(len(labels), *of_block.shape[1:]), belief
+                whole = of_block.new_empty(len(labels), *of_block.shape[1:])
             whole[rows] = of_block
         assert whole is not None
         return whole

@@ -129,7 +129,9 @@ def learn(
     if not (from_every_batch or is_time_to_learn(judge.model, samples.judgement)):
         judge.model.remember(samples.belief)
         return
-    judge.model.learn(samples.belief, samples.judgement.trusted_by_model)
+    # where the model is used for all rows, it trusts by itself those that are trusted
+    is_used = samples.judgement.num_not_judged == 0
+    judge.model.learn(samples.belief, samples.judgement.trusted if is_used else None)
     _learn_classes(judge.statistics, samples)
     # last, because its warning may be raised as an error
     if was_warm:

@@ -34,7 +34,7 @@ def plan_with_past(
     """
     refs = None
     if batch.ref_emb is not None and batch.ref_labels is not None:
-        refs = judge.judge(judge.believe(batch.ref_emb, batch.ref_labels, normaliser_from=belief))
+        refs = judge.judge(judge.believe(batch.ref_emb, batch.ref_labels))
     plan = plan_batch(loss, batch, judgement, refs)
     if memory is None or not plan.takes_past:
         return plan
@@ -56,7 +56,7 @@ def _stand_ins(
     kept = plan.batch.labels[plan.selection.query_rows]
     embeddings, labels, groups = memory.on(given.device).stand_ins(given, kept)
     if len(labels):
-        past = judge.believe(embeddings, labels, normaliser_from=belief, groups=groups)
+        past = judge.believe(embeddings, labels, groups=groups)
         trusted = rows_where(judge.doubtful.may_stand_in(judge.trust(past)))
         embeddings, labels = embeddings[trusted], labels[trusted]
     return (embeddings.to(plan.batch.embeddings), labels) if len(labels) else None

@@ -114,8 +114,8 @@ def check_same_labels(name: str, values: Any, labels: Tensor, of: str) -> tuple[
     ids = check_integers(name, values).to(labels.device)
     if ids.shape != labels.shape:
         raise ValueError(f"{name} must be of shape {tuple(labels.shape)}, got {tuple(ids.shape)}")
-    in_order = ids.argsort(stable=True)
-    again, labels_in_order = ids[in_order].diff() == 0, labels[in_order]
+    ordered, in_order = ids.sort(stable=True)
+    again, labels_in_order = ordered.diff() == 0, labels[in_order]
     disagree = again & (labels_in_order.diff() != 0)
 
     def verify(number: Sequence[float]) -> None:

@@ -113,7 +113,7 @@ def _values_of(tensors: Sequence[Tensor]) -> list[list[float]]:
     if not tensors:
         return []
     flat = [tensor.detach().reshape(-1) for tensor in tensors]
-    if any(part.dtype != torch.float32 for part in flat):
+    if any(part.dtype != flat[0].dtype for part in flat):
         # in float64, which holds counts beyond 2**24 as well; cat converts the rest
         flat[0] = flat[0].to(exact_dtype(flat[0]))
     values = torch.cat(flat).tolist()

@@ -85,15 +85,16 @@ def test_posterior_is_bayes_rule_with_the_learnt_numbers():
         assert posterior[i].tolist() == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_reused_normaliser_gives_the_same_posterior():
+def test_a_reused_normaliser_is_that_of_the_present_distances_and_spread():
     divergence, samples, _ = world()
-    model = LabelNoiseModel(K)
-    first, second = (evidence_of(d, divergence, y) for y, d in (samples(5), samples(7)))
-    labels, others = torch.arange(5), torch.arange(7) % 3
-    reused = model.believe(second, others, normaliser_from=model.believe(first, labels))
-    alone = model.believe(second, others)
-    assert torch.equal(reused.posterior, alone.posterior)
-    assert torch.equal(reused.normaliser.mean_distance, alone.normaliser.mean_distance)
+    model, (labels, distances) = LabelNoiseModel(K), samples(5)
+    model.believe(evidence_of(distances, divergence, labels), labels)
+    for change in (lambda: divergence.mul_(2), lambda: with_parameters(model, spread=3.0)):
+        change()
+        evidence = evidence_of(distances, divergence, labels)
+        found = model.believe(evidence, labels)
+        fresh = with_state(LabelNoiseModel(K), model.state_dict())
+        assert torch.equal(found.posterior, fresh.believe(evidence, labels).posterior)
 
 
 def test_one_step_is_adam_on_the_marginal_likelihood():

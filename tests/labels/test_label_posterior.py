@@ -46,7 +46,7 @@ def test_a_selection_is_the_posterior_of_its_samples_alone(of_candidates):
 
 def test_only_a_normaliser_of_all_classes_is_shared():
     model = LabelNoiseModel(K)
-    belief = model.believe(*evidence_and_labels(of_candidates=False))
-    assert belief.normaliser_of_all_classes is belief.normaliser
-    belief = model.believe(*evidence_and_labels(of_candidates=True))
-    assert belief.normaliser_of_all_classes is None
+    for of_candidates in (False, True):
+        evidence, labels = evidence_and_labels(of_candidates=of_candidates)
+        one, other = (model.believe(evidence, labels).normaliser for _ in range(2))
+        assert (one is other) == (not of_candidates)

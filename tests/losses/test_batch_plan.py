@@ -8,7 +8,7 @@ from pml_ahsml.losses.judgement import Judgement
 GIVEN = torch.tensor([0, 0, 1, 1])
 BELIEVED = torch.tensor([0, 1, 1, 1])  # the second row is relabelled, the last is left out
 JUDGED = Judgement(
-    trusted=torch.tensor([True, False, True, False]),
+    trust=torch.tensor([0.9, 0.1, 0.9, 0.1]),
     takes_part=torch.tensor([True, True, True, False]),
     labels=BELIEVED,
     as_given=torch.tensor([True, False, True, False]),

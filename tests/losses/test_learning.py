@@ -13,7 +13,7 @@ from tests.states import with_state
 
 B = 64
 # parts of the state, by the beginnings of their names
-ALWAYS = ("noise_model.batches_seen", "noise_model.label_counts", "noise_model.neighbours.vectors")
+ALWAYS = ("noise_model.batches_seen", "noise_model.neighbours.vectors")
 ALWAYS_WITH_IDS = (
     "noise_model.second_opinion.discriminant.samples.embeddings",
     "noise_model.second_opinion.discriminant.sums",
@@ -22,6 +22,8 @@ ALWAYS_WITH_IDS = (
 SELDOM = (
     "class_statistics.means",
     "class_statistics.centre",
+    "noise_model.label_counts",
+    "noise_model.neighbours.agreement",
     "noise_model.log_parameters",
     "noise_model.adam_steps",
     "noise_model.noise_rate_history.recent",

@@ -9,6 +9,7 @@ from torch import Tensor
 from ...checks import check_count
 from ...classes.class_distances import ClassDistances, mean_over_views
 from ...hyperbolic.nearest_rows import nearest_rows
+from ...state.derived import Derived
 from ...state.recent_samples import RecentSamples
 from ...state.saved_state import Rule, check_on_hyperboloid
 from . import neighbour_votes as nv
@@ -77,6 +78,8 @@ class NeighbourMemory(RecentSamples, Witness):
         size = check_count("size", size, minimum=SHORTEST_MEMORY)
         super().__init__(size, embedding_size + 1, num_classes)  # points of the hyperboloid
         self.num_classes = num_classes
+        self._weights: Derived[Tensor] = Derived()
+        self._roots: Derived[Tensor] = Derived()
         # number of newest rows that are searched
         lengths = Rule(lowest=SHORTEST_MEMORY, highest=size)
         self.register_table("length", torch.tensor(size), lengths)
@@ -126,7 +129,8 @@ class NeighbourMemory(RecentSamples, Witness):
         weight, weights = self.numbers("agreement")[0], None
         # otherwise nothing is known of the rows that are searched now
         if weight > 0 and not self._is_too_long:
-            weights = nv.rank_weights(self.agreement[1 : 1 + neighbours.shape[1]] / weight)
+            count = neighbours.shape[1]
+            weights = self._weights.of(_weights_of, self.agreement, weight, count)
         return nv.votes(neighbours, labels, weights, self.num_classes)
 
     def ask(self, evidence: ClassDistances, labels: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -169,7 +173,7 @@ class NeighbourMemory(RecentSamples, Witness):
         Args:
             points: (N, D + 1) points of the hyperboloid.
             labels: (N,) labels as given.
-            answer: what :meth:`ask` returned for them.
+            answer: what :meth:`ask` returned for them; None to remember the batch and no more.
         """
         if self._is_too_long:
             self.length.fill_(self.num_searched)
@@ -183,7 +187,8 @@ class NeighbourMemory(RecentSamples, Witness):
             self.agreement[: len(latest)].lerp_(latest, 1 - _SMOOTHING)
         # in a canonical order: which rows are forgotten must not depend on the rank that gathered
         # them
-        order = _own_order(points, labels)
+        roots = self._roots.of(_roots, points.shape[1], points.dtype, points.device)
+        order = _own_order(points, labels, roots)
         self.push(points[order], labels[order])
 
     def _check_together(self, state: Mapping[str, Any], prefix: str) -> None:
@@ -207,14 +212,22 @@ class NeighbourMemory(RecentSamples, Witness):
         return count if count > 1 else 0
 
 
-def _own_order(points: Tensor, labels: Tensor) -> Tensor:
+def _weights_of(agreement: Tensor, weight: float, count: int) -> Tensor:
+    return nv.rank_weights(agreement[1 : 1 + count] / weight)
+
+
+def _roots(count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(count,) square roots of 1, 2, …."""
+    return torch.arange(1, 1 + count, dtype=dtype, device=device).sqrt()
+
+
+def _own_order(points: Tensor, labels: Tensor, roots: Tensor) -> Tensor:
     """(N,) an order of the rows that does not depend on their input order.
 
     By the last coordinate; ties (a dead unit) are broken by a mixture of all coordinates, then by
     the label.
     """
-    numbers = torch.arange(1, 1 + points.shape[1], dtype=points.dtype, device=points.device)
-    mixture = (points * numbers.sqrt()).sum(1)
+    mixture = (points * roots).sum(1)
     order = labels.argsort(stable=True)
     for key in (mixture, points[:, -1]):
         order = order[key[order].argsort(stable=True)]
