@@ -123,7 +123,7 @@ class EarlierOpinions(ModuleWithTables):
         averages: Tensor | None = None,
         before: Tensor | None = None,
     ) -> None:
-        """Store new opinions, and measure how steady they are.
+        """Store new opinions.
 
         Args:
             sample_ids: (N,) integers in [0, S), each once.
@@ -140,16 +140,6 @@ class EarlierOpinions(ModuleWithTables):
         alike = again & (then == now)
         shares = torch.stack([again, alike]).mean(1, dtype=exact_dtype(posteriors))
         self.doubts.mul_(_DECAY).add_(shares.to(self.doubts))
-        self.remember(sample_ids, averages)
-
-    @torch.no_grad()
-    def remember(self, sample_ids: Tensor, averages: Tensor) -> None:
-        """Store new averages, the part of :meth:`learn` that no visit may skip.
-
-        Args:
-            sample_ids: (N,) integers in [0, S), each once.
-            averages: (N, K) of :meth:`averaged`.
-        """
         likeliest, classes = averages.topk(self.classes.shape[1], dim=1)
         likeliest = likeliest / likeliest.sum(1, keepdim=True)
         self.posteriors[sample_ids] = likeliest.to(self.posteriors)

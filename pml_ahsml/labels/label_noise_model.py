@@ -82,7 +82,6 @@ class LabelNoiseModel(WithLearntParameters):
     """
 
     label_counts: Tensor
-    batches_seen: Tensor
     neighbours: NeighbourMemory | None
     confusion_counts: ConfusionCounts | None
 
@@ -123,16 +122,14 @@ class LabelNoiseModel(WithLearntParameters):
             counts = check_class_counts(class_counts, num_classes).to(counts)
         self._register_parameters(parameters, lr)
         self.register_table("label_counts", counts, Rule(lowest=0))
-        none = counts.new_zeros(())
-        self.register_table("batches_seen", none, Rule(lowest=0, is_whole=True))
         self._normaliser: Derived[cp.Normaliser] = Derived()
         self.noise_floor = NoiseFloor()
         self.noise_rate_history = NoiseRateHistory()
 
     @property
     def batches(self) -> int:
-        """Batches seen, those included whose samples were only remembered."""
-        return int(self.numbers("batches_seen")[0])
+        """Batches seen."""
+        return int(self.numbers("adam_steps")[0])
 
     @property
     def is_warm(self) -> bool:
@@ -208,13 +205,14 @@ class LabelNoiseModel(WithLearntParameters):
     def learn(self, belief: LabelPosterior, trusted: Tensor | None = None) -> None:
         """Update from a batch already passed to :meth:`believe`.
 
-        What :meth:`remember` does is part of it.
-
         Args:
             belief: what :meth:`believe` returned, if nothing has been learnt since.
             trusted: (N,) bool, ``trusted_labels`` by the trust in labels of classes seen before, if
                 already known.
         """
+        if self.counts_labels:
+            one_each = self.label_counts.new_ones(len(belief.labels))
+            self.label_counts.index_add_(0, belief.labels, one_each)
         everything, counts = belief, belief.counts
         if counts.known < len(belief.labels):
             rows = rows_where(belief.known, counts.known)
@@ -228,6 +226,11 @@ class LabelNoiseModel(WithLearntParameters):
             lesson = Lesson(belief.evidence, belief.labels, posterior, log_spread, has_settled)
             for witness in self._named_witnesses().values():
                 witness.learn(lesson)
+        points, labels = everything.evidence.points, everything.labels
+        for name, witness in self._named_witnesses().items():
+            witness.remember(points, labels, everything.answers[name])
+        if self.second_opinion is not None:
+            self.second_opinion.learn(everything)
         is_warm = self._is_warm_after(self.batches + 1)
         self.adam_steps += 1
         rate = self.log_parameters[0].sigmoid()
@@ -236,33 +239,6 @@ class LabelNoiseModel(WithLearntParameters):
             trusted = lp.trusted_labels(belief.trust) if trusted is None else trusted
             distrusted = (~trusted).mean(dtype=rate.dtype)
             self.noise_rate_history.smooth(rate, distrusted)
-        if self.second_opinion is not None:
-            self.second_opinion.learn(everything)
-        labels = everything.labels
-        if self.counts_labels:
-            self.label_counts.index_add_(0, labels, self.label_counts.new_ones(len(labels)))
-        self._remember(everything, everything.answers)
-
-    @torch.no_grad()
-    def remember(self, belief: LabelPosterior) -> None:
-        """Remember the samples of a batch already passed to :meth:`believe`, and learn nothing.
-
-        Takes a fraction of the time of :meth:`learn`, and is enough for most batches once the noise
-        rate has settled.
-
-        Args:
-            belief: what :meth:`believe` returned, if nothing has been learnt since.
-        """
-        if self.second_opinion is not None:
-            self.second_opinion.remember(belief)
-        self._remember(belief, {})
-
-    def _remember(
-        self, belief: LabelPosterior, answers: Mapping[str, tuple[Tensor, ...] | None]
-    ) -> None:
-        for name, witness in self._named_witnesses().items():
-            witness.remember(belief.evidence.points, belief.labels, answers.get(name))
-        self.batches_seen += 1
         self.count_change()
 
     def _is_warm_after(self, batches: int) -> bool:

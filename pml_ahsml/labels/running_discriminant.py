@@ -179,27 +179,9 @@ class RunningDiscriminant(ModuleWithTables):
             self._learn_scatter(points, labels, others, number)
         if others.judged is None or sample_ids is None:
             self._forget_and_add(points, labels)
-            self.count_change()
         else:
-            self.remember(points, labels, trusted, sample_ids, others)
-
-    @torch.no_grad()
-    def remember(
-        self,
-        points: Tensor,
-        labels: Tensor,
-        trusted: Tensor,
-        sample_ids: Tensor,
-        others: Others | None = None,
-    ) -> None:
-        """Remember where samples lie now, and keep the class means in step with that.
-
-        Takes the arguments of :meth:`learn`, of which it is a part.
-        """
-        others = self.others(labels, sample_ids) if others is None else others
-        assert others.judged is not None
-        assert others.classes is not None
-        self._exchange(others.judged, others.classes, points, labels, trusted, sample_ids)
+            assert others.classes is not None
+            self._exchange(others.judged, others.classes, points, labels, trusted, sample_ids)
         self.count_change()
 
     def _learn_scatter(self, points: Tensor, labels: Tensor, others: Others, number: int) -> None:
@@ -241,9 +223,7 @@ class RunningDiscriminant(ModuleWithTables):
         now = SampleRows(points.half(), labels, weights)
         places = torch.cat([classes_then, labels])
         changes = torch.cat([-then.weights, now.weights])
-        # in float64, so that the order of the rows (the rank that gathered) does not matter
-        embeddings = torch.cat([then.embeddings, now.embeddings])
-        embeddings = embeddings.to(exact_dtype(embeddings))
+        embeddings = torch.cat([then.embeddings, now.embeddings]).to(points)
         latest, counts = self._sums_of(embeddings, places, changes)
         self.sums += latest
         self.masses += counts

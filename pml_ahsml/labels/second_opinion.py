@@ -178,48 +178,30 @@ class SecondOpinion(ModuleWithTables):
 
     @torch.no_grad()
     def learn(self, belief: LabelPosterior) -> None:
-        """Learn from a judged batch; what :meth:`remember` does is part of it.
+        """Learn from a judged batch.
 
         Args:
             belief: the label model's posterior for it, this opinion included.
         """
-        has_others, belief = belief.counts.with_others > 0, _one_row_each(belief)
-        ids, labels, opinion = belief.evidence.sample_ids, belief.labels, belief.opinion
-        trusted = belief.trust > 0.5
+        ids, counts = belief.evidence.sample_ids, belief.counts
+        if ids is not None and counts.repetitions:
+            belief = belief.select(one_row_each(ids, len(ids) - counts.repetitions))
+            ids = belief.evidence.sample_ids
+        labels, opinion, trusted = belief.labels, belief.opinion, belief.trust > 0.5
         if opinion is None:
             points = belief.evidence.coordinates
             self.discriminant.learn(points, labels, trusted, ids)
         else:
-            if has_others:
+            if counts.with_others:
                 self._learn_confusions(belief, opinion)
                 if self.earlier is not None and ids is not None:
                     self.earlier.learn(
                         ids, opinion.likelihood, labels, opinion.averages, opinion.before
                     )
+            has_others = counts.with_others > 0
             self.discriminant.learn(
                 opinion.points, labels, trusted, ids, opinion.others, has_others
             )
-        self.count_change()
-
-    @torch.no_grad()
-    def remember(self, belief: LabelPosterior) -> None:
-        """Remember where the samples of a judged batch lie, and what is thought of them.
-
-        Needs sample ids; without them nothing is remembered.
-
-        Args:
-            belief: the label model's posterior for it, this opinion included.
-        """
-        has_others, belief = belief.counts.with_others > 0, _one_row_each(belief)
-        ids, labels, opinion = belief.evidence.sample_ids, belief.labels, belief.opinion
-        if self.earlier is None or ids is None:
-            return
-        points, others = belief.evidence.coordinates, None
-        if opinion is not None:
-            points, others = opinion.points, opinion.others
-            if has_others and opinion.averages is not None:
-                self.earlier.remember(ids, opinion.averages)
-        self.discriminant.remember(points, labels, belief.trust > 0.5, ids, others)
         self.count_change()
 
     def _learn_confusions(self, belief: LabelPosterior, opinion: Opinion) -> None:
@@ -264,14 +246,6 @@ class SecondOpinion(ModuleWithTables):
     @property
     def _speaks(self) -> bool:
         return self._is_plausible and (self.earlier is None or self.earlier.are_steady)
-
-
-def _one_row_each(belief: LabelPosterior) -> LabelPosterior:
-    """One row of each sample, if samples have ids."""
-    ids, repetitions = belief.evidence.sample_ids, belief.counts.repetitions
-    if ids is None or not repetitions:
-        return belief
-    return belief.select(one_row_each(ids, len(ids) - repetitions))
 
 
 def _compared(x: float, y: float, power: int) -> float:

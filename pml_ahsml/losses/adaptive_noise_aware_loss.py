@@ -9,15 +9,18 @@ from pytorch_metric_learning.reducers import BaseReducer
 from torch import Tensor
 
 from ..checks import check_count, check_flag
+from ..labels.label_posterior import LabelPosterior
 from ..labels.label_recurrence import LabelRecurrence
 from ..state.gather import AllRanks
 from . import arguments, wrapped_loss
 from .adaptive_margins import AdaptiveMargins, choose_margins, margins_inside
+from .batch import Batch
 from .batch_plan import run_plan
 from .doubtful_samples import DoubtfulSamples
+from .judgement import Judgement
 from .label_judge import LabelJudge
 from .label_reports import WithLabelReports
-from .learning import WithLearning
+from .learning import learn, samples_to_learn
 from .planning import plan_with_past
 from .queue_positions import WithQueues
 from .recorded_stats import STATS, recorded_stats
@@ -30,7 +33,7 @@ _DEFAULT_RELABELLING = Relabelling()
 
 
 class AdaptiveNoiseAwareLoss(
-    WithSampleIds, WithLabelReports, WithLearning, WithQueues, pml_losses.BaseMetricLossFunction
+    WithSampleIds, WithLabelReports, WithQueues, pml_losses.BaseMetricLossFunction
 ):
     """Filters likely mislabelled samples out of a PML loss.
 
@@ -248,8 +251,7 @@ class AdaptiveNoiseAwareLoss(
         """Learn from a batch without computing a loss, for frozen embeddings or label audits.
 
         Takes the arguments of :meth:`forward` and learns what it would learn in training, in any
-        mode and without gradients. It learns from every batch; training learns from some of them
-        once the noise rate has settled.
+        mode and without gradients.
 
         Example:
             >>> loss = AdaptiveNoiseAwareLoss(pml_losses.MultiSimilarityLoss(), 2, 2, warmup=1)
@@ -267,7 +269,7 @@ class AdaptiveNoiseAwareLoss(
             arguments.find_scale(self.loss, batch.embeddings)
             judge = self._judge()
             belief = judge.believe(batch.embeddings, batch.labels, batch.ids, groups=batch.groups)
-            self._learn(batch, belief, judge.judge(belief), ranks, from_every_batch=True)
+            self._learn(batch, belief, judge.judge(belief), ranks)
 
     def _arguments(self) -> arguments.Arguments:
         return arguments.Arguments(
@@ -284,3 +286,14 @@ class AdaptiveNoiseAwareLoss(
         return LabelJudge(
             self.class_statistics, self.noise_model, self.class_warmup, self.doubtful_samples
         )
+
+    def _learn(
+        self, batch: Batch, belief: LabelPosterior, judgement: Judgement, ranks: AllRanks
+    ) -> None:
+        samples = samples_to_learn(batch, belief, judgement, self._judge(), ranks)
+        with self.counting_together():
+            # a CrossBatchMemory may have enqueued rows even if nothing is learnt from them
+            if len(samples.embeddings) or len(batch.labels):
+                self.count_change()
+            if len(samples.embeddings):
+                learn(samples, self._judge(), self.replay_memory, self.label_recurrence)

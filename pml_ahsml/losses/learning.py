@@ -1,25 +1,16 @@
-"""Update the state of the wrapper from a batch: what is learnt, and when.
-
-At every batch samples are remembered: those that are replayed, those that vote as neighbours, and
-with sample ids where each sample lay and what was thought of it. Statistics of the classes and
-parameters of the label model hardly move once the noise rate has settled. From then on they learn
-from one batch in a few.
-"""
+"""Update the state of the wrapper from a batch."""
 
 from dataclasses import dataclass
-from random import Random
 
 import torch
 from torch import Tensor
 
 from ..classes import class_means as cm
 from ..classes.class_statistics import ClassStatistics
-from ..labels.label_noise_model import LabelNoiseModel
 from ..labels.label_posterior import LabelPosterior
 from ..labels.label_recurrence import LabelRecurrence
 from ..state.gather import AllRanks, by_rank, is_distributed
 from ..state.host_numbers import rows_where
-from ..state.module_with_tables import ModuleWithTables
 from .batch import Batch
 from .judgement import Judgement
 from .label_judge import LabelJudge
@@ -28,10 +19,6 @@ from .replay_memory import ReplayMemory
 # Weight of a distrusted sample in its class mean. With 0, a class whose samples are all distrusted
 # for a while could never recover.
 _DISTRUSTED_WEIGHT = 0.1
-
-# Once the noise rate has settled, one batch in this many is learnt from. Decays are then by batch
-# learnt from: as many samples are averaged as before, over a longer time.
-LEARN_EVERY = 2
 
 
 @dataclass(frozen=True)
@@ -77,58 +64,24 @@ def samples_to_learn(
     return Samples(embeddings, belief, judgement, ranks.is_needed)
 
 
-class WithLearning(ModuleWithTables):
-    """Learns from the batches of a wrapper."""
-
-    replay_memory: ReplayMemory | None
-    label_recurrence: LabelRecurrence
-
-    def _judge(self) -> LabelJudge:
-        raise NotImplementedError
-
-    def _learn(
-        self,
-        batch: Batch,
-        belief: LabelPosterior,
-        judgement: Judgement,
-        ranks: AllRanks,
-        *,
-        from_every_batch: bool = False,
-    ) -> None:
-        samples = samples_to_learn(batch, belief, judgement, self._judge(), ranks)
-        with self.counting_together():
-            # a CrossBatchMemory may have enqueued rows even if nothing is learnt from them
-            if len(samples.embeddings) or len(batch.labels):
-                self.count_change()
-            if len(samples.embeddings):
-                parts = self._judge(), self.replay_memory, self.label_recurrence
-                learn(samples, *parts, from_every_batch=from_every_batch)
-
-
 @torch.no_grad()
 def learn(
     samples: Samples,
     judge: LabelJudge,
     memory: ReplayMemory | None,
     recurrence: LabelRecurrence,
-    *,
-    from_every_batch: bool,
 ) -> None:
-    """Remember judged samples, and learn from them if it is time.
+    """Learn from judged samples.
 
     Args:
         samples: samples of this step, N ≥ 1.
         judge: holds the label model and the class statistics.
         memory: past samples that replace others, or None.
         recurrence: detects labels that are not classes.
-        from_every_batch: whether it is always time.
     """
     was_warm = judge.model.is_warm
     if memory is not None and was_warm:
         _remember(memory, samples)
-    if not (from_every_batch or is_time_to_learn(judge.model, samples.judgement)):
-        judge.model.remember(samples.belief)
-        return
     # where the model is used for all rows, it trusts by itself those that are trusted
     is_used = samples.judgement.num_not_judged == 0
     judge.model.learn(samples.belief, samples.judgement.trusted if is_used else None)
@@ -136,38 +89,6 @@ def learn(
     # last, because its warning may be raised as an error
     if was_warm:
         recurrence.on(samples.embeddings.device).learn(samples.belief)
-
-
-def is_time_to_learn(model: LabelNoiseModel, judgement: Judgement) -> bool:
-    """Whether to learn from a batch, beyond remembering its samples.
-
-    Always before the noise rate has settled, and from classes that are not judged yet.
-
-    Args:
-        model: the label model.
-        judgement: decisions about the batch.
-    """
-    if judgement.num_not_judged != 0 or not model.has_settled:
-        return True
-    return is_one_of(LEARN_EVERY, model.batches)
-
-
-def is_one_of(count: int, number: int) -> bool:
-    """Whether a number is the one that is chosen of each ``count`` in a row.
-
-    Which one is drawn by chance, always the same. If it were every second batch, an epoch of an
-    even number of batches in a fixed order would teach the same half of the samples each time.
-
-    Args:
-        count: at least 1.
-        number: at least 0.
-
-    Example:
-        >>> [number for number in range(12) if is_one_of(4, number)]
-        [3, 4, 11]
-    """
-    row, place = divmod(number, count)
-    return int(Random(row).random() * count) == place
 
 
 def _remember(memory: ReplayMemory, samples: Samples) -> None:

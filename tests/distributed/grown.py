@@ -8,11 +8,10 @@ from pytorch_metric_learning import losses
 from torch import Tensor
 
 from pml_ahsml import AdaptiveNoiseAwareLoss
-from pml_ahsml.losses.learning import LEARN_EVERY
 
 K, D, WARMUP, MEMORY = 4, 6, 3, 100
-# until the counts speak and, 35 batches learnt from after the noise rate has settled, the floor
-_STEPS, _SIZE, _LEARNING_RATE = 90 + 40 * LEARN_EVERY, 48, 0.05
+# until the counts speak and, 35 batches after the noise rate has settled, the noise floor
+_STEPS, _SIZE, _LEARNING_RATE = 125, 48, 0.05
 
 # Each class lies in two places.
 _PLACES = 3 * torch.eye(2 * K, dtype=torch.float64)

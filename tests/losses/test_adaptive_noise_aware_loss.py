@@ -16,7 +16,6 @@ from pml_ahsml import (
     inject_label_noise,
 )
 from pml_ahsml.classes.class_means import Groups, robust_weights
-from pml_ahsml.losses import learning
 from tests.largest_tensor import LargestTensor
 from tests.noisy_batches import (
     CENTRES,
@@ -324,8 +323,7 @@ def test_a_memory_inside_remembers_trusted_rows_only():
     assert torch.equal(memory.label_memory[:n], labels[~is_noisy])
 
 
-def test_an_enqueue_mask_goes_through_to_the_memory(monkeypatch):
-    monkeypatch.setattr(learning, "LEARN_EVERY", 1)
+def test_an_enqueue_mask_goes_through_to_the_memory():
     memory = losses.CrossBatchMemory(losses.ContrastiveLoss(), D, memory_size=2 * B)
     wrapper = warmed(memory)
     embeddings, labels, is_noisy = batch(100)
@@ -678,8 +676,7 @@ def test_the_statistics_do_not_follow_relabelled_rows():
     assert torch.equal(plain.class_statistics.means, relabelling.class_statistics.means)
 
 
-def test_a_distrusted_sample_counts_a_tenth_of_a_trusted_one_for_the_centroids(monkeypatch):
-    monkeypatch.setattr(learning, "LEARN_EVERY", 1)
+def test_a_distrusted_sample_counts_a_tenth_of_a_trusted_one_for_the_centroids():
     wrapper = warmed(losses.ContrastiveLoss())
     embeddings, labels, is_noisy = batch(100)
     assert torch.equal(wrapper.trust(embeddings, labels) > 0.5, ~is_noisy)

@@ -8,7 +8,6 @@ import torch
 from pytorch_metric_learning import losses, miners
 
 from pml_ahsml import AdaptiveNoiseAwareLoss, Relabelling
-from pml_ahsml.losses import learning
 from tests.noisy_batches import B, D, K, batch, state_of, value_and_gradient, warmed
 
 
@@ -129,8 +128,7 @@ def test_a_memory_of_another_dtype_is_put_back():
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_update_teaches_what_a_training_step_teaches(training, monkeypatch):
-    monkeypatch.setattr(learning, "LEARN_EVERY", 1)
+def test_update_teaches_what_a_training_step_teaches(training):
     options = {"relabel": Relabelling(), "replay_memory": B}
     trained, updated = (warmed(losses.ContrastiveLoss(), **options) for _ in range(2))
     updated.train(training)

@@ -40,7 +40,6 @@ def late_wrapper(
         model,
         {
             "adam_steps": torch.full_like(model.adam_steps, 1000),
-            "batches_seen": torch.full_like(model.batches_seen, 1000),
             "label_counts": torch.full_like(model.label_counts, 10),
             "log_parameters": half,
         },
