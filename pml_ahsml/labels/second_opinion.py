@@ -10,7 +10,6 @@ from ..state.saved_state import Rule
 from .earlier_opinions import EarlierOpinions
 from .label_posterior import LabelPosterior, Opinion
 from .linear_discriminant import FIRST_NOISE_RATE, log_even_transitions, log_transitions
-from .posterior import taken_at_their_word
 from .running_discriminant import RunningDiscriminant
 from .sample_table import one_row_each
 from .witnesses import MOST_CLASSES
@@ -119,7 +118,7 @@ class SecondOpinion(ModuleWithTables):
     @property
     def noise_rate(self) -> float | None:
         """Smoothed share of wrong labels, at least; None while it is unknown or means nothing."""
-        if self.numbers("rate_sums")[0] <= _ENOUGH or not self._speaks:
+        if self.numbers("rate_sums")[0] <= _ENOUGH or not self.speaks:
             return None
         lenient, strict = self._rates
         return lenient + self.weight * (strict - lenient)
@@ -128,7 +127,7 @@ class SecondOpinion(ModuleWithTables):
     def weight(self) -> float:
         """Weight ξ in [0, 1]; 0 before anything has been doubted, and while too much is doubted."""
         doubted, trusted = self.numbers("doubts")
-        if doubted == 0 or not self._speaks:
+        if doubted == 0 or not self.speaks:
             return 0.0
         share, (rate, _) = trusted / doubted, self._rates
         if self.earlier is None:
@@ -155,21 +154,19 @@ class SecondOpinion(ModuleWithTables):
         densities = self.discriminant.log_densities(points, labels, ids, others)
         if evidence.view_ids is not None:
             densities = mean_over_views(densities, evidence.view_ids)
-        likelihood, averages = densities.softmax(1), None
+        latest, averages = densities.log_softmax(1), None
         if self.earlier is None:
             odds = densities + label_counts.log1p()
         elif ids is None:
-            odds = likelihood.log()
+            odds = latest
         else:
-            likelihood = taken_at_their_word(likelihood, labels, others.masses == 0)
-            averages = self.earlier.averaged(ids, likelihood)
-            odds = averages.log()
-        transitions, likelihood = self._log_transitions(labels), likelihood.to(evidence.distances)
-        lenient = evidence.for_columns((odds + transitions).softmax(1)).to(likelihood)
-        posterior = lenient
+            latest = torch.where((others.masses == 0)[:, None], _certain(latest, labels), latest)
+            odds = averages = self.earlier.averaged(ids, latest)
+        transitions, dtype = self._log_transitions(labels), evidence.distances.dtype
+        lenient = posterior = evidence.for_columns((odds + transitions).softmax(1)).to(dtype)
         if self.earlier is not None and len(self.joint):
-            posterior = evidence.for_columns((odds + _POWER * transitions).softmax(1))
-        return Opinion(posterior.to(likelihood), lenient, likelihood, points, others, averages)
+            posterior = evidence.for_columns((odds + _POWER * transitions).softmax(1)).to(dtype)
+        return Opinion(posterior, lenient, latest, points, others, averages)
 
     @torch.no_grad()
     def learn(self, belief: LabelPosterior) -> None:
@@ -190,7 +187,7 @@ class SecondOpinion(ModuleWithTables):
             if counts.with_others:
                 self._learn_confusions(belief, opinion)
                 if self.earlier is not None and ids is not None:
-                    self.earlier.learn(ids, opinion.likelihood, labels, opinion.averages)
+                    self.earlier.learn(ids, opinion.latest, labels, opinion.averages)
             has_others = counts.with_others > 0
             self.discriminant.learn(
                 opinion.points, labels, trusted, ids, opinion.others, has_others
@@ -238,8 +235,14 @@ class SecondOpinion(ModuleWithTables):
         return self._rates[1] <= _MOST_WRONG
 
     @property
-    def _speaks(self) -> bool:
+    def speaks(self) -> bool:
+        """Whether it can tell classes apart: what it says means nothing before."""
         return self._is_plausible and (self.earlier is None or self.earlier.are_steady)
+
+
+def _certain(logs: Tensor, labels: Tensor) -> Tensor:
+    """(N, K) logarithms of probabilities of 1 for the labels."""
+    return torch.full_like(logs, -torch.inf).scatter_(1, labels[:, None], 0.0)
 
 
 def _compared(x: float, y: float, power: int) -> float:
