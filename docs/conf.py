@@ -83,7 +83,7 @@ def _list_returns(_app: Any, _what: str, _name: str, _of: Any, _options: Any, li
 def _keep_short_code_whole(_app: Any, page: Any, _name: str) -> None:
     """Tell the style sheet which code in a text fits into a line of a telephone."""
     for code in page.findall(nodes.literal):
-        if len(code.astext()) <= 30:
+        if len(code.astext()) <= 40:
             code["classes"].append("short")
 
 
