@@ -6,6 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+
 import pml_ahsml
 
 _DOCS = Path(__file__).parent
@@ -78,6 +80,13 @@ def _list_returns(_app: Any, _what: str, _name: str, _of: Any, _options: Any, li
     lines[start:end] = listed
 
 
+def _keep_short_code_whole(_app: Any, page: Any, _name: str) -> None:
+    """Tell the style sheet which code in a text fits into a line of a telephone."""
+    for code in page.findall(nodes.literal):
+        if len(code.astext()) <= 40:
+            code["classes"].append("short")
+
+
 def _read_page(app: Any, page: str, content: list[str]) -> None:
     """Lead the links of a page of the site."""
     content[0] = for_the_site(content[0], (Path(app.srcdir) / page).parent)
@@ -91,5 +100,6 @@ def _read_included(_app: Any, path: Path, _page: str, content: list[str]) -> Non
 def setup(app: Any) -> None:
     """Register the functions above."""
     app.connect("autodoc-process-docstring", _list_returns, priority=100)
+    app.connect("doctree-resolved", _keep_short_code_whole)
     app.connect("source-read", _read_page)
     app.connect("include-read", _read_included)

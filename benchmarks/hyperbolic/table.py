@@ -77,7 +77,7 @@ def _table(rows: dict[tuple[str, str, str, int], Row], figure: str) -> str:
                 *([_flat(row, figure)] if has_flat else []),
             ]
         )
-    return table(head, lines) + f"\n{_summary(rows, figure)}\n"
+    return table(head, lines) + f"\n{_summary(rows, figure)}"
 
 
 def _flat(row: Row, figure: str) -> str:
@@ -88,23 +88,19 @@ def _flat(row: Row, figure: str) -> str:
 
 
 def _summary(rows: dict[tuple[str, str, str, int], Row], figure: str) -> str:
-    sizes = sorted({size for *_, size in rows})
-    parts = []
-    for size in sizes:
-        gains = [gain(row, figure) for (*_, of), row in rows.items() if of == size]
-        where = f" at {size} dimensions" if len(sizes) > 1 else ""
-        parts.append(
-            f"mean difference{where} {statistics.fmean(gains):+.3f}, worst {min(gains):+.3f}"
-        )
-    text = "; ".join(parts)
-    auroc = [
-        statistics.fmean(mean(row, way, "wrong_by_norm") for row in rows.values())
-        for way in ("lorentz", "original")
-    ]
-    return (
-        f"{text[0].upper()}{text[1:]}. A small norm tells the test samples whose nearest neighbour "
-        f"is wrong with an AUROC of {auroc[0]:.2f} ({auroc[1]:.2f} before)."
-    )
+    """Differences by dimensions, and what the norm tells of the samples retrieved wrongly."""
+    lines = []
+    for size in sorted({size for *_, size in rows}):
+        of_size = [row for (*_, of), row in rows.items() if of == size]
+        gains = [gain(row, figure) for row in of_size]
+        auroc = [
+            statistics.fmean(mean(row, way, "wrong_by_norm") for row in of_size)
+            for way in ("original", "lorentz")
+        ]
+        figures = f"{statistics.fmean(gains):+.3f}", f"{min(gains):+.3f}"
+        lines.append([str(size), *figures, *(f"{value:.2f}" for value in auroc)])
+    head = ["dimensions", "mean difference", "worst", "AUROC of the norm, before", "now"]
+    return table(head, lines)
 
 
 def _is_clean(result: Result) -> bool:

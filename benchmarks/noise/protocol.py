@@ -181,10 +181,19 @@ def judge(run: Trained) -> tuple[float, float]:
 def trust(run: Trained) -> Tensor:
     """Return the (N,) trust of an AdaptiveNoiseAwareLoss in its training labels."""
     assert isinstance(run.loss, AdaptiveNoiseAwareLoss)
+    return run.loss.trust(*_training_set(run))
+
+
+def audited_trust(run: Trained) -> Tensor:
+    """Return the (N,) trust of an audit of a training with an AdaptiveNoiseAwareLoss."""
+    assert isinstance(run.loss, AdaptiveNoiseAwareLoss)
+    return run.loss.audit(*_training_set(run)).trust
+
+
+@torch.no_grad()
+def _training_set(run: Trained) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Embeddings and labels, and the ids that the loss knows them by."""
     run.net.eval()
-    parts = []
-    for rows in torch.arange(len(run.samples.labels)).split(1024):
-        part = run.samples[rows]
-        ids = {"sample_ids": rows} if run.method.has_ids else {}
-        parts.append(run.loss.trust(run.net(part.inputs), part.labels, **ids))
-    return torch.cat(parts)
+    inputs, labels = run.samples.inputs, run.samples.labels
+    embeddings = torch.cat([run.net(part) for part in inputs.split(1024)])
+    return embeddings, labels, torch.arange(len(labels)) if run.method.has_ids else None

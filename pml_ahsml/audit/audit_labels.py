@@ -29,9 +29,10 @@ def audit_labels(
 ) -> LabelAudit:
     """Find out which labels are wrong, without being told how many.
 
-    q_ik ∝ p_ik·T_{k,y_i}^½, and trust is q_{i,y_i}. p_ik comes from two witnesses, neither of which
-    asks sample i itself: Gaussian classes with one covariance, and the k nearest samples. Their
-    weights, and the confusions T of classes, are learnt from the labels together with q.
+    t_i(k) ∝ p_i(k)·T_{k,y_i}^½, and trust is q_i = t_i(y_i). p_i(k) comes from two witnesses,
+    neither of which asks sample i itself: Gaussian classes with one covariance, and the nearest
+    samples. Their weights, and the confusions T of classes, are learnt from the labels together
+    with t.
 
     Args:
         embeddings: (N, D) features of any kind, a tensor or an array: of a pre-trained network, or

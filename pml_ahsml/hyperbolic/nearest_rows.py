@@ -60,13 +60,16 @@ def largest_entries(
     return values, indices
 
 
-def nearest_rows(points: Tensor, others: Tensor, count: int) -> Tensor:
+def nearest_rows(
+    points: Tensor, others: Tensor, count: int, factors: Tensor | None = None
+) -> Tensor:
     """Find the nearest of other points for each point of the hyperboloid.
 
     Args:
         points: (N, D + 1) points of the hyperboloid, time coordinate first.
         others: (M, D + 1) points of the hyperboloid, of the same dtype.
         count: k, at most M.
+        factors: (M, D + 1) ``factors_of`` the others, if already known.
 
     Returns:
         (N, k) rows of the others, nearest first.
@@ -79,7 +82,8 @@ def nearest_rows(points: Tensor, others: Tensor, count: int) -> Tensor:
     """
 
     def closeness(rows: slice, columns: slice) -> Tensor:
-        return product(points[rows], factors_of(others[columns]).T)
+        of = factors_of(others[columns]) if factors is None else factors[columns]
+        return product(points[rows], of.T)
 
     size = len(points), len(others)
     return largest_entries(closeness, *size, count, block=(_ROWS, max(1, len(others))))[1]

@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+# torch below 2.4 cannot tell whether autocast is on for a device
+_CAN_TELL = hasattr(torch.amp, "is_autocast_available")
+
 
 def product(a: Tensor, b: Tensor) -> Tensor:
     """Multiply matrices in the dtype of the factors, under autocast too.
@@ -23,5 +26,8 @@ def product(a: Tensor, b: Tensor) -> Tensor:
         ...     product(x, x), x @ x
         (tensor([[1.0020]]), tensor([[1.]], dtype=torch.bfloat16))
     """
+    # hot path: the context takes longer than a small product
+    if _CAN_TELL and not torch.is_autocast_enabled(a.device.type):
+        return a @ b
     with torch.autocast(a.device.type, enabled=False):
         return a @ b

@@ -1,5 +1,7 @@
 """Earlier opinions of each sample, averaged over its visits."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -17,8 +19,11 @@ _SHARE = 0.02
 # to .9 on pre-trained features. From scratch it starts at .05 and ends at .35 to .5.
 _STEADY = 0.5
 
-# Number of classes kept per sample: the likeliest ones.
+# Number of classes kept per sample: the likeliest ones. The others share what is left.
 _KEPT = 16
+
+# Logarithm of the probability of what is impossible, as half precision holds it.
+_IMPOSSIBLE = -6e4
 
 # Doubts are counted over about thirty batches, and suffice once they sum to 20 % of a batch.
 _DECAY, _ENOUGH = 0.97, 0.2
@@ -35,7 +40,9 @@ class EarlierOpinions(ModuleWithTables):
     argmax of p̂ and p̄, among those whose label is neither. While ζ < ½ earlier opinions are
     worthless, and w = 1.
 
-    Only the 16 likeliest classes of each p̄ are kept: 96 bytes per sample.
+    Logarithms are stored: as a probability, the smallest number of half precision is 6e-8, and most
+    wrong labels would be equally doubtful. Only the 16 likeliest classes of each p̄ are kept, and
+    the mean of the others: 98 bytes per sample.
 
     Args:
         num_samples: at least 1.
@@ -47,12 +54,12 @@ class EarlierOpinions(ModuleWithTables):
     Example:
         >>> earlier = EarlierOpinions(num_samples=1, num_classes=2)
         >>> sample, label = torch.tensor([0]), torch.tensor([0])
-        >>> earlier.learn(sample, torch.tensor([[1.0, 0.0]]), label)
-        >>> earlier.averaged(sample, torch.tensor([[0.0, 1.0]]))
+        >>> earlier.learn(sample, torch.tensor([[1.0, 0.0]]).log(), label)
+        >>> earlier.averaged(sample, torch.tensor([[0.0, 1.0]]).log()).exp()
         tensor([[0.9800, 0.0200]])
     """
 
-    posteriors: Tensor
+    logs: Tensor
     classes: Tensor
     doubts: Tensor
 
@@ -61,11 +68,12 @@ class EarlierOpinions(ModuleWithTables):
         num_classes = check_count("num_classes", num_classes, minimum=2)
         super().__init__()
         self.num_classes = num_classes
-        # probabilities of the likeliest classes; 0 before the first visit
-        kept = torch.zeros((num_samples, min(_KEPT, num_classes)), dtype=torch.float16)
-        self.register_table("posteriors", kept, Rule(lowest=0, highest=1))
+        kept = min(_KEPT, num_classes)
+        # of the likeliest classes, and of each other class; all impossible before the first visit
+        logs = torch.full((num_samples, kept + 1), _IMPOSSIBLE, dtype=torch.float16)
+        self.register_table("logs", logs, Rule(lowest=_IMPOSSIBLE, highest=0))
         rule = Rule(lowest=0, highest=num_classes - 1, is_whole=True)
-        self.register_table("classes", kept.int(), rule)
+        self.register_table("classes", torch.arange(kept).int().repeat(num_samples, 1), rule)
         # decayed sums of the shares of a batch that are doubted again, and for the same class
         sums = torch.zeros((2,), dtype=torch.float32)
         self.register_table("doubts", sums, Rule(lowest=0))
@@ -89,36 +97,35 @@ class EarlierOpinions(ModuleWithTables):
             sample_ids: (N,) integers in [0, S).
 
         Returns:
-            (N, K), rows sum to 1, or to 0 before the first visit.
+            (N, K) log p̄; before the first visit no class is possible.
         """
-        kept = self.posteriors[sample_ids].float()
-        classes = self.classes[sample_ids].long()
-        return kept.new_zeros(len(kept), self.num_classes).scatter_add_(1, classes, kept)
+        logs, classes = self.logs[sample_ids].float(), self.classes[sample_ids].long()
+        others = logs[:, -1:].expand(-1, self.num_classes)
+        return others.scatter(1, classes, logs[:, :-1])
 
-    def averaged(
-        self, sample_ids: Tensor, posteriors: Tensor, before: Tensor | None = None
-    ) -> Tensor:
+    def averaged(self, sample_ids: Tensor, latest: Tensor, before: Tensor | None = None) -> Tensor:
         """Average new opinions with the earlier ones.
 
         Args:
             sample_ids: (N,) integers in [0, S).
-            posteriors: (N, K) new opinions, rows sum to 1.
+            latest: (N, K) log p̂, the logarithms of new opinions.
             before: what :meth:`before` returned for them, to save time.
 
         Returns:
-            (N, K), rows sum to 1.
+            (N, K) log p̄.
         """
-        before = self.before(sample_ids) if before is None else before
-        before, steadiness = before.to(posteriors), self.steadiness
-        share = 1.0 if steadiness is not None and steadiness < _STEADY else _SHARE
-        is_first = before.sum(1, keepdim=True) == 0
-        return before.lerp(posteriors, is_first.to(posteriors).clamp(min=share))
+        steadiness = self.steadiness
+        if steadiness is not None and steadiness < _STEADY:
+            return latest
+        before = (self.before(sample_ids) if before is None else before).to(latest)
+        mixed = torch.logaddexp(before + math.log1p(-_SHARE), latest + math.log(_SHARE))
+        return torch.where(_are_known(before)[:, None], mixed, latest)
 
     @torch.no_grad()
     def learn(
         self,
         sample_ids: Tensor,
-        posteriors: Tensor,
+        latest: Tensor,
         labels: Tensor,
         averages: Tensor | None = None,
         before: Tensor | None = None,
@@ -127,21 +134,27 @@ class EarlierOpinions(ModuleWithTables):
 
         Args:
             sample_ids: (N,) integers in [0, S), each once.
-            posteriors: (N, K) new opinions, as for :meth:`averaged`.
+            latest: (N, K) log p̂, as for :meth:`averaged`.
             labels: (N,) labels as given.
             averages: what :meth:`averaged` returned for them, to save time.
             before: what :meth:`before` returned, likewise.
         """
         before = self.before(sample_ids) if before is None else before
-        if averages is None:
-            averages = self.averaged(sample_ids, posteriors, before)
-        then, now = before.argmax(1), posteriors.argmax(1)
-        again = (before.sum(1) > 0) & (then != labels) & (now != labels)
+        averages = self.averaged(sample_ids, latest, before) if averages is None else averages
+        then, now = before.argmax(1), latest.argmax(1)
+        again = _are_known(before) & (then != labels) & (now != labels)
         alike = again & (then == now)
-        shares = torch.stack([again, alike]).mean(1, dtype=exact_dtype(posteriors))
+        shares = torch.stack([again, alike]).mean(1, dtype=exact_dtype(latest))
         self.doubts.mul_(_DECAY).add_(shares.to(self.doubts))
-        likeliest, classes = averages.topk(self.classes.shape[1], dim=1)
-        likeliest = likeliest / likeliest.sum(1, keepdim=True)
-        self.posteriors[sample_ids] = likeliest.to(self.posteriors)
+        kept = self.classes.shape[1]
+        logs, classes = averages.topk(kept, dim=1)
+        others = averages.scatter(1, classes, -torch.inf).logsumexp(1, keepdim=True)
+        logs = torch.cat([logs, others - math.log(max(1, self.num_classes - kept))], 1)
+        self.logs[sample_ids] = logs.clamp_(_IMPOSSIBLE, 0).to(self.logs)
         self.classes[sample_ids] = classes.to(self.classes)
         self.count_change()
+
+
+def _are_known(before: Tensor) -> Tensor:
+    """(N,) bool, samples with an earlier opinion, in which some class is possible."""
+    return before.amax(1) > _IMPOSSIBLE

@@ -21,16 +21,16 @@ class Opinion(NamedTuple):
     Args:
         posterior: (N, K) over the true class, by which labels are judged.
         lenient: (N, K) the same, excusing labels that are often confused.
-        likelihood: (N, K) by the current embeddings alone, without the labels; rows sum to 1.
+        latest: (N, K) log p̂, by the current embeddings alone, without the labels.
         points: (N, D) coordinates of the samples.
         others: the other samples with each sample's label.
-        averages: (N, K) the likelihood averaged with earlier ones; None without sample ids.
-        before: (N, K) the earlier ones, likewise.
+        averages: (N, K) log p̄, averaged with those of earlier visits; None without sample ids.
+        before: (N, K) log p̄ of the earlier visits, likewise.
     """
 
     posterior: Tensor
     lenient: Tensor
-    likelihood: Tensor
+    latest: Tensor
     points: Tensor
     others: Others
     averages: Tensor | None = None
@@ -41,7 +41,7 @@ class Opinion(NamedTuple):
         return Opinion(
             self.posterior[rows],
             self.lenient[rows],
-            self.likelihood[rows],
+            self.latest[rows],
             self.points[rows],
             self.others.select(rows),
             None if self.averages is None else self.averages[rows],

@@ -24,9 +24,9 @@ class LabelRecurrence(ModuleWithTables):
 
     Such labels fit the samples of their batch, but the next batch gives them to other samples: for
     a model of classes, most of them are wrong. Two quantities are averaged over the first 50
-    batches after the warm-up: the share W of the variance of a batch that lies within its labels,
-    and the share F of the classes whose centroid is nearer to a sample than that of its label.
-    Wrong labels do not lead to W < .5 with F > .4.
+    batches after the warm-up: the share of the variance of a batch that lies within its labels, and
+    the share of the classes whose centroid is nearer to a sample than that of its label. Wrong
+    labels alone never bring the first below .5 and the second above .4.
 
     Source:
         This project.
@@ -41,7 +41,7 @@ class LabelRecurrence(ModuleWithTables):
 
     def __init__(self) -> None:
         super().__init__()
-        # batches looked at, ΣW and ΣF
+        # batches looked at, and the sums of both shares over them
         self.register_table("sums", torch.zeros(3, dtype=torch.float32), Rule(lowest=0))
 
     @property
@@ -91,15 +91,15 @@ class LabelRecurrence(ModuleWithTables):
 def within_share(points: Tensor, groups: Groups) -> float:
     """Share of the variance of a batch that lies within its labels.
 
-    W = [Σ_g Σ_{i∈g} ‖x_i − x̄_g‖² / Σ_g (n_g − 1)] / [Σ_i ‖x_i − x̄‖² / (N − 1)]: 0 if the samples of
-    a label coincide, about 1 if labels are unrelated to where samples lie.
+    [Σ_i ‖x_i − x̄_{y_i}‖² / Σ_y (n_y − 1)] / [Σ_i ‖x_i − x̄‖² / (N − 1)]: 0 if the samples of a
+    label coincide, about 1 if labels are unrelated to where samples lie.
 
     Args:
-        points: (N, D).
+        points: (N, D) x_i.
         groups: the rows by label.
 
     Returns:
-        W ≥ 0; nan if no label has two rows, or all rows coincide.
+        The share ≥ 0; nan if no label has two rows, or all rows coincide.
 
     Source:
         This project; the intraclass correlation of the analysis of variance.
@@ -122,7 +122,7 @@ def within_share(points: Tensor, groups: Groups) -> float:
 def nearer_share(distances: Tensor, weights: Tensor, labels: Tensor) -> Tensor:
     """Share of the other classes whose centroid is nearer than that of the sample's label.
 
-    F_i = Σ_k w_ik·[d_ik < d_{i,y_i}] / (Σ_k w_ik − 1): about 0 for right labels, ½ on average if
+    Σ_k w_ik·[d_ik < d_{i,y_i}] / (Σ_k w_ik − 1): about 0 for right labels, ½ on average if
     past samples of a label say nothing about new ones.
 
     Args:

@@ -147,20 +147,20 @@ def within_scatter(
 ) -> Tensor:
     """Covariance of samples around the means of their classes, with equal weight per class.
 
-    Γ = Σ_i w_i·r_i·r_iᵀ, with r_i = u_i − s_i/m_i and w_i = 1/(n_i·K)·m_i/(m_i + 1): n_i is the
-    number of samples labelled y_i, K that of classes seen. A squared residual from a mean of m
-    other samples is larger than one from the true mean by (m + 1)/m. Samples without others do not
-    count.
+    Γ = Σ_i w_i·(u_i − ū_i)·(u_i − ū_i)ᵀ, with ū_i the mean of the n_i other samples labelled y_i,
+    and w_i = n_i/(n_i + 1)/(n·K), with n the number of samples labelled y_i and K that of classes
+    seen. A squared residual from a mean of n_i other samples is larger than one from the true mean
+    by (n_i + 1)/n_i. Samples without others do not count.
 
     Args:
-        samples: (N, D).
+        samples: (N, D) u_i.
         labels: (N,) y_i, integers in [0, K).
-        sums: (N, D) s_i, sums of other samples with the same label.
-        masses: (N,) m_i, the number of those samples; 0 or at least 0.1.
+        sums: (N, D) n_i·ū_i, sums of other samples with the same label.
+        masses: (N,) n_i, the number of those samples; 0 or at least 0.1.
         num_classes: K.
 
     Returns:
-        (D, D).
+        (D, D) Γ.
 
     Source:
         The pooled covariance of Fisher's discriminant, with classes weighted equally.

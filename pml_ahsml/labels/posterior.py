@@ -31,6 +31,31 @@ def label_posterior(log_likelihood: Tensor, log_prior: Tensor) -> Tensor:
     return (log_likelihood + log_prior).softmax(dim=1)
 
 
+def geometric_mean(one: Tensor, other: Tensor) -> Tensor:
+    """Mean of two posteriors on the scale of log-odds: t_i(k) ∝ √(t′_i(k)·t″_i(k)).
+
+    Where one of them is sure and the other is not, it is the sure one that counts.
+
+    Args:
+        one: (N, K) t′, rows sum to 1.
+        other: (N, K) t″, rows sum to 1.
+
+    Returns:
+        (N, K), rows sum to 1.
+
+    Source:
+        The logarithmic opinion pool: Genest & Zidek, Combining probability distributions
+        (Statistical Science, 1986).
+
+    Example:
+        >>> geometric_mean(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.8, 0.2]]))
+        tensor([[0.6667, 0.3333]])
+    """
+    # the logarithm of 0 in both would leave nothing to divide by
+    tiny = torch.finfo(one.dtype).tiny
+    return ((one.clamp_min(tiny).log() + other.clamp_min(tiny).log()) / 2).softmax(1)
+
+
 def trusted_labels(trust: Tensor) -> Tensor:
     """Select the trusted labels: those likelier right than wrong, and more if these are too few.
 

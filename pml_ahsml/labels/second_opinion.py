@@ -11,7 +11,6 @@ from ..state.saved_state import Rule
 from .earlier_opinions import EarlierOpinions
 from .label_posterior import LabelPosterior, Opinion
 from .linear_discriminant import FIRST_NOISE_RATE, Confusions, log_even_transitions
-from .posterior import taken_at_their_word
 from .running_discriminant import RunningDiscriminant
 from .sample_table import one_row_each
 from .witnesses import MOST_CLASSES
@@ -121,7 +120,7 @@ class SecondOpinion(ModuleWithTables):
     @property
     def noise_rate(self) -> float | None:
         """Smoothed share of wrong labels, at least; None while it is unknown or means nothing."""
-        if self.numbers("rate_sums")[0] <= _ENOUGH or not self._speaks:
+        if self.numbers("rate_sums")[0] <= _ENOUGH or not self.speaks:
             return None
         lenient, strict = self._rates
         return lenient + self.weight * (strict - lenient)
@@ -130,7 +129,7 @@ class SecondOpinion(ModuleWithTables):
     def weight(self) -> float:
         """Weight ξ in [0, 1]; 0 before anything has been doubted, and while too much is doubted."""
         doubted, trusted = self.numbers("doubts")
-        if doubted == 0 or not self._speaks:
+        if doubted == 0 or not self.speaks:
             return 0.0
         share, (rate, _) = trusted / doubted, self._rates
         if self.earlier is None:
@@ -157,24 +156,21 @@ class SecondOpinion(ModuleWithTables):
         densities = self.discriminant.log_densities(points, labels, ids, others)
         if evidence.view_ids is not None:
             densities = mean_over_views(densities, evidence.view_ids)
-        likelihood, before, averages = densities.softmax(1), None, None
+        latest, before, averages = densities.log_softmax(1), None, None
         if self.earlier is None:
             odds = densities + label_counts.log1p()
         elif ids is None:
-            odds = likelihood.log()
+            odds = latest
         else:
-            likelihood = taken_at_their_word(likelihood, labels, others.masses == 0)
+            latest = torch.where((others.masses == 0)[:, None], _certain(latest, labels), latest)
             before = self.earlier.before(ids)
-            averages = self.earlier.averaged(ids, likelihood, before)
-            odds = averages.log()
-        transitions, likelihood = self._log_transitions(labels), likelihood.to(evidence.distances)
-        lenient = evidence.for_columns((odds + transitions).softmax(1)).to(likelihood)
-        posterior = lenient
+            odds = averages = self.earlier.averaged(ids, latest, before)
+        transitions, dtype = self._log_transitions(labels), evidence.distances.dtype
+        lenient = posterior = evidence.for_columns((odds + transitions).softmax(1)).to(dtype)
         if self.earlier is not None and len(self.joint):
-            posterior = evidence.for_columns(odds.add(transitions, alpha=_POWER).softmax(1))
-        return Opinion(
-            posterior.to(likelihood), lenient, likelihood, points, others, averages, before
-        )
+            halved = odds.add(transitions, alpha=_POWER)
+            posterior = evidence.for_columns(halved.softmax(1)).to(dtype)
+        return Opinion(posterior, lenient, latest, points, others, averages, before)
 
     @torch.no_grad()
     def learn(self, belief: LabelPosterior) -> None:
@@ -195,9 +191,8 @@ class SecondOpinion(ModuleWithTables):
             if counts.with_others:
                 self._learn_confusions(belief, opinion)
                 if self.earlier is not None and ids is not None:
-                    self.earlier.learn(
-                        ids, opinion.likelihood, labels, opinion.averages, opinion.before
-                    )
+                    visit = opinion.latest, labels, opinion.averages, opinion.before
+                    self.earlier.learn(ids, *visit)
             has_others = counts.with_others > 0
             self.discriminant.learn(
                 opinion.points, labels, trusted, ids, opinion.others, has_others
@@ -244,8 +239,14 @@ class SecondOpinion(ModuleWithTables):
         return self._rates[1] <= _MOST_WRONG
 
     @property
-    def _speaks(self) -> bool:
+    def speaks(self) -> bool:
+        """Whether it can tell classes apart: what it says means nothing before."""
         return self._is_plausible and (self.earlier is None or self.earlier.are_steady)
+
+
+def _certain(logs: Tensor, labels: Tensor) -> Tensor:
+    """(N, K) logarithms of probabilities of 1 for the labels."""
+    return torch.full_like(logs, -torch.inf).scatter_(1, labels[:, None], 0.0)
 
 
 def _compared(x: float, y: float, power: int) -> float:

@@ -109,7 +109,9 @@ class AdaptiveMargins:
         """
         labels, ref_labels = batch.labels, batch.ref_labels
         both = labels if ref_labels is None else torch.cat([labels, ref_labels])
-        if self.scope == "running":
+        if batch.groups is not None and ref_labels is None:
+            classes, compact = batch.groups
+        elif self.scope == "running":
             classes, compact = both.unique(return_inverse=True)
         else:
             # a place for each row, as the host would wait for the number of classes; those of

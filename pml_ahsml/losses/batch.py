@@ -22,7 +22,7 @@ class Batch:
         enqueue_mask: (N,) bool for a CrossBatchMemory, or None.
         view_ids: (N,) the sample that each row is a view of; None if each row is a sample.
         sample_ids: (N,) the sample's row in the training set, or None.
-        groups: the rows by label as given, if known.
+        groups: the rows by label, if known.
     """
 
     embeddings: Tensor

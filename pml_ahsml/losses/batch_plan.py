@@ -71,7 +71,9 @@ def plan_batch(
         if forms_pairs and judged_refs.relabels:
             planned = replace(planned, ref_labels=judged_refs.labels)
     if forms_pairs and judged.relabels:
-        planned = replace(planned, labels=judged.labels)
+        # the groups hold for the labels as given
+        groups = batch.groups if judged.labels is batch.labels else None
+        planned = replace(planned, labels=judged.labels, groups=groups)
     takes_past = forms_pairs and batch.ref_emb is None and not wrapped_loss.is_unreduced(loss)
     selection = RowSelection(keep, keep_refs, number, num_refs)
     return BatchPlan(planned, selection, forms_pairs, takes_past)

@@ -55,6 +55,18 @@ class LabelJudge:
         evidence = replace(evidence, sample_ids=ids.get("sample_ids"))
         return self.model.on(embeddings.device).believe(evidence, labels)
 
+    def in_full(self, belief: LabelPosterior) -> LabelPosterior:
+        """Hear the second opinion in full: t_i(k) ∝ √(t_i(k)·o_i(k)).
+
+        In training, hard samples that are doubted are never learnt, so it is heard with care there.
+        """
+        opinion, of_model = belief.opinion, self.model.second_opinion
+        if opinion is None or of_model is None or not of_model.speaks:
+            return belief
+        posterior = lp.geometric_mean(belief.posterior, opinion.posterior)
+        trust = posterior.gather(1, belief.evidence.own_columns(belief.labels)[:, None]).squeeze(1)
+        return replace(belief, posterior=posterior, trust=trust)
+
     def trust(self, belief: LabelPosterior) -> Tensor:
         """(N,) probability that each label is right; 1 where the model is not used yet."""
         return belief.trust.masked_fill(self._in_warmup(belief.labels), 1)
@@ -67,8 +79,9 @@ class LabelJudge:
     def summary(self, belief: LabelPosterior) -> Tensor:
         """(N, 4) trust, probability of the likeliest class, this class, and whether it is judged.
 
-        In float64, which holds the number of any class.
+        The second opinion is heard in full. In float64, which holds the number of any class.
         """
+        belief = self.in_full(belief)
         confidence, suggested = self.posterior(belief).max(1)
         is_judged = ~self._in_warmup(belief.labels)
         columns = (self.trust(belief), confidence, suggested, is_judged)

@@ -75,9 +75,11 @@ class WithLabelReports:
     ) -> LabelAudit:
         """Put what training has taught about some labels together as an audit. Changes no state.
 
-        Trust, suggested classes and noise rate are this loss's: see :meth:`trust` and
-        :meth:`posterior`. :func:`pml_ahsml.audit_labels` asks the embeddings alone instead, and
-        needs no training.
+        Trust and suggested classes are those of √(t_i(k)·o_i(k)), with t the :meth:`posterior` by
+        which training judges labels, and o that of the ``SecondOpinion``; of t, while that knows
+        nothing. Training hears o with care: it doubts some hard samples, which would then never be
+        learnt. For the order of a list o is worth as much as t.
+        :func:`pml_ahsml.audit_labels` asks the embeddings alone instead, and needs no training.
 
         Args:
             embeddings: (N, D) of the network in eval mode.

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +27,13 @@ class CountsChanges(torch.nn.Module):
             for module in modules:
                 module._uncounted = None
             _add(changes)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # hot path: 55 times per step. Torch would first look for a parameter or module to replace
+        if name in self.__dict__ and not isinstance(value, (torch.nn.Module, Tensor)):
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
 
     def _count(self) -> None:
         """Count one change."""

@@ -116,14 +116,16 @@ _HOLDERS = tuple(
 SECTIONS = (
     Section(
         "Losses",
-        "- *Wrapped*: inside `AdaptiveNoiseAwareLoss`. After a warm-up with a quarter of the\n"
-        "  labels wrong, value and gradient equal those of the loss on the rightly labelled rows.\n"
-        "- *With margins*: the same with `margins=AdaptiveMargins()`.\n"
-        "- *In a memory*: in a CrossBatchMemory inside the wrapper, which then remembers trusted\n"
-        "  rows only.\n\n"
-        "[Which margins and temperatures](poincare_losses.md) go with a PoincareDistance. The\n"
-        "wrapper needs labels. PML also runs some losses on an `indices_tuple` without labels:\n"
-        "use these without the wrapper.",
+        "| column | the loss stands |\n|---|---|\n"
+        "| PoincareDistance | alone, with `distance=PoincareDistance()` "
+        "([margins and temperatures](poincare_losses.md)) |\n"
+        "| wrapped | in `AdaptiveNoiseAwareLoss`. After a warm-up with a quarter of the labels "
+        "wrong, value and gradient equal those of the loss on the rightly labelled rows. |\n"
+        "| wrapped, with margins | in `AdaptiveNoiseAwareLoss(…, margins=AdaptiveMargins())` |\n"
+        "| in a memory, wrapped | in a CrossBatchMemory in the wrapper. The memory then holds "
+        "trusted rows only. |\n\n"
+        "The wrapper needs labels. PML also runs some losses on an `indices_tuple` without\n"
+        "labels: use these without the wrapper.",
         exported(losses, losses.BaseMetricLossFunction, _BASE_LOSSES),
         {
             "PoincareDistance": ld.poincare,
@@ -134,20 +136,19 @@ SECTIONS = (
     ),
     Section(
         "Losses that hold losses",
-        "Some of these accept only losses of certain class names, and the wrapper's is not among\n"
-        "them.\n\n"
+        "Some of these check the name of the loss's class, and refuse the wrapper.\n\n"
         "- A CrossBatchMemory goes inside:\n"
         "  `AdaptiveNoiseAwareLoss(CrossBatchMemory(loss, …), …)`.\n"
         "- A DistributedLossWrapper goes outside:\n"
         "  `DistributedLossWrapper(AdaptiveNoiseAwareLoss(loss, …))`.\n"
-        "- A SelfSupervisedLoss makes labels of its own, and none of these can be wrong.\n\n"
+        "- A SelfSupervisedLoss makes its own labels. None of them can be wrong, so it needs no\n"
+        "  wrapper.\n\n"
         "Several processes:\n\n"
-        "- A DistributedLossWrapper passes on the rows of all processes. The wrapper needs no\n"
-        "  option.\n"
+        "- In a DistributedLossWrapper the wrapper sees the rows of all processes and needs no\n"
+        "  option. All batches must be of one size.\n"
         "- With `efficient=True`, and under plain DistributedDataParallel, each process sees its\n"
         "  own rows. Give the wrapper `sync=True`.\n"
-        "- PML's gather needs batches of one size. Under plain DistributedDataParallel sizes may\n"
-        "  differ, and a batch may be empty.\n"
+        "- Under plain DistributedDataParallel batches may differ in size, and may be empty.\n"
         "- With proxies every process has the whole gradient. PML multiplies it by the number of\n"
         "  processes.\n\n"
         "`tests/distributed` compares two and four processes with one on the global batch.",
@@ -160,8 +161,8 @@ SECTIONS = (
     ),
     Section(
         "Miners",
-        "*Into the wrapper*: pairs and triplets with distrusted rows are left out, and the others\n"
-        "renumbered.",
+        "*Into the wrapper*: it leaves out pairs and triplets with distrusted rows, and renumbers\n"
+        "the others.",
         (*exported(miners, miners.BaseMiner, ("BaseMiner",)), HierarchicalSimilarityMiner),
         {
             "PoincareDistance": ld.miner_with_poincare,
@@ -200,7 +201,7 @@ SECTIONS = (
     Section(
         "Trainers",
         "Every metric loss is wrapped, and every tuple miner is a `HierarchicalSimilarityMiner`.\n"
-        "In DeepAdversarialMetricLearning only `metric_loss` is wrapped: its other losses see\n"
+        "In DeepAdversarialMetricLearning only `metric_loss` is wrapped. Its other losses see\n"
         "synthetic samples, whose labels cannot be wrong.",
         exported(trainers, trainers.BaseTrainer, ("BaseTrainer",)),
         {"wrapped loss and our miner": pd.trainer_with_wrapper},
@@ -221,30 +222,36 @@ SECTIONS = (
 
 _HEADER = """# The contract with pytorch-metric-learning
 
-Which classes of PML work with this package. `python -m tests.contract.document` tries every class
-that PML exports and writes this page. `tests/contract` compares the page with what happens, so a
-new release of PML shows as a row that fails.
+Look up your class of PML: does it work with this package?
 
-| outcome | is |
+| in the tables | means |
 |---|---|
 | works | value and gradient, pairs or neighbours are as they should be |
-| refused: … | an error with a message when the objects are made |
+| refused: … | an error when the objects are made; [the messages](#messages) are shortened |
 | fails: … | an error of PML or torch in use |
 
-Messages that come often are shortened in the tables:
+`python -m tests.contract.document` tries every class that PML exports and writes this page.
+`tests/contract` compares the page with what happens. So a row fails when a new release of PML
+changes something.
 
+"""
+
+_MESSAGES = """## Messages
+
+| in the tables | message |
+|---|---|
 """
 
 
 def document() -> str:
     """The whole text."""
     messages = "".join(f"| {short} | {message} |\n" for message, short in _SHORT.items())
-    parts = [f"{_HEADER}| in the tables | message |\n|---|---|\n{messages}"]
+    parts = []
     for section in SECTIONS:
         lines = "\n".join(section.line(row) for row in section.rows)
         text = f"{section.text}\n\n" if section.text else ""
         parts.append(f"## {section.title}\n\n{text}{section.head()}\n{lines}\n")
-    return "\n".join(parts)
+    return _HEADER + "\n".join([*parts, _MESSAGES + messages])
 
 
 if __name__ == "__main__":

@@ -49,6 +49,8 @@ def test_nearest_rows_are_those_of_the_smallest_geodesic_distance(block, monkeyp
     tangent = torch.randn(30, 4, generator=generator, dtype=torch.float64)
     points = hyperboloid.hyperboloid_lift(tangent, 0.1)
     rows = nr.nearest_rows(points[:10], points[10:], 5)
+    factors = hyperboloid.factors_of(points[10:])
+    assert torch.equal(nr.nearest_rows(points[:10], points[10:], 5, factors), rows)
     for i in range(10):
         distances = []
         for j in range(10, 30):

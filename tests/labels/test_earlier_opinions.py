@@ -43,12 +43,12 @@ def test_averages_and_steadiness_are_those_of_a_loop_over_the_visits():
     for visit in range(60):
         ids = torch.randperm(S, generator=generator)[:12]
         latest = opinions(12, generator) if visit < 25 else steady[ids]
-        found = earlier.averaged(ids, latest)
+        found = earlier.averaged(ids, latest.log()).exp()
         for row, i in enumerate(ids.tolist()):
             torch.testing.assert_close(
                 found[row], naive.averaged(i, latest[row]), rtol=0, atol=2e-3
             )
-        earlier.learn(ids, latest, labels[ids])
+        earlier.learn(ids, latest.log(), labels[ids])
         naive.learn(ids.tolist(), latest, labels[ids].tolist())
         assert earlier.doubts.tolist() == pytest.approx([naive.again, naive.alike], rel=1e-4)
         shares.add(earlier.are_steady)
@@ -59,7 +59,7 @@ def doubted_twice(then: int, now: int) -> EarlierOpinions:
     """Of twenty samples labelled 0, each with two opinions."""
     earlier, ids, labels = EarlierOpinions(20, K), torch.arange(20), torch.zeros(20).long()
     for name in (then, now):
-        earlier.learn(ids, torch.eye(K)[name].expand(20, K), labels)
+        earlier.learn(ids, torch.eye(K)[name].log().expand(20, K), labels)
     return earlier
 
 
@@ -74,28 +74,49 @@ def test_steadiness_is_of_doubts_that_are_repeated(then, now, steadiness):
 
 def test_one_visit_says_nothing_of_steadiness():
     earlier = EarlierOpinions(20, K)
-    earlier.learn(torch.arange(20), torch.eye(K)[1].expand(20, K), torch.zeros(20).long())
+    earlier.learn(torch.arange(20), torch.eye(K)[1].log().expand(20, K), torch.zeros(20).long())
     assert earlier.steadiness is None
 
 
 def test_opinions_that_are_not_steady_are_replaced():
-    earlier, ids, latest = doubted_twice(1, 2), torch.arange(20), torch.eye(K)[3].expand(20, K)
+    earlier, ids = doubted_twice(1, 2), torch.arange(20)
+    latest = torch.eye(K)[3].log().expand(20, K)
     assert torch.equal(earlier.averaged(ids, latest), latest)
-    steady = doubted_twice(1, 1).averaged(ids, latest)
+    steady = doubted_twice(1, 1).averaged(ids, latest).exp()
     torch.testing.assert_close(steady[0], torch.tensor([0, 0.98, 0, 0.02]), rtol=0, atol=1e-6)
+
+
+def test_a_class_that_is_all_but_impossible_keeps_its_rank():
+    earlier, ids = EarlierOpinions(2, K), torch.arange(2)
+    # half precision holds neither probability
+    logs = torch.tensor([[-30.0, 0, -60, -90], [-50.0, 0, -60, -90]]).log_softmax(1)
+    for _ in range(3):
+        earlier.learn(ids, logs, torch.zeros(2).long())
+    torch.testing.assert_close(earlier.averaged(ids, logs), logs, rtol=2**-10, atol=1e-6)
+
+
+def test_classes_that_are_not_kept_share_what_is_left():
+    many = 40
+    earlier, ids = EarlierOpinions(1, many), torch.tensor([0])
+    logs = (-torch.arange(many) / 10).log_softmax(0)[None]
+    earlier.learn(ids, logs, torch.tensor([0]))
+    stored = earlier.before(ids)[0]
+    torch.testing.assert_close(stored[:16], logs[0, :16], rtol=2**-10, atol=1e-6)
+    mean = logs[0, 16:].exp().mean().log()
+    torch.testing.assert_close(stored[16:], mean.expand(24), rtol=2**-10, atol=1e-6)
 
 
 def test_asking_changes_nothing():
     earlier = doubted_twice(1, 2)
     before = {name: table.clone() for name, table in earlier.state_dict().items()}
-    earlier.averaged(torch.arange(20), opinions(20, torch.Generator().manual_seed(0)))
+    earlier.averaged(torch.arange(20), opinions(20, torch.Generator().manual_seed(0)).log())
     for name, table in earlier.state_dict().items():
         assert torch.equal(table, before[name])
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("posteriors", torch.full((S, K), 1.5)), ("doubts", torch.tensor([-0.5, 0.1]))],
+    [("logs", torch.full((S, K + 1), 0.5)), ("doubts", torch.tensor([-0.5, 0.1]))],
 )
 def test_an_impossible_state_is_refused(name, value):
     earlier = EarlierOpinions(S, K)

@@ -176,14 +176,14 @@ def test_first_opinions_count_most():
     for number, ids in enumerate(id_batches(20)):
         step(model, statistics, ids, number)
     earlier = model.second_opinion.earlier
-    sample = (earlier.posteriors.sum(1) > 0).nonzero()[0]
-    before = earlier.posteriors[sample].float()
+    sample = (earlier.logs.amax(1) > -1).nonzero()[0]
+    before = earlier.logs[sample].float().exp()
     embeddings, labels, _ = samples()
     # it lies where another class is now
     elsewhere = embeddings[(labels != labels[sample]).nonzero()[0]]
     belief = believed(model, statistics, elsewhere, labels[sample], sample)
     model.learn(belief)
-    moved = earlier.posteriors[sample].float() - before
+    moved = earlier.logs[sample].float().exp() - before
     assert 0.005 < moved.abs().max() < 0.03
 
 

@@ -4,7 +4,9 @@ import pytest
 import torch
 from pytorch_metric_learning import distances, losses
 
-from pml_ahsml import AdaptiveMargins, AdaptiveNoiseAwareLoss, PoincareDistance
+from pml_ahsml import AdaptiveMargins, AdaptiveNoiseAwareLoss, ClassStatistics, PoincareDistance
+from pml_ahsml.classes.class_means import Groups
+from pml_ahsml.losses.batch import Batch
 from tests import reference
 
 K, D = 6, 8
@@ -174,6 +176,27 @@ def test_running_scope_takes_the_similarities_of_the_statistics():
     value = wrapper(e, LABELS)
     loss.distance = Shifted(loss.distance, offsets)
     torch.testing.assert_close(value, loss(e, LABELS), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("scope", ["batch", "running"])
+@pytest.mark.parametrize("part", [slice(None), slice(2, 10)])
+def test_offsets_are_the_same_whether_or_not_the_groups_are_known(scope, part):
+    distance, e = distances.CosineSimilarity(), embeddings()
+    statistics = ClassStatistics(K, D)
+    statistics.update(e, LABELS)
+    shuffled = torch.randperm(len(LABELS))
+    e, labels = e[shuffled], LABELS[shuffled]
+    takes_part = torch.zeros(len(labels), dtype=torch.bool)
+    takes_part[part] = True
+    margins = AdaptiveMargins(scope=scope, view_margin=True)
+    views = torch.arange(len(labels)) // 2
+    known, unknown = (
+        margins.offsets(
+            distance, Batch(e, labels, view_ids=views, groups=groups), statistics, takes_part
+        )
+        for groups in (Groups.by(labels), None)
+    )
+    torch.testing.assert_close(known, unknown)
 
 
 def test_references_are_shifted_by_their_own_labels():

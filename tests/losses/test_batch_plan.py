@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import torch
 from pytorch_metric_learning import losses, reducers
 
+from pml_ahsml.classes.class_means import Groups
 from pml_ahsml.losses.batch import Batch
 from pml_ahsml.losses.batch_plan import plan_batch
 from pml_ahsml.losses.judgement import Judgement
@@ -28,6 +31,14 @@ def test_a_loss_that_forms_its_pairs_sees_relabelled_rows():
     assert plan.keep_refs is None
     assert plan.takes_past
     assert plan.past is None
+
+
+def test_groups_by_label_are_those_of_the_labels_that_the_loss_sees():
+    groups, loss = Groups.by(GIVEN), losses.ContrastiveLoss()
+    assert plan_batch(loss, batch(groups=groups), JUDGED, None).batch.groups is None
+    # relabelling has begun, but no label of this batch has changed
+    unchanged = replace(JUDGED, labels=GIVEN)
+    assert plan_batch(loss, batch(groups=groups), unchanged, None).batch.groups is groups
 
 
 def test_pairs_that_were_mined_and_memories_go_by_the_labels_as_given():

@@ -77,14 +77,28 @@ def judging():
     return warmed(losses.ContrastiveLoss())
 
 
+def opinions_of(wrapper, embeddings, labels):
+    """(N, K) posteriors of the label model and of its second opinion, in float64."""
+    evidence = wrapper.class_statistics.evidence(embeddings, labels)
+    belief = wrapper.noise_model.believe(evidence, labels)
+    return belief.posterior.double(), belief.opinion.posterior.double()
+
+
 @pytest.mark.parametrize("rate", [0.0, 0.25])
-def test_an_audit_says_what_trust_and_posterior_say(judging, rate):
+def test_an_audit_hears_the_second_opinion_as_much_as_the_model(judging, rate):
     embeddings, labels, is_noisy = batch(1000, rate)
     audit = judging.audit(embeddings, labels)
-    posterior = judging.posterior(embeddings, labels)
-    assert torch.equal(audit.trust, judging.trust(embeddings, labels))
+    model, opinion = opinions_of(judging, embeddings, labels)
+    posterior = torch.zeros_like(model)
+    for i, (of_model, of_opinion) in enumerate(zip(model, opinion, strict=True)):
+        product = (of_model * of_opinion).sqrt()
+        posterior[i] = product / product.sum()
+    trust = posterior.gather(1, labels[:, None]).squeeze(1)
+    torch.testing.assert_close(audit.trust, trust.float(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        audit.confidence, posterior.max(1).values.float(), rtol=1e-4, atol=1e-6
+    )
     assert torch.equal(audit.suggested, posterior.argmax(1))
-    assert torch.equal(audit.confidence, posterior.max(1).values)
     assert torch.equal(audit.labels, labels)
     assert audit.is_judged.all()
     assert torch.equal(audit.is_doubted, is_noisy)
@@ -101,16 +115,23 @@ def test_an_audit_says_what_trust_and_posterior_say(judging, rate):
 
 def test_an_audit_of_samples_with_ids_counts_earlier_opinions(trained, monkeypatch):
     wrapper, embeddings, labels = copy.deepcopy(trained)
-    # the second opinion, which knows samples by their ids, decides
-    with_state(wrapper.noise_model.second_opinion, {"doubts": torch.tensor([0.25, 0.2])})
     ids = torch.arange(S)
     audit = wrapper.audit(embeddings, labels, ids)
-    assert torch.equal(audit.trust, wrapper.trust(embeddings, labels, ids))
     assert not torch.equal(audit.trust, wrapper.audit(embeddings, labels).trust)
     monkeypatch.setattr(label_reports, "_BLOCK", 7 * K + 1)
     in_blocks = wrapper.audit(embeddings, labels, ids)
     torch.testing.assert_close(in_blocks.trust, audit.trust, rtol=1e-4, atol=1e-5)
     assert torch.equal(in_blocks.is_doubted, audit.is_doubted)
+
+
+def test_an_audit_does_not_hear_an_opinion_that_cannot_tell_classes_apart(judging):
+    embeddings, labels, _ = batch(1000, 0.25)
+    lost = copy.deepcopy(judging)
+    # it doubts nearly all labels
+    with_state(lost.noise_model.second_opinion, {"rate_sums": torch.tensor([1.0, 0.9, 0.9])})
+    audit = lost.audit(embeddings, labels)
+    assert torch.equal(audit.trust, lost.trust(embeddings, labels))
+    assert torch.equal(audit.suggested, lost.posterior(embeddings, labels).argmax(1))
 
 
 def test_the_noise_rate_lies_in_its_interval_even_if_no_label_is_in_much_doubt():

@@ -121,9 +121,10 @@ def test_trust_may_be_asked_for_with_and_without_ids():
     torch.testing.assert_close(known[right], new[right], rtol=0, atol=1e-2)
     # it was taken for one of another class before, and the second opinion decides
     opinion = wrapper.noise_model.second_opinion
-    posteriors = opinion.earlier.posteriors.clone()
-    posteriors[ids[right]] = torch.eye(K)[(labels[right] + 1) % K].half()
-    entries = {"doubts": torch.tensor([0.25, 0.2]), "earlier.posteriors": posteriors}
+    logs = opinion.earlier.logs.clone()
+    certain = torch.eye(K)[(labels[right] + 1) % K].log().clamp_min(-6e4)
+    logs[ids[right], :-1] = certain.half()
+    entries = {"doubts": torch.tensor([0.25, 0.2]), "earlier.logs": logs}
     with_state(opinion, entries)
     before = state_of(wrapper)
     known, new = wrapper.trust(embeddings, labels, ids), wrapper.trust(embeddings, labels)

@@ -64,6 +64,21 @@ def test_tables_are_assigned_like_attributes():
         _ = m.nothing
 
 
+def test_other_attributes_are_torchs():
+    m = module()
+    m.part = None
+    m.part = torch.nn.Linear(1, 1)
+    assert [name for name, _ in m.named_children()] == ["part"]
+    m.part = None
+    assert m.part is None
+    assert not list(m.parameters())
+    m.weight = 1.0
+    m.weight = torch.nn.Parameter(torch.ones(1))
+    assert [name for name, _ in m.named_parameters()] == ["weight"]
+    with pytest.raises(TypeError, match="weight"):
+        m.weight = 2.0
+
+
 def test_in_inference_mode_tables_are_made_that_can_be_changed_afterwards():
     m = module()
     with torch.inference_mode():

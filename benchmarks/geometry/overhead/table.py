@@ -21,14 +21,17 @@ def _steps(rows: list[dict[str, Any]], machine: str) -> str:
     text = (
         "## What the wrapper costs\n\n"
         "A training step (forward, backward, AdamW) of a network 384→512→128 on batches of "
-        f"{BATCH_SIZE}, with a loss alone and wrapped in an "
-        "AdaptiveNoiseAwareLoss with default options, past its warm-up; wrong labels are other "
-        "classes at random. With up to 102 classes neighbours are asked. Ratios are medians over "
-        "the rounds in which both take turns. "
-        '"Rows" are what the wrapped loss is called with, remembered samples among them. '
-        f"{machine}\n\n"
+        f"{BATCH_SIZE}, with the loss alone and in an AdaptiveNoiseAwareLoss:\n\n"
     )
-    return text + table(
+    notes = (
+        "\n- The wrapper has default options and is past its warm-up. With up to 102 classes it "
+        "asks neighbours, too.\n"
+        "- A wrong label is any other class, at random.\n"
+        "- *rows*: what the wrapped loss is called with, past samples among them.\n"
+        "- Ratios are medians over rounds in which both take turns.\n"
+        f"- {machine}\n"
+    )
+    figures = table(
         ["loss", "classes", "wrong labels", "alone ms", "wrapped ms", "wrapped / alone", "rows"],
         [
             [r["loss"], str(r["classes"]), f"{100 * r['wrong']:.0f} %", f"{r['alone_ms']:.2f}",
@@ -36,13 +39,14 @@ def _steps(rows: list[dict[str, Any]], machine: str) -> str:
             for r in rows
         ],
     )  # fmt: skip
+    return text + figures + notes
 
 
 def _proxies(rows: list[dict[str, Any]]) -> str:
     text = (
-        "The wrapper's own cost (with a ContrastiveLoss inside, less that loss) against a "
-        f"ProxyAnchorLoss with as many proxies, forward and backward of {BATCH_SIZE} "
-        "embeddings:\n\n"
+        "### Many classes\n\n"
+        f"Forward and backward of {BATCH_SIZE} embeddings: the wrapper's own part (around a "
+        "ContrastiveLoss, less that loss) beside a ProxyAnchorLoss with as many proxies:\n\n"
     )
     return text + table(
         ["K", "D", "own ms", "ProxyAnchorLoss ms", "own / ProxyAnchorLoss"],
@@ -55,12 +59,13 @@ def _proxies(rows: list[dict[str, Any]]) -> str:
 
 
 def _many(rows: list[dict[str, Any]]) -> str:
-    text = (
-        "With very many classes, D = 128, forward and backward of a wrapped ContrastiveLoss. "
-        "Memory is the state, which grows with K·D, and the most that a step holds beyond it; for "
-        "comparison one float32 table of the batch against all classes:\n\n"
+    text = "A wrapped ContrastiveLoss with very many classes, D = 128, forward and backward:\n\n"
+    notes = (
+        "\n- *state*: what the wrapper keeps. It grows with K·D.\n"
+        "- *step*: the most that a step holds beyond the state. For comparison, the last column is "
+        "one float32 table of the batch against all classes.\n"
     )
-    return text + table(
+    figures = table(
         ["K", "ms a step", "state MB", "step MB", "a table of 128 × K, MB"],
         [
             [f"{r['classes']:,}", f"{r['ms']:.0f}", f"{r['state_mb']:.0f}",
@@ -68,19 +73,20 @@ def _many(rows: list[dict[str, Any]]) -> str:
             for r in rows
         ],
     )  # fmt: skip
+    return text + figures + notes
 
 
 def _errors(by_noise: list[dict[str, Any]]) -> str:
     text = (
-        "With more than 1,000 classes the confusion prior is estimated from lists of neighbours, "
-        "with more than 32,768 a sample is also judged by candidate classes only. Their errors "
-        f"against all pairs of {by_noise[0]['classes']:,} classes, after "
-        f"{by_noise[0]['batches']} batches: of log Z in the mean, of the trust in a label "
-        "in the mean and at most, how often the likeliest class is the same, and of ε, τ and "
-        "σ.\n\n"
+        "### What the shortcuts change\n\n"
+        "With more than 1,000 classes lists of the nearest classes stand in for all pairs of "
+        "classes (*lists*). With more than 32,768 a sample is also judged by candidate classes "
+        f"only (*candidates*). Both against all pairs of {by_noise[0]['classes']:,} classes, after "
+        f"{by_noise[0]['batches']} batches:\n\n"
     )
     return text + table(
-        ["", "wrong labels", "log Z", "trust, mean", "trust, max", "same class", "ε", "τ", "σ"],
+        ["", "wrong labels", "error of log Z", "of the trust, mean", "of the trust, max",
+         "same likeliest class", "ε off by", "τ off by", "σ off by"],
         [
             [r["way"], f"{100 * r['wrong']:.0f} %", f"{r['log_z']:.3f}",
              f"{r['trust_mean']:.1e}", f"{r['trust_max']:.1e}", f"{r['same_class']:.3f}",

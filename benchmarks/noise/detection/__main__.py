@@ -1,10 +1,12 @@
-"""Compares three scores that find wrong labels, on real label errors.
+"""Compares four scores that find wrong labels, on real label errors.
 
 - *classifier*: the out-of-sample probability of the given label by a logistic regression on the
   features (five folds). It is cleanlab's default score
   (``get_label_quality_scores(labels, probabilities)``, method "self_confidence").
 - *neighbours*: the share of the ten nearest samples, by cosine, that have the same label.
-- *ours*: ``trust`` after a training of the noise benchmark with sample ids, MultiSimilarityLoss.
+- *trust*: ``loss.trust(…)`` after a training of the noise benchmark with sample ids and
+  MultiSimilarityLoss.
+- *audit*: ``loss.audit(…).trust`` after the same training.
 
 The tables give average precision and AUROC of finding the wrong labels, with one seed, and how
 often the classifier predicts the given and the true label out of sample. It takes about five

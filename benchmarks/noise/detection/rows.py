@@ -1,4 +1,4 @@
-"""One row: three scores of the labels of a data set, against the truth."""
+"""One row: four scores of the labels of a data set, against the truth."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from benchmarks.audit import scores
-from benchmarks.noise.protocol import trained, trust
+from benchmarks.noise.protocol import audited_trust, trained, trust
 from benchmarks.noise.results import Job
 
 
@@ -23,15 +23,17 @@ class Row:
     classifier: float  # average precision by a logistic regression, out of sample
     neighbours: float  # … by ten neighbours
     ours: float  # … by trust after a training
+    audit: float  # … by the trust of an audit of this training
     classifier_auroc: float
     neighbours_auroc: float
     ours_auroc: float
+    audit_auroc: float
     predicts_given: float  # how often the classifier predicts the given label, out of sample
     predicts_true: float  # how often it predicts the true one
 
 
 def row(cell: tuple[str, str], data_dir: Path, seed: int = 0) -> Row:
-    """Train on a set of labels with sample ids, and score the labels in three ways."""
+    """Train on a set of labels with sample ids, and score the labels in four ways."""
     data, noise = cell
     run = trained(Job(data, "MultiSimilarity", noise, seed, "ours_ids"), data_dir)
     given, truth, is_noisy = run.samples.labels, run.data.train[1], run.samples.is_noisy
@@ -39,7 +41,8 @@ def row(cell: tuple[str, str], data_dir: Path, seed: int = 0) -> Row:
     # as in the tables of earlier versions, folds are stretches of the file
     probabilities = scores.out_of_sample(features, given, run.data.num_classes, shuffled=False)
     by_classifier = scores.of_labels(probabilities, given)
-    by_neighbours, by_trust = scores.by_neighbours(features, given), trust(run)
+    by_neighbours = scores.by_neighbours(features, given)
+    by_trust, by_audit = trust(run), audited_trust(run)
     predicted = probabilities.argmax(1)
     return Row(
         data=data,
@@ -49,9 +52,11 @@ def row(cell: tuple[str, str], data_dir: Path, seed: int = 0) -> Row:
         classifier=_precision(is_noisy, by_classifier),
         neighbours=_precision(is_noisy, by_neighbours),
         ours=_precision(is_noisy, by_trust),
+        audit=_precision(is_noisy, by_audit),
         classifier_auroc=_auroc(is_noisy, by_classifier),
         neighbours_auroc=_auroc(is_noisy, by_neighbours),
         ours_auroc=_auroc(is_noisy, by_trust),
+        audit_auroc=_auroc(is_noisy, by_audit),
         predicts_given=_share(predicted == given),
         predicts_true=_share(predicted == truth),
     )

@@ -6,19 +6,19 @@ from benchmarks import measuring
 from benchmarks.noise.detection.rows import Row
 from benchmarks.noise.pages.wording import data_name, figure, noise_name
 
-_HEAD = ["data, labels", "wrong", "classifier", "neighbours", "ours"]
+_HEAD = ["data, labels", "wrong", "classifier", "neighbours", "trust", "audit"]
 
 
 def found_table(rows: Sequence[Row]) -> str:
     """Average precision of each score; the best of a row is bold."""
-    return _scores_table([(row, (row.classifier, row.neighbours, row.ours)) for row in rows])
+    return _scores_table(
+        [(row, (row.classifier, row.neighbours, row.ours, row.audit)) for row in rows]
+    )
 
 
 def auroc_table(rows: Sequence[Row]) -> str:
     """AUROC of each score: the probability that a wrong label is ranked below a right one."""
-    return _scores_table(
-        [(row, (row.classifier_auroc, row.neighbours_auroc, row.ours_auroc)) for row in rows]
-    )
+    return _scores_table([(row, _aurocs(row)) for row in rows])
 
 
 def predicted_table(rows: Sequence[Row]) -> str:
@@ -28,6 +28,10 @@ def predicted_table(rows: Sequence[Row]) -> str:
         head,
         [[_name(row), figure(row.predicts_given, 2), figure(row.predicts_true, 2)] for row in rows],
     )
+
+
+def _aurocs(row: Row) -> tuple[float, ...]:
+    return row.classifier_auroc, row.neighbours_auroc, row.ours_auroc, row.audit_auroc
 
 
 def _scores_table(rows: Sequence[tuple[Row, tuple[float, ...]]]) -> str:

@@ -16,7 +16,7 @@ class Beliefs:
 
     Args:
         classes: (N, C) the classes, each once in its row; the label as given is among them.
-        weights: (N, C) their probabilities.
+        weights: (N, C) t_i(k), their probabilities.
     """
 
     classes: Tensor
@@ -89,10 +89,10 @@ def taken_as_given(classes: Tensor, labels: Tensor) -> Beliefs:
 
 
 def frequencies(beliefs: Beliefs, num_classes: int) -> Tensor:
-    """Share of each class in the samples: π_k = Σ_i q_ik / Σ_i Σ_k q_ik.
+    """Share of each class in the samples: n_k / Σ_a n_a, with n_k = Σ_i t_i(k).
 
     Args:
-        beliefs: q_ik.
+        beliefs: t_i(k).
         num_classes: K.
 
     Returns:

@@ -29,15 +29,15 @@ _LEAST_MASS = 0.5
 def class_sums(points: Tensor, beliefs: Beliefs, num_classes: int) -> tuple[Tensor, Tensor]:
     """Weighted sums of the samples of each class, and of the weights.
 
-    s_k = Σ_i q_ik·x_i, n_k = Σ_i q_ik.
+    n_k·μ_k = Σ_i t_i(k)·h_i, n_k = Σ_i t_i(k).
 
     Args:
-        points: (N, D) x_i.
-        beliefs: q_ik.
+        points: (N, D) h_i.
+        beliefs: t_i(k).
         num_classes: K.
 
     Returns:
-        (K, D) s_k and (K,) n_k, float64.
+        (K, D) n_k·μ_k and (K,) n_k, float64.
 
     Example:
         >>> beliefs = Beliefs(torch.tensor([[0, 1]]), torch.tensor([[0.75, 0.25]]))
@@ -51,25 +51,24 @@ def class_sums(points: Tensor, beliefs: Beliefs, num_classes: int) -> tuple[Tens
 def shared_covariance(points: Tensor, beliefs: Beliefs, sums: Tensor, masses: Tensor) -> Tensor:
     """Covariance of the samples around the means of their classes, with equal weight per class.
 
-    S = 1/C·Σ_k (Σ_i q_ik·x_i·x_iᵀ/n_k − m_k·m_kᵀ), with m_k = s_k/n_k and C the number of classes
-    that have samples.
+    Γ = mean_k (Σ_i t_i(k)·h_i·h_iᵀ/n_k − μ_k·μ_kᵀ), over the classes that have samples.
 
     Args:
-        points: (N, D) x_i.
-        beliefs: q_ik.
-        sums: (K, D) s_k.
+        points: (N, D) h_i.
+        beliefs: t_i(k).
+        sums: (K, D) n_k·μ_k.
         masses: (K,) n_k.
 
     Returns:
-        (D, D), float64.
+        (D, D) Γ, float64.
 
     Source:
         The pooled covariance of Fisher's discriminant, with classes weighted equally.
 
     Example:
         >>> beliefs = Beliefs(torch.zeros(2, 1).long(), torch.ones(2, 1))
-        >>> x = torch.tensor([[0.0], [2.0]])
-        >>> shared_covariance(x, beliefs, *class_sums(x, beliefs, 1))
+        >>> points = torch.tensor([[0.0], [2.0]])
+        >>> shared_covariance(points, beliefs, *class_sums(points, beliefs, 1))
         tensor([[1.]], dtype=torch.float64)
     """
     return _covariance(points, beliefs.shares(len(masses)), sums, masses)
@@ -79,14 +78,14 @@ class ClassDensities:
     """Gaussian classes that share one covariance, fitted to what is believed.
 
     Args:
-        points: (N, D) x_i.
-        beliefs: q_ik, what is believed about the class of each sample.
+        points: (N, D) h_i.
+        beliefs: t_i(k), what is believed about the class of each sample.
         num_classes: K.
 
     Example:
-        >>> x = torch.tensor([[0.0], [1.0], [4.0], [5.0]])
+        >>> points = torch.tensor([[0.0], [1.0], [4.0], [5.0]])
         >>> beliefs = Beliefs(torch.tensor([[0], [0], [1], [1]]), torch.ones(4, 1))
-        >>> ClassDensities(x, beliefs, 2).nearest(beliefs.classes, 2)
+        >>> ClassDensities(points, beliefs, 2).nearest(beliefs.classes, 2)
         tensor([[0, 1],
                 [0, 1],
                 [0, 1],
@@ -128,9 +127,9 @@ class ClassDensities:
     def log_densities(self, classes: Tensor, rows: Tensor) -> Tensor:
         """Log-density of classes at some samples, each left out of the classes itself.
 
-        s_ik = −‖Wᵀ(x_i − m_k⁻)‖²/(2·(1 + 1/n_k⁻)) − (D/2)·log(1 + 1/n_k⁻), with the mass
-        n_k⁻ = n_k − q_ik and the mean m_k⁻ of the other samples:
-        x_i − m_k⁻ = (x_i − m_k)·n_k/n_k⁻.
+        ℓ_ik = −‖Wᵀ(h_i − μ_k⁻)‖²/(2·(1 + 1/n_k⁻)) − (D/2)·log(1 + 1/n_k⁻), with the mass
+        n_k⁻ = n_k − t_i(k) and the mean μ_k⁻ of the other samples:
+        h_i − μ_k⁻ = (h_i − μ_k)·n_k/n_k⁻.
 
         All of the samples asked about are left out of the covariance: a sample that had a part in
         it would look near to the class of its label. In 512 dimensions, labels drawn at random

@@ -46,12 +46,12 @@ class Confusions:
     def log_probabilities(self, weights: Tensor | None) -> Tensor:
         """Log-probability that a sample of each class gets the label that the sample has.
 
-        T_ky = (J_ky + α·((1 − ε)·[k = y] + ε/K)) / (Σ_y J_ky + α), with J_ky = Σ_{i: y_i = y} q_ik
-        the expected number of samples of class k labelled y, ε the share of J off its diagonal, and
-        α = 2.
+        T_ky = (J_ky + η·((1 − ε_J)·[k = y] + ε_J/K)) / (Σ_y J_ky + η), with
+        J_ky = Σ_{i: y_i = y} t_i(k) the expected number of samples of class k labelled y, ε_J the
+        share of J off its diagonal, and η = 2.
 
         Args:
-            weights: (N, C) q_ik; None before anything is known.
+            weights: (N, C) t_i(k); None before anything is known.
 
         Returns:
             (N, C) log T_{k,y_i}.

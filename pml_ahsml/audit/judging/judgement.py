@@ -41,21 +41,22 @@ _NORMAL_QUANTILE = 1.64
 class Judgement:
     """What witnesses say of each sample, and how classes get each other's labels.
 
-    q_ik ∝ p_ik·T_{k,y_i}^λ, with p the witnesses' probabilities, T the confusions, and λ = ½.
+    t_i(k) ∝ p_i(k)·T_{k,y_i}^δ, with p the witnesses' probabilities, T the confusions, and δ = ½.
+    Trust is q_i = t_i(y_i).
 
     Labels alone do not tell whether a class is *labelled* as another or *looks* like it. Confusions
-    that are learnt from the same labels (λ = 1) excuse a wrong label that occurs often; with all
-    confusions alike (λ = 0), every hard sample is doubted. The truth lies between, and so does λ.
+    that are learnt from the same labels (δ = 1) excuse a wrong label that occurs often; with all
+    confusions alike (δ = 0), every hard sample is doubted. The truth lies between, and so does δ.
 
     Args:
         classes: (N, C) classes in question for each sample.
         labels: (N,) labels as given.
-        log_evidence: (N, C) log p_ik.
+        log_evidence: (N, C) log p_i(k).
         log_confusions: (N, C) log T_{k,y_i}.
         shift: added to the log-odds of every label; not 0 if the noise rate is known.
 
     Source:
-        Dawid & Skene (Applied Statistics, 1979); λ is this project's.
+        Dawid & Skene (Applied Statistics, 1979); δ is this project's.
     """
 
     classes: Tensor
@@ -65,7 +66,7 @@ class Judgement:
     shift: float = 0.0
 
     def beliefs(self, power: float = _POWER) -> Beliefs:
-        """Probabilities of the classes, with the confusions to the power λ.
+        """Probabilities of the classes, with the confusions to the power δ.
 
         Labels that are not judged are believed.
         """
@@ -100,7 +101,7 @@ class Judgement:
     def noise_rate_interval(self) -> tuple[float, float]:
         """Bounds of the share of wrong labels.
 
-        The lower one excuses all confusions (λ = 1), the upper one none (λ = 0): see
+        The lower one excuses all confusions (δ = 1), the upper one none (δ = 0): see
         :func:`noise_rate_bounds`.
         """
         judged = self.is_judged
@@ -137,8 +138,8 @@ def noise_rate_bounds(kind: Tensor, strict: Tensor, noise_rate: float) -> tuple[
     """Bound the share of wrong labels, by trust that is kind and trust that is strict.
 
     From the share with kind trust < 0.1, which are almost surely wrong, to the share with strict
-    trust < 0.9, which are not almost surely right. Each share p of N labels is moved outwards by
-    its own error, 1.64·√(p·(1 − p)/N).
+    trust < 0.9, which are not almost surely right. Each share of N labels is moved outwards by its
+    own error, 1.64·√(share·(1 − share)/N).
 
     Args:
         kind: (N,) trust in labels.
@@ -172,8 +173,8 @@ def judge(
 ) -> Judgement:
     """Find out what is believed of each sample, how far to trust each witness, and the confusions.
 
-    Expectation and maximisation: given beliefs q, the weights of the witnesses and the confusions T
-    are those that explain q best; given these, q_ik ∝ p_ik·T_{k,y_i}.
+    Expectation and maximisation: given beliefs t, the weights of the witnesses and the confusions T
+    are those that explain t best; given these, t_i(k) ∝ p_i(k)·T_{k,y_i}.
 
     Args:
         ask: returns the (N, C) log-evidence of each witness, given beliefs.

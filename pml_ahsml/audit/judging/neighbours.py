@@ -60,14 +60,14 @@ def nearest_others(points: Tensor, count: int, groups: Tensor | None = None) -> 
 def log_votes(neighbours: Tensor, beliefs: Beliefs, classes: Tensor, frequencies: Tensor) -> Tensor:
     """Log-probability of classes by the votes of the nearest samples.
 
-    v_ik = log((Σ_{j near i} q_jk + π_k) / (k_i + 1)), with π_k the frequency of class k and k_i the
-    number of neighbours.
+    log((b_ik + n_k/Σ_a n_a) / (Σ_a b_ia + 1)), with b_ik = Σ_{j near i} t_j(k) the votes for class
+    k, and n_k/Σ_a n_a its frequency.
 
     Args:
         neighbours: (B, k) rows of the nearest samples, -1 for none.
-        beliefs: (N, …) q_jk, what is believed about the class of each sample.
+        beliefs: (N, …) t_j(k), what is believed about the class of each sample.
         classes: (B, C) classes to vote on.
-        frequencies: (K,) π_k, from samples that are not asked about.
+        frequencies: (K,) n_k/Σ_a n_a, from samples that are not asked about.
 
     Returns:
         (B, C).

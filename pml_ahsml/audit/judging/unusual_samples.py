@@ -18,8 +18,8 @@ _DUPLICATE = 0.1
 def far_from_all(points: Tensor, neighbours: Tensor) -> Tensor:
     """Find samples that are far out: they seem to belong to no class.
 
-    log d_i > Q₃ + 3·max(Q₃ − Q₁, 0.001), with d_i the mean distance of sample i to its neighbours
-    and Q the quartiles of log d.
+    log d_i > upper + 3·max(upper − lower, 0.001), with d_i the mean distance of sample i to its
+    neighbours, and the lower and the upper quartile of log d.
 
     Args:
         points: (N, D).
@@ -32,8 +32,8 @@ def far_from_all(points: Tensor, neighbours: Tensor) -> Tensor:
         Tukey, Exploratory Data Analysis (1977).
 
     Example:
-        >>> x = torch.tensor([[0.0], [1.0], [2.0], [3.0], [900.0]])
-        >>> far_from_all(x, torch.tensor([[1], [0], [1], [2], [3]]))
+        >>> points = torch.tensor([[0.0], [1.0], [2.0], [3.0], [900.0]])
+        >>> far_from_all(points, torch.tensor([[1], [0], [1], [2], [3]]))
         tensor([False, False, False, False,  True])
     """
     gaps = distances(points, neighbours)
@@ -64,9 +64,9 @@ def contradicting_duplicates(
         of the median distance of a sample to its nearest.
 
     Example:
-        >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+        >>> points = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
         >>> nearest = torch.tensor([[1], [0], [3], [2]])
-        >>> contradicting_duplicates(x, torch.tensor([0, 1, 1, 1]), nearest)
+        >>> contradicting_duplicates(points, torch.tensor([0, 1, 1, 1]), nearest)
         (tensor([[0, 1]]), tensor([1.]))
     """
     gaps = distances(points, neighbours)

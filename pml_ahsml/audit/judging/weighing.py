@@ -41,10 +41,12 @@ def with_rest(evidence: Tensor, is_label: Tensor) -> Tensor:
 
 
 def log_probabilities(weights: Tensor, witnesses: Sequence[Tensor], num_others: int) -> Tensor:
-    """Log-probabilities by weighed witnesses: softmax of Σ_w a_w·f_w.
+    """Log-probabilities log p_i(k) by weighed witnesses.
+
+    p_i(k) is the softmax over the classes of Σ w·evidence, a sum over the witnesses.
 
     Args:
-        weights: (W,) a_w ≥ 0.
+        weights: w ≥ 0, one for each witness.
         witnesses: (N, C + 1) log-evidence of each, see :func:`with_rest`.
         num_others: number of classes that the last column stands for.
 
@@ -72,18 +74,19 @@ def fitted_weights(
 ) -> Tensor:
     """Weights of witnesses under which they predict best what is believed.
 
-    The weights a ≥ 0 maximise Σ_i Σ_k q_ik·log p_ik, with p the :func:`log_probabilities`. As every
-    witness is asked out of sample, one that only repeats labels gains nothing.
+    The weights w ≥ 0 maximise Σ_i Σ_k t_i(k)·log p_i(k), with log p the
+    :func:`log_probabilities`. As every witness is asked out of sample, one that only repeats labels
+    gains nothing.
 
     Args:
         witnesses: (N, C + 1) log-evidence of each, see :func:`with_rest`.
-        targets: (N, C) q_ik.
+        targets: (N, C) t_i(k).
         num_others: number of classes that the last column stands for.
-        start: (W,) weights to start from.
+        start: weights to start from, one for each witness.
         seed: of the choice of samples, if there are many.
 
     Returns:
-        (W,).
+        The weights, one for each witness.
 
     Example:
         >>> good = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...checks import check_count
 from ...classes.class_distances import ClassDistances, mean_over_views
+from ...hyperbolic.hyperboloid import factors_of
 from ...hyperbolic.nearest_rows import nearest_rows
 from ...state.derived import Derived
 from ...state.recent_samples import RecentSamples
@@ -87,6 +88,7 @@ class NeighbourMemory(RecentSamples, Witness):
         # row has their label
         shares = torch.zeros(1 + _MOST_NEIGHBOURS, dtype=torch.float32)
         self.register_table("agreement", shares, Rule(lowest=0, highest=1))
+        self._searched: Derived[tuple[Tensor, Tensor, Tensor]] = Derived()
 
     @property
     def num_neighbours(self) -> int:
@@ -113,8 +115,11 @@ class NeighbourMemory(RecentSamples, Witness):
         filled = min(self.num_filled, length)
         if count == 0 or filled < length // 2:
             return None
-        others, labels = self.newest_rows(filled)
-        return labels[nearest_rows(points.to(others), others, count)]
+        rings = self.vectors, self.labels
+        # past samples that stand in are compared with the same rows as their batch
+        searched = self._searched.of(self._searched_rows, *rings, self._newest, filled)
+        others, labels, factors = searched
+        return labels[nearest_rows(points.to(others), others, count, factors)]
 
     def votes(self, neighbours: Tensor, labels: Tensor) -> Tensor:
         """Count the votes for each class, with earlier visits of a sample discounted.
@@ -196,6 +201,11 @@ class NeighbourMemory(RecentSamples, Witness):
         check_on_hyperboloid(
             prefix + "vectors", state[prefix + "vectors"], state[prefix + "labels"] >= 0
         )
+
+    def _searched_rows(self, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """The newest rows, their labels and their ``factors_of``."""
+        others, labels = self.newest_rows(inputs[-1])
+        return others, labels, factors_of(others)
 
     @property
     def _is_too_long(self) -> bool:

@@ -148,7 +148,7 @@ class Witness(ModuleWithTables):
 
 
 def mean_product(surprise: Tensor, values: Tensor, factor: float = 1.0) -> Tensor:
-    """f·mean_i Σ_k surprise_ik·values_ik, where nothing surprises without the value, even if inf.
+    """factor·mean_i Σ_k surprise_ik·values_ik; where nothing surprises, a value of inf counts as 0.
 
     Summed in float64, so that the order of rows does not matter.
     """

@@ -22,7 +22,7 @@ class HerePool:
 
 def made(cell, data_dir):
     """A row without a training."""
-    return Row(*cell, 0, 0.4, *(0.1 * n for n in range(1, 9)))
+    return Row(*cell, 0, 0.4, *(0.1 * n for n in range(1, 11)))
 
 
 def test_the_command_writes_the_rows_it_prints(tmp_path, capsys, monkeypatch):

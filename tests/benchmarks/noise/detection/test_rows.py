@@ -14,7 +14,7 @@ def test_a_row_has_both_figures_of_each_score(small, monkeypatch):
     made = rows.row(("small", "given:worst"), None)
     assert (made.data, made.noise, made.seed) == ("small", "given:worst", 0)
     assert made.wrong == pytest.approx(0.3, abs=0.01)
-    for score in ("classifier", "neighbours", "ours"):
+    for score in ("classifier", "neighbours", "ours", "audit"):
         # precision of a score that says nothing is the share of wrong labels
         assert made.wrong < getattr(made, score) < 1
         assert 0.5 < getattr(made, f"{score}_auroc") < 1
