@@ -5,7 +5,10 @@ Run: python -m benchmarks.hyperbolic.page
 
 from pathlib import Path
 
+from benchmarks.csv_rows import read_rows
 from benchmarks.hyperbolic.ahsml_table import ahsml_table
+from benchmarks.hyperbolic.radius import Result as RadiusResult
+from benchmarks.hyperbolic.radius_table import radius_tables
 from benchmarks.hyperbolic.results import read_results
 from benchmarks.hyperbolic.table import report
 from benchmarks.noise import results as noise_results
@@ -28,7 +31,9 @@ def rewritten(page: str, docs: Path) -> str:
     """The page with the tables of the CSV files in this folder."""
     page = with_tables(page, report(read_results(docs / "hyperbolic.csv")))
     parts = noise_results.read_results(docs / "ahsml_ablation.csv")
-    return with_tables(page, ahsml_table(parts), "ahsml")
+    page = with_tables(page, ahsml_table(parts), "ahsml")
+    radii = read_rows(docs / "hyperbolic_radius.csv", RadiusResult)
+    return with_tables(page, radius_tables(radii), "radius")
 
 
 def main(docs: Path) -> None:

@@ -76,11 +76,11 @@ def tested(embeddings: Tensor, labels: Tensor, loss: Any) -> dict[str, float]:
         "cosine_precision_at_1": by_cosine[0],
         "cosine_map_at_r": by_cosine[1],
         "at_rim": at_rim,
-        "wrong_by_norm": _auroc(is_wrong, -norms),
+        "wrong_by_norm": auroc(is_wrong, -norms),
     }
 
 
-def _auroc(is_wrong: Tensor, scores: Tensor) -> float:
+def auroc(is_wrong: Tensor, scores: Tensor) -> float:
     """AUROC, nan where there is only one of the two kinds."""
     if bool(is_wrong.all()) or not bool(is_wrong.any()):
         return float("nan")

@@ -8,13 +8,14 @@ import torch
 from pytorch_metric_learning import losses
 from pytorch_metric_learning.distances import CosineSimilarity
 
+from benchmarks.hyperbolic.ntxent import RowwiseNTXentLoss
 from pml_ahsml import AdaptiveNoiseAwareLoss, LorentzSimilarity
 
 # PML's arguments, all at their defaults.
 LOSSES: dict[str, Callable[..., Any]] = {
     "MultiSimilarity": losses.MultiSimilarityLoss,
     "SupCon": losses.SupConLoss,
-    "NTXent": losses.NTXentLoss,
+    "NTXent": RowwiseNTXentLoss,
     "Triplet": losses.TripletMarginLoss,
 }
 
