@@ -74,6 +74,11 @@ _TABLES = Selection(
     _cells(MEASUREMENTS, ("symmetric:0.5", "near:0.4", NO_NOISE)),
     seeds=[0],
 )
+_TABLES_TODAY = Selection(
+    "noise_measurements_ids",
+    _cells(MEASUREMENTS, ("symmetric:0.5", "near:0.4", NO_NOISE)),
+    _MS,
+)
 _LIBRAS = Selection("noise_measurements", [("movement_libras", NO_NOISE)])
 _WORDS = Selection(
     "noise_words",
@@ -183,6 +188,8 @@ CONTENTS: dict[str, Callable[[], str]] = {
         rows_table, _TABLES, ("plain", "prism", "no_neighbours", "ours", "clean_only")
     ),
     "measurements by loss": _of(by_loss_table, _TABLES, ("prism", "no_neighbours", "ours")),
+    "measurements, today": _of(rows_table, _TABLES_TODAY, _RUNS_WITH_IDS, "ours_ids"),
+    "measurements, today, by loss": _of(by_loss_table, _TABLES_TODAY, _COMPARED),
     "libras, clean": _of(rows_table, _LIBRAS, ("plain", "no_neighbours", "ours")),
     "words": _of(rows_table, _WORDS, _RUNS),
     "words by loss": _of(by_loss_table, _WORDS, ("prism", "ours")),
