@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import measuring
+from benchmarks.command_line import new_parser
 from benchmarks.noise.__main__ import make_missing
 from benchmarks.noise.labels import NO_NOISE
 from benchmarks.noise.methods import MINERS
@@ -139,14 +140,7 @@ def write_tables(page: Path) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.miners",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
-    )
+    parser = new_parser("benchmarks.miners", __doc__)
     parser.add_argument("--page", type=Path, default=Path("docs/miners.md"))
     parser.add_argument("--datasets", nargs="*", choices=("hwu", "clinc"), help="only these")
     parser.add_argument("--seeds", nargs="*", type=int, help="these seeds instead of 0, 1, 2")

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from benchmarks.audit.rows import ROWS, row
 from benchmarks.audit.table import found_table, rates_table
+from benchmarks.command_line import new_parser
 from benchmarks.csv_rows import write_rows
 
 
@@ -36,14 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.audit",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
-    )
+    parser = new_parser("benchmarks.audit", __doc__)
     parser.add_argument("--output", type=Path, default=Path("benchmark_results"))
     parser.add_argument("--datasets", nargs="*", choices=sorted({name for name, _ in ROWS}))
     parser.add_argument("--processes", type=int, default=os.cpu_count())

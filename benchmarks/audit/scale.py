@@ -15,6 +15,7 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
+from benchmarks.command_line import new_parser
 from pml_ahsml import audit_labels
 
 _WRONG = 0.2
@@ -74,11 +75,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.audit.scale",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("benchmarks.audit.scale", __doc__, has_data=False)
     parser.add_argument("--samples", type=int, default=1_000_000)
     parser.add_argument("--classes", type=int, default=10_000)
     parser.add_argument("--size", type=int, default=128)

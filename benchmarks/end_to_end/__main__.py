@@ -10,11 +10,11 @@ Needs the extra benchmarks. Run: python -m benchmarks.end_to_end --data DIR
 
 import argparse
 import itertools
-import os
 from pathlib import Path
 
 import torch
 
+from benchmarks.command_line import new_parser
 from benchmarks.csv_rows import read_rows, write_rows
 from benchmarks.end_to_end.cost import Cost, cost_table, measure
 from benchmarks.end_to_end.curve import write_curve
@@ -74,14 +74,7 @@ def make_missing(wanted: list[Job], data: Benchmark, steps: int, output: Path, n
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.end_to_end",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
-    )
+    parser = new_parser("benchmarks.end_to_end", __doc__)
     parser.add_argument("--output", type=Path, default=Path("benchmark_results"))
     parser.add_argument(
         "--longer",

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.command_line import new_parser
 from benchmarks.geometry import approximate
 from benchmarks.geometry.accuracy import accuracy
 from benchmarks.geometry.neighbours import nearest_neighbours
@@ -102,11 +103,7 @@ def machine(device: torch.device) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.geometry",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("benchmarks.geometry", __doc__, has_data=False)
     parser.add_argument("--output", type=Path, default=Path("docs"))
     parser.add_argument("--fast", action="store_true", help="tiny sizes, to try the command")
     parser.add_argument(

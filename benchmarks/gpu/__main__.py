@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.command_line import new_parser
 from benchmarks.gpu.budget import Deadline
 from benchmarks.gpu.cases import measure
 from benchmarks.gpu.checks import ROOT
@@ -91,11 +92,7 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {_NAME}",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser(_NAME, __doc__, has_data=False)
     parser.add_argument(
         "sections", nargs="*", metavar="section", default=list(SECTIONS),
         help=f"measure these only: {', '.join(SECTIONS)}",

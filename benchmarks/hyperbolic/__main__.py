@@ -15,6 +15,7 @@ import multiprocessing
 import os
 from pathlib import Path
 
+from benchmarks.command_line import new_parser
 from benchmarks.hyperbolic.results import append_results, read_results
 from benchmarks.hyperbolic.suites import DATASETS, SEEDS, SIZES, SUITES, jobs_of
 from benchmarks.hyperbolic.table import report
@@ -54,15 +55,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.hyperbolic",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("benchmarks.hyperbolic", __doc__)
     parser.add_argument("--suite", nargs="*", choices=SUITES, help="all by default")
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
-    )
     parser.add_argument("--output", type=Path, default=Path("benchmark_results"))
     parser.add_argument("--datasets", nargs="*", choices=DATASETS, default=DATASETS)
     parser.add_argument("--losses", nargs="*", choices=LOSSES, default=tuple(LOSSES))

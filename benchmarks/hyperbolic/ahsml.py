@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from pytorch_metric_learning.losses import MultiSimilarityLoss
 
+from benchmarks.command_line import new_parser
 from benchmarks.hyperbolic.training import tested
 from benchmarks.noise.__main__ import make_missing
 from benchmarks.noise.labels import NO_NOISE
@@ -110,14 +111,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.hyperbolic.ahsml",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
-    )
+    parser = new_parser("benchmarks.hyperbolic.ahsml", __doc__)
     parser.add_argument("--output", type=Path, default=Path("docs/ahsml_ablation.csv"))
     parser.add_argument("--datasets", nargs="*", choices=DATASETS, default=DATASETS)
     parser.add_argument("--noise", nargs="*", choices=NOISES, default=NOISES)

@@ -6,13 +6,12 @@ the training samples by −‖e‖.
 Run: python -m benchmarks.hyperbolic.norms --data DIR
 """
 
-import argparse
-import os
 from pathlib import Path
 
 import torch
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.command_line import new_parser
 from benchmarks.hyperbolic.results import Job
 from benchmarks.hyperbolic.training import trained
 from benchmarks.noise.data import EMBEDDING_SIZE, load
@@ -42,8 +41,5 @@ def main(data_dir: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
-    )
+    parser = new_parser("benchmarks.hyperbolic.norms", __doc__)
     main(parser.parse_args().data)

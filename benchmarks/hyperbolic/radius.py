@@ -8,7 +8,6 @@ Run: python -m benchmarks.hyperbolic.radius --data DIR, then python -m benchmark
 
 import argparse
 import itertools
-import os
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from pytorch_metric_learning.utils import common_functions as c_f
 from torch import Tensor
 
+from benchmarks.command_line import new_parser
 from benchmarks.csv_rows import read_rows, write_rows
 from benchmarks.hyperbolic.radius_figures import Figures, coarse_groups, figures
 from benchmarks.hyperbolic.radius_ways import WAYS
@@ -139,14 +139,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.hyperbolic.radius",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
-    )
+    parser = new_parser("benchmarks.hyperbolic.radius", __doc__)
     parser.add_argument("--output", type=Path, default=Path("docs/hyperbolic_radius.csv"))
     parser.add_argument("--datasets", nargs="*", choices=DATASETS, default=DATASETS[:1])
     parser.add_argument("--losses", nargs="*", choices=LOSSES, default=["MultiSimilarity"])

@@ -22,6 +22,7 @@ import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.command_line import new_parser
 from benchmarks.measuring import versions
 from benchmarks.noise.data import NAMES
 from benchmarks.noise.losses import LOSSES
@@ -108,15 +109,8 @@ def stem(arguments: argparse.Namespace) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.noise",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("benchmarks.noise", __doc__)
     parser.add_argument("--suite", choices=SUITES, default="quick")
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
-    )
     parser.add_argument("--output", type=Path, default=Path("benchmark_results"))
     parser.add_argument("--datasets", nargs="*", choices=NAMES, help="only these data sets")
     parser.add_argument("--losses", nargs="*", choices=LOSSES, help="only these losses")

@@ -19,13 +19,13 @@ The labels of the weak classifier come from the files made before, with or witho
 Run: python -m benchmarks.prepare_data NAME FOLDER [--output DIR]
 """
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.command_line import new_parser
 from benchmarks.prepare_data.annotator import annotator
 from benchmarks.prepare_data.cifar10n import cifar10n
 from benchmarks.prepare_data.encoders import efficientnet_lite0, minilm
@@ -74,11 +74,7 @@ def build(recipe: Recipe, folder: Path, output: Path, with_features: bool = True
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.prepare_data",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("benchmarks.prepare_data", __doc__, has_data=False)
     parser.add_argument("name", choices=DATA)
     parser.add_argument("folder", type=Path, help="checkout of the source, or built files")
     parser.add_argument("--output", type=Path, default=Path("data"))

@@ -21,6 +21,7 @@ import multiprocessing
 import os
 from pathlib import Path
 
+from benchmarks.command_line import new_parser
 from benchmarks.csv_rows import write_rows
 from benchmarks.noise.data import NAMES
 from benchmarks.noise.detection.rows import row
@@ -44,14 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.noise.detection",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("PML_AHSML_DATA", "../shared/data"))
-    )
+    parser = new_parser("benchmarks.noise.detection", __doc__)
     parser.add_argument("--output", type=Path, default=Path("benchmark_results"))
     parser.add_argument("--datasets", nargs="*", choices=NAMES, help="only these data sets")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
