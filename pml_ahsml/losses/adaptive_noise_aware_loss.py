@@ -229,9 +229,7 @@ class AdaptiveNoiseAwareLoss(
             judgement = judge.judge(belief)
             margins = margins_inside(self.loss, self.margins, self.class_statistics)
             with wrapped_loss.undone(self.loss, len(batch.labels), only_on_error=True):
-                plan = plan_with_past(
-                    self.loss, batch, belief, judgement, judge, self.replay_memory
-                )
+                plan = plan_with_past(self.loss, batch, judgement, judge, self.replay_memory)
                 output = run_plan(self.loss, plan, margins)
                 if self.collect_stats:
                     for name, number in recorded_stats(batch, judgement, self.noise_model).items():

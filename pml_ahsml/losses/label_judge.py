@@ -56,9 +56,9 @@ class LabelJudge:
         return self.model.on(embeddings.device).believe(evidence, labels)
 
     def in_full(self, belief: LabelPosterior) -> LabelPosterior:
-        """Hear the second opinion in full: t_i(k) ∝ √(t_i(k)·o_i(k)).
+        """Replace t_i(k) by √(t_i(k)·o_i(k)), so that the second opinion o is heard in full.
 
-        In training, hard samples that are doubted are never learnt, so it is heard with care there.
+        Training hears it with care: a hard sample that is doubted is never learnt.
         """
         opinion, of_model = belief.opinion, self.model.second_opinion
         if opinion is None or of_model is None or not of_model.speaks:

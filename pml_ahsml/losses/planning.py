@@ -5,7 +5,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..labels.label_posterior import LabelPosterior
 from ..state.host_numbers import rows_where
 from .batch import Batch
 from .batch_plan import BatchPlan, plan_batch
@@ -17,7 +16,6 @@ from .replay_memory import ReplayMemory
 def plan_with_past(
     loss: torch.nn.Module,
     batch: Batch,
-    belief: LabelPosterior,
     judgement: Judgement,
     judge: LabelJudge,
     memory: ReplayMemory | None,
@@ -27,7 +25,6 @@ def plan_with_past(
     Args:
         loss: the wrapped loss.
         batch: the batch as given.
-        belief: the label model's posterior for it.
         judgement: decisions about its rows.
         judge: judges references and past samples.
         memory: past samples that were trusted, or None.
@@ -38,19 +35,18 @@ def plan_with_past(
     plan = plan_batch(loss, batch, judgement, refs)
     if memory is None or not plan.takes_past:
         return plan
-    return replace(plan, past=_stand_ins(plan, belief, judgement, judge, memory))
+    return replace(plan, past=_stand_ins(plan, batch.labels, judgement, judge, memory))
 
 
 @torch.no_grad()
 def _stand_ins(
     plan: BatchPlan,
-    belief: LabelPosterior,
+    given: Tensor,
     judgement: Judgement,
     judge: LabelJudge,
     memory: ReplayMemory,
 ) -> tuple[Tensor, Tensor] | None:
     """(V, D) embeddings and (V,) classes; None if no row is missing or no sample is trusted."""
-    given = belief.labels
     if judgement.num_as_given == len(given):
         return None
     kept = plan.batch.labels[plan.selection.query_rows]

@@ -80,5 +80,6 @@ def test_labels_are_shown_by_the_values_of_their_classes():
     assert torch.equal(audit.suggested, values[opinion.suggested])
     plain = assembled(points, labels, opinion, near, CLASSES, None)
     torch.testing.assert_close(audit.class_distances, plain.class_distances, equal_nan=True)
+    assert plain.class_distances.isfinite().any()
     for of in ("suspects", "classes", "confusions", "duplicates"):
         assert repr(getattr(audit, of)()) == repr(getattr(plain, of)())

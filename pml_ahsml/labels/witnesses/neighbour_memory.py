@@ -178,7 +178,7 @@ class NeighbourMemory(RecentSamples, Witness):
         Args:
             points: (N, D + 1) points of the hyperboloid.
             labels: (N,) labels as given.
-            answer: what :meth:`ask` returned for them; None to remember the batch and no more.
+            answer: what :meth:`ask` returned for them.
         """
         if self._is_too_long:
             self.length.fill_(self.num_searched)

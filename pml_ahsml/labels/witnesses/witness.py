@@ -61,8 +61,7 @@ class Witness(ModuleWithTables):
     - :meth:`add_to`: adds its log evidence for each class.
     - :meth:`slope`: gives the slope of the likelihood by its parameter.
     - :meth:`revise`: changes how likely a class is labelled as another.
-    - :meth:`learn`: learns from judged rows; :meth:`remember`: remembers all rows, those of batches
-      from which nothing is learnt as well.
+    - :meth:`learn` and :meth:`remember`: learn from judged rows, or from all rows.
 
     Example:
         >>> class Coin(Witness):
@@ -138,12 +137,12 @@ class Witness(ModuleWithTables):
         """Learn from a judged batch."""
 
     def remember(self, points: Tensor, labels: Tensor, answer: tuple[Tensor, ...] | None) -> None:
-        """Remember all samples of a batch, those labelled with a class never seen included.
+        """Learn from all samples of a batch, those labelled with a class never seen included.
 
         Args:
             points: (N, D + 1) points of the hyperboloid.
             labels: (N,) labels as given.
-            answer: answer of :meth:`ask`; None as well if nothing is learnt from this batch.
+            answer: answer of :meth:`ask`.
         """
 
 
