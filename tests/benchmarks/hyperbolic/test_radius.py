@@ -109,7 +109,7 @@ def test_figures_of_rows_that_are_known():
 
 def made(way="cosine", seed=0, **options):
     numbers = dict.fromkeys(radius.Figures.__dataclass_fields__, 0.5)
-    job = {"data": "hwu", "loss": "SupCon", "noise": "none:0", "size": 128}
+    job = {"data": "hwu", "loss": "MultiSimilarity", "noise": "none:0", "size": 128}
     more = {"wrong_labels_by_norm": float("nan"), "seconds": 1.0}
     return radius.Result(**{**job, **numbers, **more, "way": way, "seed": seed, **options})
 
@@ -128,6 +128,6 @@ def test_tables_have_means_over_seeds_and_a_line_for_each_way():
     few = [replace(right[0], size=size, precision_at_1=size / 10) for size in (4, 2)]
     lines = radius_tables([*right, *wrong, *few]).splitlines()
     half = " | ".join(["0.500"] * 7)
-    assert lines[2] == f"| hwu | SupCon | a cosine | 2 | {half} | 0.500 |  | 0.800 |"
-    assert lines[3].startswith(f"| hwu | SupCon | {TITLES['soft']} | 1 |")
-    assert lines[-1] == "| hwu | SupCon | a cosine | 1/1 | 0.200 | 0.400 | 0.500 | 0.500 |"
+    assert lines[2] == f"| hwu | a cosine | 2 | {half} | 0.500 |  | 0.800 |"
+    assert lines[3].startswith(f"| hwu | {TITLES['soft']} | 1 |")
+    assert lines[-1] == "| hwu | a cosine | 1/1 | 0.200 | 0.400 | 0.500 | 0.500 |"
