@@ -30,10 +30,12 @@ class Told:
     Args:
         class_counts: (K,) samples per label.
         noise_rate: the true share of wrong labels in a batch: its mean over classes.
+        clean_ids: (M,) some samples whose labels are right.
     """
 
     class_counts: Tensor
     noise_rate: float
+    clean_ids: Tensor
 
     @property
     def num_classes(self) -> int:
@@ -97,6 +99,10 @@ def _wrap_with_ids(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwareLoss:
     return wrap(loss, told, num_samples=told.num_samples)
 
 
+def _wrap_and_tell_clean_ids(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwareLoss:
+    return wrap(loss, told, num_samples=told.num_samples, clean_ids=told.clean_ids)
+
+
 class _WithoutCounts(AdaptiveNoiseAwareLoss):
     """Does not count how often each class is labelled as another."""
 
@@ -145,6 +151,7 @@ METHODS: dict[str, Method] = {
     "prism": Method(_prism),
     "ours": _ours(),
     "ours_ids": Method(_wrap_with_ids, is_ours=True, has_ids=True),
+    "ours_clean_ids": Method(_wrap_and_tell_clean_ids, is_ours=True, has_ids=True),
     "trust": _ours(relabel=None, margins=None),
     "no_margins": _ours(margins=None),
     "all_margins": _ours(margins=_MARGINS),

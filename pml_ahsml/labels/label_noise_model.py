@@ -16,6 +16,7 @@ from . import confusion_prior as cp
 from . import parameter_scale as ps
 from . import posterior as lp
 from .class_counts import check_class_counts
+from .clean_samples import CleanSamples
 from .label_posterior import LabelPosterior
 from .learnt_parameters import WithLearntParameters
 from .likelihood import judged, slopes
@@ -59,6 +60,7 @@ class LabelNoiseModel(WithLearntParameters):
         noise_rate: lower bound on ε, in [0, 0.9], if known; None for 0.
         witnesses: witnesses by name. By default those of ``default_witnesses(…)``, which takes
             ``neighbours`` and ``max_counted_classes``.
+        clean_samples: the ``CleanSamples``, or None if no label is known to be right.
 
     Attributes:
         confusion_counts: the ``ConfusionCounts``, None with too many classes.
@@ -97,6 +99,7 @@ class LabelNoiseModel(WithLearntParameters):
         second_opinion: SecondOpinion | None = None,
         noise_rate: float | None = None,
         witnesses: Mapping[str, Witness | None] | None = None,
+        clean_samples: CleanSamples | None = None,
     ) -> None:
         num_classes = check_count("num_classes", num_classes, minimum=2)
         if warmup is not None:
@@ -115,6 +118,7 @@ class LabelNoiseModel(WithLearntParameters):
             self.add_module(name, witness)
         self._witnesses = tuple(name for name, witness in chosen.items() if witness is not None)
         self.second_opinion = second_opinion
+        self.clean_samples = clean_samples
         self.least_noise_rate = least
         counts = torch.zeros(num_classes, dtype=torch.float32)
         if class_counts is not None:
@@ -184,7 +188,8 @@ class LabelNoiseModel(WithLearntParameters):
             of_classes = *evidence.neighbourhoods, values["spread"]
             normaliser = self._normaliser.of(_normaliser_of, *of_classes)
         counts, witnesses, opinion = self.label_counts, self._named_witnesses(), self.second_opinion
-        return judged(evidence, labels, counts, witnesses, values, normaliser, opinion)
+        belief = judged(evidence, labels, counts, witnesses, values, normaliser, opinion)
+        return belief if self.clean_samples is None else self.clean_samples.believed(belief)
 
     def posterior(self, evidence: ClassDistances, labels: Tensor) -> Tensor:
         """Posterior over the true class of each sample; takes the arguments of :meth:`believe`.

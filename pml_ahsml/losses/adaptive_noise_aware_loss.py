@@ -1,5 +1,6 @@
 """A wrapper that protects any PML loss from wrong labels."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -50,6 +51,7 @@ class AdaptiveNoiseAwareLoss(
         embedding_size: D.
         num_samples: training set size S. If given, every call that learns needs ``sample_ids``.
         noise_rate: lower bound on the share of wrong labels, in [0, 0.9], if known.
+        clean_ids: (M,) ids of samples whose labels are known to be right, used as given.
         warmup: batches in which all labels are trusted, ≥ 0; None never uses the label model.
         class_warmup: batches that must contain a class before its labels are judged, ≥ 1.
         margins: ``AdaptiveMargins``, None, or "auto" for defaults where they improved retrieval.
@@ -101,6 +103,7 @@ class AdaptiveNoiseAwareLoss(
         *,
         num_samples: int | None = None,
         noise_rate: float | None = None,
+        clean_ids: Tensor | Sequence[int] | None = None,
         warmup: int | None = 25,
         class_warmup: int = 3,
         margins: AdaptiveMargins | Literal["auto"] | None = "auto",
@@ -127,7 +130,7 @@ class AdaptiveNoiseAwareLoss(
         chosen_margins = choose_margins(margins, loss, num_views)
         sizes = num_classes, embedding_size
         noise_model = self._new_noise_model(
-            *sizes, neighbour_memory_size, warmup, class_counts, noise_rate, num_samples
+            *sizes, neighbour_memory_size, warmup, class_counts, noise_rate, num_samples, clean_ids
         )
         class_statistics = self._new_statistics(loss, *sizes)
         super().__init__(**kwargs)

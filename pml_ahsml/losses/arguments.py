@@ -18,6 +18,7 @@ from ..checks import (
 from ..classes.class_means import LabelOrder
 from ..classes.class_statistics import ClassStatistics
 from ..distances import HyperbolicDistance
+from ..labels.clean_samples import CleanSamples
 from ..labels.label_noise_model import LabelNoiseModel
 from ..labels.second_opinion import SecondOpinion
 from ..labels.witnesses import MOST_CLASSES
@@ -229,11 +230,17 @@ def new_noise_model(
     class_counts: Tensor | None,
     noise_rate: float | None,
     num_samples: int | None,
+    clean_ids: Tensor | Sequence[int] | None = None,
     *,
     max_counted_classes: int = MOST_CLASSES,
 ) -> LabelNoiseModel:
     """Create the label model with the parts that suit the number of classes."""
     neighbours = choose_neighbours(num_classes, embedding_size, neighbour_memory_size)
+    clean_samples = None
+    if clean_ids is not None:
+        if num_samples is None:
+            raise ValueError("num_samples must be given where clean_ids are, got None")
+        clean_samples = CleanSamples(num_samples, clean_ids)
     # without ids, it has not been measured with more classes
     is_asked = num_samples is not None or num_classes <= MOST_CLASSES
     opinion = SecondOpinion(num_classes, embedding_size, num_samples) if is_asked else None
@@ -245,6 +252,7 @@ def new_noise_model(
         max_counted_classes=max_counted_classes,
         second_opinion=opinion,
         noise_rate=noise_rate,
+        clean_samples=clean_samples,
     )
 
 

@@ -159,6 +159,10 @@ CONTENTS: dict[str, Callable[[], str]] = {
     "end to end, cost": lambda: cost_table(*read_rows(DOCS / "end_to_end_cost.csv", Cost)),
     "real": _of(rows_table, _REAL, _RUNS_WITH_IDS, "ours_ids"),
     "real by loss": _of(by_loss_table, _REAL, (*_COMPARED, "clean_only_margins")),
+    "clean ids": _of(
+        rows_table, _REAL, ("plain", "ours_ids", "ours_clean_ids", "clean_only"), "ours_clean_ids"
+    ),
+    "clean ids by loss": _of(by_loss_table, _REAL, ("ours_ids", "ours_clean_ids")),
     "chance": _of(rows_table, _CHANCE, _RUNS_WITH_IDS),
     "chance by loss": _of(by_loss_table, _CHANCE, _COMPARED),
     "clean": _of(rows_table, _CLEAN, ("plain", "ours", "ours_ids")),

@@ -60,6 +60,7 @@ RUNS = {
     "prism": "PRISM (told)",
     "ours": "ours",
     "ours_ids": "ours, with ids",
+    "ours_clean_ids": "ours, with ids, a tenth known",
     "ours_class_counts": "ours, told the counts",
     "no_neighbours": "ours, no neighbours",
     "cleaned": "plain, cleaned",

@@ -15,7 +15,7 @@ from benchmarks.noise.results import Job
 from pml_ahsml import AdaptiveNoiseAwareLoss, LorentzSimilarity
 from tests.benchmarks.noise.made_results import result
 
-TOLD = Told(torch.full((4,), 10), 0.2)
+TOLD = Told(torch.full((4,), 10), 0.2, torch.arange(2))
 
 
 def loss_of(way):

@@ -6,7 +6,7 @@ from benchmarks.noise.methods import METHODS, MINERS, OURS, Told
 from benchmarks.noise.prism import Prism
 from pml_ahsml import AdaptiveNoiseAwareLoss, PoincareDistance
 
-TOLD = Told(torch.arange(1, 11), noise_rate=0.2)
+TOLD = Told(torch.arange(1, 11), noise_rate=0.2, clean_ids=torch.tensor([0, 7]))
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -51,6 +51,8 @@ def test_methods_use_what_they_are_told():
     prism = METHODS["prism"].loss("SupCon", TOLD)
     assert isinstance(prism, Prism)
     assert prism.noise_rate == 0.2
+    clean = METHODS["ours_clean_ids"].loss("SupCon", TOLD).noise_model.clean_samples
+    assert clean.is_clean.nonzero().squeeze(1).tolist() == [0, 7]
 
 
 def test_only_two_methods_train_on_clean_labels_only():

@@ -63,3 +63,9 @@ def test_the_told_noise_rate_is_that_of_class_balanced_batches():
     told = told_about(Samples(torch.zeros(10, 1), labels, is_noisy), num_classes=4)
     assert told.noise_rate == pytest.approx((1 / 8 + 1 / 2) / 2)
     assert told.class_counts.tolist() == [8, 0, 2, 0]
+
+
+def test_every_tenth_right_label_is_told():
+    is_noisy = torch.arange(40) % 4 == 0
+    samples = Samples(torch.zeros(40, 1), torch.arange(40) % 2, is_noisy)
+    assert told_about(samples, num_classes=2).clean_ids.tolist() == [1, 14, 27]
