@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..precision import exact_dtype
-from .products import minus_product, row_products
+from .products import minus_product
 
 # Small enough to change no result, large enough that its square is above 0 in float32.
 _TINY = torch.finfo(torch.float32).tiny ** 0.5
@@ -87,7 +87,7 @@ def hyperboloid_normalise(points: Tensor) -> Tensor:
     """
     wide = points.detach().to(exact_dtype(points))
     time, space = wide[..., 0], wide[..., 1:]
-    squared = time.square() - row_products(space, space)
+    squared = time.square() - torch.linalg.vecdot(space, space)
     scale: Tensor = squared.clamp_min(_TINY).rsqrt()
     return wide * scale[..., None]
 
@@ -179,5 +179,5 @@ def one_less_cosh(points: Tensor) -> Tensor:
         >>> one_less_cosh(torch.tensor([[1.0, 3e-9, 4e-9], [1.25, 0.75, 0.0]]))
         tensor([-1.2500e-17, -2.5000e-01])
     """
-    space = points[..., 1:]
-    return row_products(space, space) / (-1 - points[..., 0])
+    # no vecdot, which autocast would round
+    return points[..., 1:].square().sum(-1) / (-1 - points[..., 0])

@@ -57,18 +57,18 @@ def row_products(a: Tensor, b: Tensor) -> Tensor:
     """Multiply each row with one other, Σ_d a_id·b_id, in one operation and with full precision.
 
     Args:
-        a: (…, N, D).
-        b: (…, N, D).
+        a: (N, D).
+        b: (N, D).
 
     Returns:
-        (…, N).
+        (N,).
 
     Example:
         >>> x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
         >>> row_products(x, x)
         tensor([ 5., 25.])
     """
-    return product(a[..., None, :], b[..., None])[..., 0, 0]
+    return _exact(lambda: torch.bmm(a[:, None], b[:, :, None]), a.device.type).view(len(a))
 
 
 def _exact(multiply: Callable[[], Tensor], device: str) -> Tensor:

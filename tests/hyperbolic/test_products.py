@@ -91,7 +91,7 @@ def test_minus_a_product_and_inputs(a, b, inputs):
     torch.testing.assert_close(minus_product(a, b, inputs), -(a @ b + inputs))
 
 
-@pytest.mark.parametrize("shape", [(5, 7), (2, 5, 7), (5, 0), (0, 7)])
+@pytest.mark.parametrize("shape", [(5, 7), (5, 0), (0, 7)])
 def test_products_of_rows(shape):
     a, b = torch.randn(2, *shape, dtype=torch.float64)
     torch.testing.assert_close(row_products(a, b), (a * b).sum(-1))
