@@ -86,8 +86,8 @@ def hyperboloid_normalise(points: Tensor) -> Tensor:
         tensor([[1., 0.]], dtype=torch.float64)
     """
     wide = points.detach().to(exact_dtype(points))
-    time, space = wide[..., 0], wide[..., 1:]
-    squared = time.square() - torch.linalg.vecdot(space, space)
+    time, norm = wide[..., 0], torch.linalg.vector_norm(wide[..., 1:], dim=-1)
+    squared = time.square().addcmul_(norm, norm, value=-1)
     scale: Tensor = squared.clamp_min(_TINY).rsqrt()
     return wide * scale[..., None]
 
