@@ -59,13 +59,13 @@ class Centroids:
 
     def distances(self, points: Tensor) -> Tensor:
         """(N, K) distances of points to all centroids, inf for classes never seen."""
-        alpha = hyperboloid.excess(points)
+        less = hyperboloid.one_less_cosh(points)
         if self.are_few:
-            return self._to(points, alpha, self.factors)
+            return self._to(points, less, self.factors)
         # in blocks, so that a million centroids are never in float64 at once
         size = _BLOCK if points.device.type == "cpu" else _DEVICE_BLOCK
         lengths = [
-            self._to(points, alpha, _factors(hyperboloid.hyperboloid_normalise(means), seen))
+            self._to(points, less, _factors(hyperboloid.hyperboloid_normalise(means), seen))
             for means, seen in zip(self.means.split(size), self.seen.split(size), strict=True)
         ]
         return torch.cat(lengths, 1)
@@ -76,7 +76,7 @@ class Centroids:
         The classes must have been seen, and not be too many for float64.
         """
         factors = self.factors
-        return self._to(self.points[classes], -factors[classes, 0], factors)
+        return self._to(self.points[classes], factors[classes, 0], factors)
 
     def divergence(self, classes: Tensor) -> Tensor:
         """(C, C) distances between the centroids of classes (C,), nan for those never seen."""
@@ -106,8 +106,8 @@ class Centroids:
         similarity = similarity.masked_fill(~(seen[:, None] & seen), torch.nan)
         return similarity.diagonal().clone(), similarity.fill_diagonal_(torch.nan)
 
-    def _to(self, points: Tensor, alpha: Tensor, factors: Tensor) -> Tensor:
-        return hyperboloid.distance_to_factors(points, alpha, factors, self.curvature)
+    def _to(self, points: Tensor, less: Tensor, factors: Tensor) -> Tensor:
+        return hyperboloid.distance_to_factors(points, less, factors, self.curvature)
 
 
 def _factors(points: Tensor, seen: Tensor) -> Tensor:

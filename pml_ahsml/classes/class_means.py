@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..hyperbolic.products import row_products
+
 # Smallest squared deviation: without it a sample at the mean would have infinite weight.
 _SMALLEST_SQUARE = 1e-12
 
@@ -143,7 +145,8 @@ def robust_weights(points: Tensor, groups: Groups, weights: Tensor) -> Tensor:
     robust, columns = weights.to(points), _with_ones(points)
     for _ in range(_STEPS):
         means, totals = _means_of_columns(columns, groups, robust)
-        squares = (points - means[groups.of_rows]).square().sum(1).clamp_min_(_SMALLEST_SQUARE)
+        gaps = points - means[groups.of_rows]
+        squares = row_products(gaps, gaps).clamp_min_(_SMALLEST_SQUARE)
         # for the next mean, only the ratios within a class matter
         robust = weights / squares
     least = totals.scatter_reduce(0, groups.of_rows, squares, "amin", include_self=False)
@@ -177,11 +180,11 @@ def means_and_errors(
     """
     weights = weights.to(points)
     # all sums by one
-    squares = torch.stack([torch.linalg.vecdot(points, points), weights], 1)
-    averages, totals = weighted_means(torch.cat([points, squares], 1), groups, weights)
+    columns = torch.cat([points, row_products(points, points)[:, None], weights[:, None]], 1)
+    averages, totals = weighted_means(columns, groups, weights)
     means, (lengths, mean_weights) = averages[:, :-2], averages[:, -2:].unbind(1)
     # Σ w·‖x − x̄‖² = Σ w·‖x‖² − ‖x̄‖²·Σ w
-    scatter = (lengths - torch.linalg.vecdot(means, means)).clamp_min_(0)
+    scatter = (lengths - row_products(means, means)).clamp_min_(0)
     freedom = totals / mean_weights - 1
     # nan if it is a rounding error of 0
     known = torch.nn.functional.threshold(freedom, _SMALLEST_FREEDOM, torch.nan)

@@ -134,7 +134,7 @@ class ClassStatistics(ModuleWithTables):
     def recentre(self, directions: Tensor) -> None:
         """Move the centre towards the mean of (N, D) directions, before :meth:`learn`."""
         if self.centred:
-            self.centre.copy_(next_centre(self._known_centre(), directions))
+            self.centre = next_centre(self._known_centre(), directions)
             self.count_change()
 
     @torch.no_grad()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..checks import check_tensor
+from ..hyperbolic.products import row_products
 from ..precision import exact_dtype
 from .class_means import Groups, means_and_errors
 
@@ -50,8 +51,8 @@ class Visits(NamedTuple):
         """
         # skip classes with fewer than three visits or too little trusted weight
         known = (numbers > 2) & (self.totals > _TRUSTED) & (self.variances >= 0)
-        distances = (self.means - old).square().sum(1)
-        informative = torch.stack([distances, self.variances]).where(known, 0)
+        moves = self.means - old
+        informative = torch.stack([row_products(moves, moves), self.variances]).where(known, 0)
         number = known.sum()
         return torch.where(number > 0, informative.sum(1) / number, otherwise)
 

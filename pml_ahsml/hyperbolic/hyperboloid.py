@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..precision import exact_dtype
-from .products import product
+from .products import minus_product
 
 # Small enough to change no result, large enough that its square is above 0 in float32.
 _TINY = torch.finfo(torch.float32).tiny ** 0.5
@@ -86,8 +86,8 @@ def hyperboloid_normalise(points: Tensor) -> Tensor:
         tensor([[1., 0.]], dtype=torch.float64)
     """
     wide = points.detach().to(exact_dtype(points))
-    time, space = wide[..., 0], wide[..., 1:]
-    squared = time.square() - torch.linalg.vecdot(space, space)
+    time, norm = wide[..., 0], torch.linalg.vector_norm(wide[..., 1:], dim=-1)
+    squared = time.square().addcmul_(norm, norm, value=-1)
     scale: Tensor = squared.clamp_min(_TINY).rsqrt()
     return wide * scale[..., None]
 
@@ -118,7 +118,7 @@ def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | 
     """
     wide = exact_dtype(points)
     x, y = points.detach().to(wide), ref_points.detach().to(wide)
-    return distance_to_factors(x, excess(x), factors_of(y), curvature)
+    return distance_to_factors(x, one_less_cosh(x), factors_of(y), curvature)
 
 
 def factors_of(points: Tensor) -> Tensor:
@@ -142,17 +142,17 @@ def factors_of(points: Tensor) -> Tensor:
         >>> (factors_of(x) @ x[0]).argsort(descending=True)
         tensor([0, 2, 1])
     """
-    return torch.cat([-excess(points)[..., None], points[..., 1:]], -1)
+    return torch.cat([one_less_cosh(points)[..., None], points[..., 1:]], -1)
 
 
 def distance_to_factors(
-    points: Tensor, alpha: Tensor, factors: Tensor, curvature: float | Tensor
+    points: Tensor, less: Tensor, factors: Tensor, curvature: float | Tensor
 ) -> Tensor:
     """Compute :func:`hyperboloid_distance` from parts that may be known already.
 
     Args:
         points: (…, N, D + 1) points, in float64.
-        alpha: (…, N) their α, see :func:`excess`.
+        less: (…, N) their −α, see :func:`one_less_cosh`.
         factors: (…, M, D + 1) factors of other points, see :func:`factors_of`.
         curvature: c > 0.
 
@@ -160,23 +160,24 @@ def distance_to_factors(
         (…, N, M) geodesic lengths, float32; inf where the first factor is −inf.
     """
     # P fits into float32, small or large
-    p = (alpha[..., None] - product(points, factors.mT)).float().clamp_min_(0)
-    # arcosh(1 + P) as a logarithm: torch's arcosh is ten times slower
-    return (p + 2).mul_(p).sqrt_().add_(p).log1p_().div_(float(curvature) ** 0.5)
+    p = minus_product(points, factors.mT, less[..., None]).float().clamp_min_(0)
+    # arcosh(1 + P) = log(1 + P + √2·√(P + P²/2)): torch's arcosh is ten times slower
+    root = torch.addcmul(p, p, p, value=0.5).sqrt_()
+    return p.add_(root, alpha=2**0.5).log1p_().div_(float(curvature) ** 0.5)
 
 
-def excess(points: Tensor) -> Tensor:
-    """Compute α = cosh A − 1 = ‖s‖²/(1 + cosh A), with all digits of the space coordinates s.
+def one_less_cosh(points: Tensor) -> Tensor:
+    """Compute −α = 1 − cosh A = −‖s‖²/(1 + cosh A), with all digits of the space coordinates s.
 
     Args:
         points: (…, D + 1) points of the hyperboloid, time coordinate first; 0 for a row of zeros.
 
     Returns:
-        (…) α ≥ 0.
+        (…) −α ≤ 0.
 
     Example:
-        >>> excess(torch.tensor([[1.0, 3e-9, 4e-9], [1.25, 0.75, 0.0]]))
-        tensor([1.2500e-17, 2.5000e-01])
+        >>> one_less_cosh(torch.tensor([[1.0, 3e-9, 4e-9], [1.25, 0.75, 0.0]]))
+        tensor([-1.2500e-17, -2.5000e-01])
     """
     # no vecdot, which autocast would round
-    return points[..., 1:].square().sum(-1) / (1 + points[..., 0])
+    return points[..., 1:].square().sum(-1) / (-1 - points[..., 0])

@@ -21,7 +21,8 @@ class Opinion(NamedTuple):
     Args:
         posterior: (N, K) over the true class, by which labels are judged.
         lenient: (N, K) the same, excusing labels that are often confused.
-        latest: (N, K) log p̂, by the current embeddings alone, without the labels.
+        latest: (N, K) log p̂, by the current embeddings alone, without the labels; None if it need
+            not be remembered.
         points: (N, D) coordinates of the samples.
         others: the other samples with each sample's label.
         averages: (N, K) log p̄, averaged with those of earlier visits; None without sample ids.
@@ -30,7 +31,7 @@ class Opinion(NamedTuple):
 
     posterior: Tensor
     lenient: Tensor
-    latest: Tensor
+    latest: Tensor | None
     points: Tensor
     others: Others
     averages: Tensor | None = None
@@ -41,7 +42,7 @@ class Opinion(NamedTuple):
         return Opinion(
             self.posterior[rows],
             self.lenient[rows],
-            self.latest[rows],
+            None if self.latest is None else self.latest[rows],
             self.points[rows],
             self.others.select(rows),
             None if self.averages is None else self.averages[rows],
@@ -117,6 +118,12 @@ class LabelPosterior:
     def known(self) -> Tensor:
         """(N,) bool, the samples whose label is of a class seen before."""
         return self.evidence.seen[self.labels]
+
+    @cached_property
+    def trust_by_distance(self) -> Tensor:
+        """(N,) trust in the labels without counted confusions and the second opinion."""
+        columns = self.evidence.own_columns(self.labels)
+        return self.posterior_by_distance.gather(1, columns[:, None]).squeeze(1)
 
     @property
     def _counted(self) -> dict[str, Tensor]:

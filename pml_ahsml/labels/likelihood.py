@@ -15,7 +15,7 @@ from .witnesses.witness import Witness
 
 def log_likelihood(
     evidence: ClassDistances,
-    label_counts: Tensor,
+    log_counts: Tensor,
     witnesses: Mapping[str, Witness],
     answers: Mapping[str, tuple[Tensor, ...] | None],
     values: Mapping[str, float],
@@ -24,12 +24,12 @@ def log_likelihood(
 
     Args:
         evidence: distances of the samples to the classes.
-        label_counts: (K,) N_k.
+        log_counts: (K,) log(N_k + 1).
         witnesses: witnesses by name.
         answers: answer of each witness about the samples.
         values: values of the parameters by name.
     """
-    log_odds = evidence.by_column(label_counts).log1p()
+    log_odds = evidence.by_column(log_counts)
     if evidence.candidates is not None:
         log_odds = log_odds + evidence.candidates.weights.log()
     for name, witness in witnesses.items():
@@ -63,7 +63,8 @@ def judged(
     noise_rate, spread = values["noise_rate"], values["spread"]
     columns = evidence.own_columns(labels)
     answers = {name: witness.ask(evidence, labels) for name, witness in witnesses.items()}
-    log_p = log_likelihood(evidence, label_counts, witnesses, answers, values)
+    log_counts = label_counts.log1p()
+    log_p = log_likelihood(evidence, log_counts, witnesses, answers, values)
     if normaliser is None:
         normaliser = cp.log_normaliser(evidence.column_neighbourhoods(), spread)
     prior = cp.log_prior(evidence.label_distances, columns, normaliser.log_z, noise_rate, spread)
@@ -75,7 +76,7 @@ def judged(
             posterior = lp.label_posterior(log_p, prior)
     opinion = None
     if second_opinion is not None:
-        opinion = second_opinion.ask(evidence, labels, label_counts)
+        opinion = second_opinion.ask(evidence, labels, log_counts)
         weight = second_opinion.weight
         if opinion is not None and weight:
             posterior = posterior.lerp(opinion.posterior, weight)
@@ -102,7 +103,7 @@ def slopes(
     columns = evidence.own_columns(belief.labels)
     by_noise_rate, by_spread = lp.prior_slopes(
         posterior,
-        posterior.gather(1, columns[:, None]).squeeze(1),
+        belief.trust_by_distance,
         evidence.label_distances,
         belief.normaliser.mean_distance,
         columns,

@@ -49,7 +49,7 @@ def whitening(scatter: Tensor) -> Tensor:
     variance = scatter.diagonal().mean().clamp_min(_SMALLEST_VARIANCE)
     identity = torch.eye(len(scatter), dtype=scatter.dtype, device=scatter.device)
     # with the ridge it exists; torch would make the host wait to see that it does
-    factor = torch.linalg.cholesky_ex(scatter + _RIDGE * variance * identity).L
+    factor = torch.linalg.cholesky_ex(scatter.addcmul(identity, _RIDGE * variance)).L
     inverse: Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
     return inverse.T
 
@@ -251,8 +251,8 @@ class Confusions(NamedTuple):
         """Prepare the confusions, from the arguments of :func:`log_transitions`."""
         # 0/0 before anything has been counted
         rate = (1 - joint.diagonal().sum() / joint.sum()).nan_to_num(nan=FIRST_NOISE_RATE)
-        rate = rate.clamp(_LOWEST, 1)
-        return cls(joint, strength * rate, strength * (1 - rate), joint.sum(1) + strength)
+        wrong = strength * rate.clamp(_LOWEST, 1)
+        return cls(joint, wrong, strength - wrong, joint.sum(1) + strength)
 
     def log_transitions(self, labels: Tensor, seen: Tensor) -> Tensor:
         """(N, K) log T′_{k,y_i} of (N,) labels, with (K,) classes seen, bool or masses."""

@@ -162,8 +162,7 @@ def prior_slopes(
     confused = posterior.scatter(1, labels[:, None], 0.0)
     # without the nan of 0·inf
     wider = (label_distances - mean_distance).mul_(confused).nansum(dtype=wide)
-    trusted = trust.sum(dtype=wide) / len(labels)
-    return (1 - noise_rate) - trusted, wider / (len(labels) * spread)
+    return (1 - noise_rate) - trust.mean(dtype=wide), wider / (len(labels) * spread)
 
 
 def geodesic_gap(distances: Tensor, spacing: Tensor, labels: Tensor, guesses: Tensor) -> Tensor:

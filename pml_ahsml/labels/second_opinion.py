@@ -138,13 +138,13 @@ class SecondOpinion(ModuleWithTables):
         return overlooked * _compared(rate, _FALSE_ALARMS_WITH_IDS, 8)
 
     @torch.no_grad()
-    def ask(self, evidence: ClassDistances, labels: Tensor, label_counts: Tensor) -> Opinion | None:
+    def ask(self, evidence: ClassDistances, labels: Tensor, log_counts: Tensor) -> Opinion | None:
         """Compute the posterior over the true class of each sample.
 
         Args:
             evidence: positions of the samples.
             labels: (N,) labels as given.
-            label_counts: (K,) N_k.
+            log_counts: (K,) log(N_k + 1).
 
         Returns:
             The opinion; None in the first batches.
@@ -156,15 +156,16 @@ class SecondOpinion(ModuleWithTables):
         densities = self.discriminant.log_densities(points, labels, ids, others)
         if evidence.view_ids is not None:
             densities = mean_over_views(densities, evidence.view_ids)
-        latest, before, averages = densities.log_softmax(1), None, None
+        latest = before = averages = None
         if self.earlier is None:
-            odds = densities + label_counts.log1p()
-        elif ids is None:
-            odds = latest
+            odds = densities + log_counts
         else:
-            latest = torch.where((others.masses == 0)[:, None], _certain(latest, labels), latest)
-            before = self.earlier.before(ids)
-            odds = averages = self.earlier.averaged(ids, latest, before)
+            odds = latest = densities.log_softmax(1)
+            if ids is not None:
+                is_alone = (others.masses == 0)[:, None]
+                latest = torch.where(is_alone, _certain(latest, labels), latest)
+                before = self.earlier.before(ids)
+                odds = averages = self.earlier.averaged(ids, latest, before)
         transitions, dtype = self._log_transitions(labels), evidence.distances.dtype
         lenient = posterior = evidence.for_columns((odds + transitions).softmax(1)).to(dtype)
         if self.earlier is not None and len(self.joint):
@@ -191,6 +192,7 @@ class SecondOpinion(ModuleWithTables):
             if counts.with_others:
                 self._learn_confusions(belief, opinion)
                 if self.earlier is not None and ids is not None:
+                    assert opinion.latest is not None
                     visit = opinion.latest, labels, opinion.averages, opinion.before
                     self.earlier.learn(ids, *visit)
             has_others = counts.with_others > 0
@@ -202,19 +204,19 @@ class SecondOpinion(ModuleWithTables):
     def _learn_confusions(self, belief: LabelPosterior, opinion: Opinion) -> None:
         """Learn from the samples with others of their class, of which there is one at least."""
         labels, posterior = belief.labels, opinion.posterior.to(exact_dtype(opinion.posterior))
-        known = opinion.others.masses > 0
+        known = (opinion.others.masses > 0)[:, None]
         columns = belief.evidence.own_columns(labels)[:, None]
-        by = (belief.posterior_by_distance, opinion.posterior, opinion.lenient)
-        trust, *trusts = torch.cat([one.gather(1, columns) for one in by], 1).to(posterior).T
-        doubts = (1 - torch.stack(trusts)) * known
+        doubts = 1 - torch.cat([of.gather(1, columns) for of in (posterior, opinion.lenient)], 1)
+        doubts *= known
+        overlooked = doubts[:, 1:] * belief.trust_by_distance[:, None]
         # the trust in a label of a class never seen is nan
-        totals = torch.stack([known.to(posterior), *doubts, doubts[1] * trust]).nansum(1)
+        totals = torch.cat([known, doubts, overlooked], 1).nansum(0)
         shares = (totals / totals[0]).to(self.doubts)
         self.rate_sums.lerp_(shares[:3], 1 - _DECAY_OF_RATE)
         self.doubts.lerp_(shares[2:], 1 - _DECAY_OF_DOUBTS)
         if not len(self.joint):
             return
-        columns_of = (belief.evidence.for_all_classes(posterior) * known[:, None]).T
+        columns_of = (belief.evidence.for_all_classes(posterior) * known).T
         latest = torch.zeros_like(self.joint, dtype=posterior.dtype)
         self.joint.mul_(_DECAY).add_(latest.index_add_(1, labels, columns_of))
         # forgotten while too much is doubted; without reading the rate

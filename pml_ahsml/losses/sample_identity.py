@@ -114,9 +114,10 @@ def check_same_labels(name: str, values: Any, labels: Tensor, of: str) -> tuple[
     ids = check_integers(name, values).to(labels.device)
     if ids.shape != labels.shape:
         raise ValueError(f"{name} must be of shape {tuple(labels.shape)}, got {tuple(ids.shape)}")
-    ordered, in_order = ids.sort(stable=True)
-    again, labels_in_order = ordered.diff() == 0, labels[in_order]
-    disagree = again & (labels_in_order.diff() != 0)
+    # rows with the same id are neighbours in this order
+    ordered, order = ids.sort(stable=True)
+    of_rows = labels[order]
+    disagree = (ordered[1:] == ordered[:-1]) & (of_rows[1:] != of_rows[:-1])
 
     def verify(number: Sequence[float]) -> None:
         if number[0]:

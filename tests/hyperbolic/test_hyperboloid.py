@@ -62,11 +62,11 @@ def test_distances_of_points_far_out_are_what_they_were():
     )
 
 
-def test_excess_is_cosh_less_one():
+def test_one_less_cosh_keeps_its_digits():
     radius = torch.tensor([0.0, 1e-9, 1e-3, 1.0, 9.0], dtype=torch.float64)
-    expected = 2 * (radius / 2).sinh().square()
+    expected = -2 * (radius / 2).sinh().square()
     points = torch.stack([radius.cosh(), radius.sinh()], 1)
-    torch.testing.assert_close(hyperboloid.excess(points), expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(hyperboloid.one_less_cosh(points), expected, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("norm", [1.0, 1e-3])
@@ -76,7 +76,7 @@ def test_products_with_factors_fall_with_the_distance_by_cosh(norm):
         for n in (5, 9)
     )
     excess = (0.1**0.5 * hyperboloid.hyperboloid_distance(x, y, 0.1).double()).cosh() - 1
-    found = hyperboloid.excess(x)[:, None] - x @ hyperboloid.factors_of(y).T
+    found = -hyperboloid.one_less_cosh(x)[:, None] - x @ hyperboloid.factors_of(y).T
     torch.testing.assert_close(found, excess, rtol=1e-5, atol=0)
 
 
@@ -84,7 +84,7 @@ def test_a_first_factor_of_minus_infinity_makes_a_point_infinitely_far():
     x = hyperboloid.hyperboloid_lift(torch.randn(4, D, dtype=torch.float64), 0.1)
     factors = hyperboloid.factors_of(x)
     factors[1] = torch.tensor([-torch.inf] + [0.0] * D)
-    found = hyperboloid.distance_to_factors(x, hyperboloid.excess(x), factors, 0.1)
+    found = hyperboloid.distance_to_factors(x, hyperboloid.one_less_cosh(x), factors, 0.1)
     assert (found[:, 1] == torch.inf).all()
     expected = hyperboloid.hyperboloid_distance(x, x, 0.1)
     torch.testing.assert_close(found[:, [0, 2, 3]], expected[:, [0, 2, 3]])

@@ -7,7 +7,7 @@ from pml_ahsml.classes import class_similarity as cs
 from pml_ahsml.classes import nearest_classes as cc
 from pml_ahsml.hyperbolic import hyperboloid
 from pml_ahsml.hyperbolic.nearest_rows import nearest_rows
-from pml_ahsml.hyperbolic.products import product
+from pml_ahsml.hyperbolic.products import minus_product, product, row_products
 from pml_ahsml.labels.witnesses import confusion_counts
 from tests.noisy_batches import B, D, K, batch
 
@@ -46,8 +46,14 @@ def similarity() -> list[torch.Tensor]:
     return [x.nan_to_num() for x in tables]
 
 
+def minus() -> list[torch.Tensor]:
+    return [minus_product(torch.randn(5, 7), torch.randn(7, 3), torch.randn(5, 1))]
+
+
 PLACES = {
     "a product": lambda: [product(torch.randn(5, 7), torch.randn(7, 3))],
+    "minus a product": minus,
+    "products of rows": lambda: [row_products(torch.randn(5, 7), torch.randn(5, 7))],
     "nearest rows": lambda: [nearest_rows(points(20), points(300), 10)],
     "candidate classes": candidates,
     "class similarity": similarity,
@@ -69,6 +75,26 @@ def test_autocast_changes_nothing(place, half):
     for ours, expected in zip(*found, strict=True):
         assert ours.dtype == expected.dtype
         assert torch.equal(ours, expected)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "inputs"),
+    [
+        ((5, 7), (7, 3), (5, 1)),
+        ((2, 5, 7), (2, 7, 3), (2, 5, 1)),
+        ((2, 1, 7), (7, 3), (2, 1, 1)),
+        ((2, 2, 5, 7), (2, 2, 7, 3), (2, 2, 5, 1)),
+    ],
+)
+def test_minus_a_product_and_inputs(a, b, inputs):
+    a, b, inputs = (torch.randn(shape, dtype=torch.float64) for shape in (a, b, inputs))
+    torch.testing.assert_close(minus_product(a, b, inputs), -(a @ b + inputs))
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 0), (0, 7)])
+def test_products_of_rows(shape):
+    a, b = torch.randn(2, *shape, dtype=torch.float64)
+    torch.testing.assert_close(row_products(a, b), (a * b).sum(-1))
 
 
 @pytest.mark.parametrize("scope", ["batch", "running"])

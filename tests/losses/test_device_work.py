@@ -28,12 +28,12 @@ MOST_WAITS = {0.0: 2, 0.5: 4}
 # By the number of classes, the share of wrong labels and whether samples have ids: the largest
 # number of operations of a step, by loss. They may fall, and must not grow.
 MOST_OPERATIONS = {
-    (100, 0.0, False): (450, 522, 525),
-    (100, 0.0, True): (534, 610, 613),
-    (100, 0.5, False): (634, 712, 714),
-    (100, 0.5, True): (720, 798, 802),
-    (11318, 0.0, False): (375, 449, 452),
-    (11318, 0.5, False): (513, 591, 593),
+    (100, 0.0, False): (429, 501, 504),
+    (100, 0.0, True): (513, 589, 592),
+    (100, 0.5, False): (609, 687, 689),
+    (100, 0.5, True): (697, 775, 779),
+    (11318, 0.0, False): (359, 433, 436),
+    (11318, 0.5, False): (494, 572, 574),
 }
 CONFIGURATIONS = [
     (*row, loss, most)

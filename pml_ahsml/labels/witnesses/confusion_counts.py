@@ -164,7 +164,7 @@ def weight_of_distances(counts: Tensor, shares: Tensor) -> Tensor:
     """
     totals = counts.sum(1)
     spread = totals * (1 - shares.square().sum(1))
-    excess = (counts - totals[:, None] * shares).square_().sum()
+    excess = torch.addcmul(counts, totals[:, None], shares, value=-1).square_().sum()
     beyond_chance = excess - spread.sum()
     weight = (product(totals, spread) - excess).clamp_min(0) / beyond_chance
     return weight.masked_fill(beyond_chance <= 0, torch.inf)
