@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..hyperbolic import hyperboloid
+from ..hyperbolic.multiples import Multiples
 from ..hyperbolic.products import product
 
 # Centroids converted to float64 at once: on a CPU a block of them fits into a cache. On a GPU each
@@ -65,7 +66,7 @@ class Centroids:
         # in blocks, so that a million centroids are never in float64 at once
         size = _BLOCK if points.device.type == "cpu" else _DEVICE_BLOCK
         lengths = [
-            self._to(points, less, _factors(hyperboloid.hyperboloid_normalise(means), seen))
+            self._to_block(points, less, means.to(points), seen)
             for means, seen in zip(self.means.split(size), self.seen.split(size), strict=True)
         ]
         return torch.cat(lengths, 1)
@@ -108,6 +109,10 @@ class Centroids:
 
     def _to(self, points: Tensor, less: Tensor, factors: Tensor) -> Tensor:
         return hyperboloid.distance_to_factors(points, less, factors, self.curvature)
+
+    def _to_block(self, points: Tensor, less: Tensor, means: Tensor, seen: Tensor) -> Tensor:
+        excess = Multiples.of(means, seen).closeness(points).add_(less[:, None]).neg_()
+        return hyperboloid.lengths_of(excess, self.curvature)
 
 
 def _factors(points: Tensor, seen: Tensor) -> Tensor:

@@ -10,9 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..hyperbolic.hyperboloid import factors_of
+from ..hyperbolic.multiples import Multiples
 from ..hyperbolic.nearest_rows import largest_entries
-from ..hyperbolic.products import product
 
 # Centroids compared at once: for a batch of 64, 4 MB of products, which fit into a cache.
 _BLOCK = 1 << 14
@@ -84,11 +83,7 @@ def _nearest(
 
     def to_centroids(_: slice, classes: slice) -> Tensor:
         block, in_block = means[classes], seen[classes]
-        time, space = block[:, 0], block[:, 1:]
-        squared = time.square() - torch.linalg.vecdot(space, space)
-        scale = squared.where(in_block, 1.0).rsqrt_()
-        values = product(points, factors_of(block * scale[:, None]).T)
-        values.masked_fill_(~in_block, -torch.inf)
+        values = Multiples.of(block, in_block).closeness(points)
         # the column of the label if it is in this block, else any, which stays as it is
         own = ((labels - classes.start).clamp(0, len(block) - 1))[:, None]
         is_own = own + classes.start == labels[:, None]

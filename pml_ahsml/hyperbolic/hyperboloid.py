@@ -86,10 +86,25 @@ def hyperboloid_normalise(points: Tensor) -> Tensor:
         tensor([[1., 0.]], dtype=torch.float64)
     """
     wide = points.detach().to(exact_dtype(points))
-    time, norm = wide[..., 0], torch.linalg.vector_norm(wide[..., 1:], dim=-1)
+    return wide * hyperboloid_scale(wide)[0][..., None]
+
+
+def hyperboloid_scale(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute 1/√(−⟨x, x⟩), which :func:`hyperboloid_normalise` multiplies by.
+
+    Args:
+        points: (…, D + 1) positive multiples of points of the hyperboloid, or rows of zeros.
+
+    Returns:
+        (…) finite factors, and (…) the norms of the space coordinates.
+
+    Example:
+        >>> hyperboloid_scale(torch.tensor([[5.0, 3.0]]))
+        (tensor([0.2500]), tensor([3.]))
+    """
+    time, norm = points[..., 0], torch.linalg.vector_norm(points[..., 1:], dim=-1)
     squared = time.square().addcmul_(norm, norm, value=-1)
-    scale: Tensor = squared.clamp_min(_TINY).rsqrt()
-    return wide * scale[..., None]
+    return squared.clamp_min(_TINY).rsqrt(), norm
 
 
 def hyperboloid_distance(points: Tensor, ref_points: Tensor, curvature: float | Tensor) -> Tensor:
@@ -159,8 +174,26 @@ def distance_to_factors(
     Returns:
         (…, N, M) geodesic lengths, float32; inf where the first factor is −inf.
     """
+    p = minus_product(points, factors.mT, less[..., None])
+    return lengths_of(p, curvature)
+
+
+def lengths_of(excess: Tensor, curvature: float | Tensor) -> Tensor:
+    """Compute geodesic lengths arcosh(1 + P)/√c.
+
+    Args:
+        excess: P = −⟨x, y⟩ − 1 of any shape; below 0 by rounding only.
+        curvature: c > 0.
+
+    Returns:
+        Lengths of the same shape, float32.
+
+    Example:
+        >>> lengths_of(torch.tensor([0.0, 0.25]), 1.0)
+        tensor([0.0000, 0.6931])
+    """
     # P fits into float32, small or large
-    p = minus_product(points, factors.mT, less[..., None]).float().clamp_min_(0)
+    p = excess.float().clamp_min_(0)
     # arcosh(1 + P) = log(1 + P + √2·√(P + P²/2)): torch's arcosh is ten times slower
     root = torch.addcmul(p, p, p, value=0.5).sqrt_()
     return p.add_(root, alpha=2**0.5).log1p_().div_(float(curvature) ** 0.5)
