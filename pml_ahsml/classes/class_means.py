@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..hyperbolic.products import row_products
+from ..precision import exact_dtype
 
 # Smallest squared deviation: without it a sample at the mean would have infinite weight.
 _SMALLEST_SQUARE = 1e-12
@@ -87,6 +88,28 @@ class Groups(NamedTuple):
             (G, …) sums.
         """
         return x.new_zeros(len(self.values), *x.shape[1:]).index_add_(0, self.of_rows, x)
+
+    def select(self, rows: Tensor) -> "Groups":
+        """Return the groups of some rows, (M,) indices; those without any are still there."""
+        return Groups(self.values, self.of_rows[rows])
+
+    def add_to_columns(self, table: Tensor, rows: Tensor) -> None:
+        """Add the sum of each group to the column of its label, in place.
+
+        Args:
+            table: (K, L), with a column for each label.
+            rows: (N, K).
+
+        Example:
+            >>> table = torch.zeros(2, 3)
+            >>> Groups.by(torch.tensor([2, 0, 2])).add_to_columns(table, torch.eye(2)[[0, 1, 1]])
+            >>> table
+            tensor([[0., 0., 1.],
+                    [1., 0., 1.]])
+        """
+        # summed in float64, so that the order of the rows (the rank that gathered) does not matter
+        sums = self.sum(rows.to(exact_dtype(rows)))
+        table.index_add_(1, self.values, sums.T.to(table))
 
 
 def weighted_means(points: Tensor, groups: Groups, weights: Tensor) -> tuple[Tensor, Tensor]:

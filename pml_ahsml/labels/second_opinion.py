@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..classes.class_distances import ClassDistances, mean_over_views
+from ..classes.class_means import Groups
 from ..precision import exact_dtype
 from ..state.derived import Derived
 from ..state.module_with_tables import ModuleWithTables
@@ -180,9 +181,10 @@ class SecondOpinion(ModuleWithTables):
         Args:
             belief: the label model's posterior for it, this opinion included.
         """
-        ids, counts = belief.evidence.sample_ids, belief.counts
+        ids, counts, groups = belief.evidence.sample_ids, belief.counts, belief.evidence.groups
         if ids is not None and counts.repetitions:
-            belief = belief.select(one_row_each(ids, len(ids) - counts.repetitions))
+            rows = one_row_each(ids, len(ids) - counts.repetitions)
+            belief, groups = belief.select(rows), groups and groups.select(rows)
             ids = belief.evidence.sample_ids
         labels, opinion, trusted = belief.labels, belief.opinion, belief.trust > 0.5
         if opinion is None:
@@ -190,7 +192,7 @@ class SecondOpinion(ModuleWithTables):
             self.discriminant.learn(points, labels, trusted, ids)
         else:
             if counts.with_others:
-                self._learn_confusions(belief, opinion)
+                self._learn_confusions(belief, opinion, groups)
                 if self.earlier is not None and ids is not None:
                     assert opinion.latest is not None
                     visit = opinion.latest, labels, opinion.averages, opinion.before
@@ -201,7 +203,9 @@ class SecondOpinion(ModuleWithTables):
             )
         self.count_change()
 
-    def _learn_confusions(self, belief: LabelPosterior, opinion: Opinion) -> None:
+    def _learn_confusions(
+        self, belief: LabelPosterior, opinion: Opinion, groups: Groups | None
+    ) -> None:
         """Learn from the samples with others of their class, of which there is one at least."""
         labels, posterior = belief.labels, opinion.posterior.to(exact_dtype(opinion.posterior))
         known = (opinion.others.masses > 0)[:, None]
@@ -216,9 +220,9 @@ class SecondOpinion(ModuleWithTables):
         self.doubts.lerp_(shares[2:], 1 - _DECAY_OF_DOUBTS)
         if not len(self.joint):
             return
-        columns_of = (belief.evidence.for_all_classes(posterior) * known).T
-        latest = torch.zeros_like(self.joint, dtype=posterior.dtype)
-        self.joint.mul_(_DECAY).add_(latest.index_add_(1, labels, columns_of))
+        known_rows = belief.evidence.for_all_classes(posterior) * known
+        self.joint.mul_(_DECAY)
+        (groups or Groups.by(labels)).add_to_columns(self.joint, known_rows)
         # forgotten while too much is doubted; without reading the rate
         weight, strict, _ = self.rate_sums
         self.joint.mul_(strict <= _MOST_WRONG * weight)

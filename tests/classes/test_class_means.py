@@ -84,3 +84,28 @@ def test_one_sample_says_nothing_about_scatter(weights):
     w = torch.tensor(weights, dtype=torch.float64)
     x, groups = torch.randn(len(w), D, dtype=torch.float64), cm.Groups.by(torch.zeros(len(w)))
     assert cm.means_and_errors(x, groups, w)[2].isnan().all()
+
+
+def test_rows_are_added_to_the_columns_of_their_labels():
+    labels, rows = torch.randint(5, (40,)), torch.rand(40, 6)
+    table = torch.rand(6, 5)
+    expected = table.double()
+    for label, row in zip(labels.tolist(), rows.double(), strict=True):
+        expected[:, label] += row
+    # the same to the last bit in any order: the rank that gathered the rows gives it
+    order = torch.randperm(40)
+    tables = [table.clone(), table.clone()]
+    cm.Groups.by(labels).add_to_columns(tables[0], rows)
+    cm.Groups.by(labels[order]).add_to_columns(tables[1], rows[order])
+    torch.testing.assert_close(tables[0], expected.float())
+    assert torch.equal(*tables)
+
+
+def test_groups_of_some_rows_add_these_only():
+    labels, rows = torch.tensor([4, 0, 4, 2]), torch.rand(4, 3)
+    some = torch.tensor([2, 1])
+    tables = [torch.zeros(3, 5), torch.zeros(3, 5)]
+    cm.Groups.by(labels).select(some).add_to_columns(tables[0], rows[some])
+    cm.Groups.by(labels[some]).add_to_columns(tables[1], rows[some])
+    assert torch.equal(*tables)
+    assert tables[0].any(0).tolist() == [True, False, False, False, True]

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from ...checks import check_count
+from ...classes.class_means import Groups
 from ...hyperbolic.products import product
-from ...precision import exact_dtype
 from ...state.saved_state import Rule
 from .. import confusion_prior as cp
 from .witness import Lesson, Witness
@@ -79,11 +79,17 @@ class ConfusionCounts(Witness):
         divergence, weights = lesson.evidence.neighbourhoods
         # counts need all distances between classes
         if lesson.has_settled and weights is None:
-            self.count(lesson.posterior, lesson.labels, divergence, lesson.spread)
+            groups = lesson.evidence.groups
+            self.count(lesson.posterior, lesson.labels, divergence, lesson.spread, groups)
 
     @torch.no_grad()
     def count(
-        self, posterior: Tensor, labels: Tensor, divergence: Tensor, spread: float | Tensor
+        self,
+        posterior: Tensor,
+        labels: Tensor,
+        divergence: Tensor,
+        spread: float | Tensor,
+        groups: Groups | None = None,
     ) -> None:
         """Count the samples of a batch.
 
@@ -93,11 +99,10 @@ class ConfusionCounts(Witness):
             divergence: (K, K) geodesic distances between class centroids, inf on the diagonal and
                 for unseen classes.
             spread: σ > 0, in units of the distance.
+            groups: the samples by label; None if not known yet.
         """
         self.counts *= _DECAY
-        # summed in float64, so that the order of the rows (the rank that gathered) does not matter
-        latest = torch.zeros_like(self.counts, dtype=exact_dtype(posterior))
-        self.counts += latest.index_add_(1, labels, posterior.T.to(latest))
+        (groups or Groups.by(labels)).add_to_columns(self.counts, posterior)
         self.counts.fill_diagonal_(0)
         if int(self.numbers("batches")[0]) % _BATCHES_PER_ESTIMATE == 0:
             shares = cp.confusion_shares(divergence, spread)
