@@ -53,10 +53,9 @@ _UNSEEN_WITH_IDS = Selection("noise_chance", _UNSEEN)
 _UNSEEN_BEFORE = Selection("noise", _UNSEEN)
 _OPEN = Selection("noise", _cells(_SENTENCES, ("open_set:0.3",)))
 _GONE = Selection("noise", _cells(_SENTENCES, ("small_cluster:0.25",)))
-_SCRATCH = Selection(
-    "noise_chance", _cells(("omniglot",), ("symmetric:0.2", "symmetric:0.5", "near:0.4")), _MS
-)
-_SCRATCH_SIX = Selection("noise", _cells(("omniglot",), ("symmetric:0.2", "symmetric:0.5")), _MS)
+_OMNIGLOT = _cells(("omniglot",), ("symmetric:0.2", "symmetric:0.5", "near:0.4"))
+_SCRATCH = Selection("noise_chance", _OMNIGLOT, _MS)
+_SCRATCH_SIX = Selection("noise_scratch", _OMNIGLOT, _MS)
 _LONGER_SCRATCH = Selection(
     "noise_full_3_times", _cells(("omniglot",), ("symmetric:0.2", "symmetric:0.5")), _MS
 )
@@ -179,7 +178,10 @@ CONTENTS: dict[str, Callable[[], str]] = {
     "gone": _of(rows_table, _GONE, _RUNS),
     "scratch": _of(rows_table, _SCRATCH, _RUNS_WITH_IDS, "ours_ids"),
     "scratch by loss": _of(by_loss_table, _SCRATCH, _COMPARED),
-    "scratch, six seeds": _of(rows_table, _SCRATCH_SIX, ("plain", "ours", "clean_only")),
+    "scratch, six seeds": _of(
+        rows_table, _SCRATCH_SIX, ("plain", "ours_ids", "clean_only"), "ours_ids"
+    ),
+    "scratch, six seeds, by loss": _of(by_loss_table, _SCRATCH_SIX, ("ours_ids",)),
     "longer, scratch": _of(rows_table, _LONGER_SCRATCH, ("plain", "ours", "clean_only")),
     "longer": _of(rows_table, _LONGER, ("plain", "ours", "clean_only")),
     "longer by loss": _of(by_loss_table, _LONGER, ("ours",)),
