@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.noise.data import Benchmark
+from benchmarks.noise.weak_annotators import weak_labels
 from pml_ahsml import inject_label_noise
 from pml_ahsml.data.noise_kinds import mean_similarity
 
@@ -13,6 +14,9 @@ NO_NOISE = "none:0"
 
 # given:NAME stands for real labels from the source NAME
 _GIVEN = "given"
+
+# weak:NAME stands for labels from the annotator NAME
+_WEAK = "weak"
 
 # Kinds that depend on the similarity of samples or classes.
 _BY_SIMILARITY = ("near", "pair", "instance")
@@ -22,9 +26,11 @@ def noisy_labels(noise: str, seed: int, data: Benchmark) -> Tensor:
     """Make the training labels of a row, the same for all its runs.
 
     Args:
-        noise: kind:rate or given:NAME. The kind is one of ``inject_label_noise``, or "one_way":
+        noise: kind:rate, given:NAME or weak:NAME. The kind is one of ``inject_label_noise``, or
+            "one_way":
             every second class loses twice the rate of its samples to its nearest class, and none
-            go the other way. given:NAME takes the real labels from the source NAME.
+            go the other way. given:NAME takes the real labels from the source NAME, weak:NAME
+            those of an annotator in ``weak_annotators``.
         seed: seed of the noise; for given labels, it chooses the set.
         data: the data set.
     """
@@ -36,6 +42,8 @@ def noisy_labels(noise: str, seed: int, data: Benchmark) -> Tensor:
         if number not in data.given:
             raise ValueError(f"noise must be given by one of {sorted(data.given)}, got {number!r}")
         return data.given[number][seed % len(data.given[number])]
+    if kind == _WEAK:
+        return weak_labels(number, seed, data)
     rate = float(number)
     options: dict[str, Any] = {"rate": rate, "kind": kind}
     if kind == "one_way":

@@ -9,6 +9,7 @@ from benchmarks.noise.labels import NO_NOISE
 from benchmarks.noise.losses import LOSSES, MAIN_LOSSES
 from benchmarks.noise.methods import METHODS, MINERS, OURS
 from benchmarks.noise.results import Job
+from benchmarks.noise.weak_annotators import ANNOTATORS
 
 Cell = tuple[str, str, str]  # data set, loss, noise
 
@@ -110,6 +111,13 @@ SUITES: dict[str, Suite] = {
         ],
         losses=("MultiSimilarity", "SupCon"),
         runs=(*_RUNS_WITH_IDS, "clean_only_margins"),
+    ),
+    "annotators": Suite(
+        lambda losses: _product(
+            (*_SENTENCES, "cifar10n"), losses, [f"weak:{name}" for name in ANNOTATORS]
+        ),
+        losses=("MultiSimilarity",),
+        runs=("plain", "prism", "ours_ids", "clean_only"),
     ),
     "miners": Suite(
         lambda losses: _product(("hwu", "clinc"), losses, (NO_NOISE, "symmetric:0.5")),

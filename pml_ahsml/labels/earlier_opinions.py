@@ -119,7 +119,7 @@ class EarlierOpinions(ModuleWithTables):
             return latest
         before = (self.before(sample_ids) if before is None else before).to(latest)
         mixed = torch.logaddexp(before + math.log1p(-_SHARE), latest + math.log(_SHARE))
-        return torch.where(_are_known(before)[:, None], mixed, latest)
+        return torch.where(are_known(before)[:, None], mixed, latest)
 
     @torch.no_grad()
     def learn(
@@ -142,7 +142,7 @@ class EarlierOpinions(ModuleWithTables):
         before = self.before(sample_ids) if before is None else before
         averages = self.averaged(sample_ids, latest, before) if averages is None else averages
         then, now = before.argmax(1), latest.argmax(1)
-        again = _are_known(before) & (then != labels) & (now != labels)
+        again = are_known(before) & (then != labels) & (now != labels)
         alike = again & (then == now)
         shares = torch.stack([again, alike]).mean(1, dtype=exact_dtype(latest))
         self.doubts.mul_(_DECAY).add_(shares.to(self.doubts))
@@ -155,6 +155,6 @@ class EarlierOpinions(ModuleWithTables):
         self.count_change()
 
 
-def _are_known(before: Tensor) -> Tensor:
-    """(N,) bool, samples with an earlier opinion, in which some class is possible."""
+def are_known(before: Tensor) -> Tensor:
+    """(N,) bool, samples with an earlier opinion, given by their (N, K) log p̄ before this visit."""
     return before.amax(1) > _IMPOSSIBLE

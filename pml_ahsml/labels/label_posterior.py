@@ -27,6 +27,8 @@ class Opinion(NamedTuple):
         others: the other samples with each sample's label.
         averages: (N, K) log p̄, averaged with those of earlier visits; None without sample ids.
         before: (N, K) log p̄ of the earlier visits, likewise.
+        unheard_trust: (N,) trust of the label model alone, before it hears this opinion; None if
+            the opinion need not be remembered.
     """
 
     posterior: Tensor
@@ -36,6 +38,7 @@ class Opinion(NamedTuple):
     others: Others
     averages: Tensor | None = None
     before: Tensor | None = None
+    unheard_trust: Tensor | None = None
 
     def select(self, rows: Tensor) -> "Opinion":
         """Return the opinion about some samples, given by (M,) indices."""
@@ -47,6 +50,7 @@ class Opinion(NamedTuple):
             self.others.select(rows),
             None if self.averages is None else self.averages[rows],
             None if self.before is None else self.before[rows],
+            None if self.unheard_trust is None else self.unheard_trust[rows],
         )
 
 

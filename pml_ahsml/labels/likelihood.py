@@ -77,14 +77,25 @@ def judged(
     opinion = None
     if second_opinion is not None:
         opinion = second_opinion.ask(evidence, labels, log_counts)
+    weight, trust = 0.0, None
+    if second_opinion is not None and opinion is not None:
         weight = second_opinion.weight
-        if opinion is not None and weight:
+        if opinion.latest is not None:
+            trust = _trust(posterior, columns)
+            opinion = opinion._replace(unheard_trust=trust)
+        if weight:
             posterior = posterior.lerp(opinion.posterior, weight)
-    trust = posterior.gather(1, columns[:, None]).squeeze(1)
+    if weight or trust is None:
+        trust = _trust(posterior, columns)
     likelihood = log_p.exp_()
     return LabelPosterior(
         evidence, labels, likelihood, by_distance, posterior, trust, normaliser, opinion, answers
     )
+
+
+def _trust(posterior: Tensor, columns: Tensor) -> Tensor:
+    """(N,) posterior of the given labels."""
+    return posterior.gather(1, columns[:, None]).squeeze(1)
 
 
 def slopes(

@@ -9,7 +9,7 @@ from ..precision import exact_dtype
 from ..state.derived import Derived
 from ..state.module_with_tables import ModuleWithTables
 from ..state.saved_state import Rule
-from .earlier_opinions import EarlierOpinions
+from .earlier_opinions import EarlierOpinions, are_known
 from .label_posterior import LabelPosterior, Opinion
 from .linear_discriminant import FIRST_NOISE_RATE, Confusions, log_even_transitions
 from .running_discriminant import RunningDiscriminant
@@ -40,6 +40,13 @@ _FALSE_ALARMS, _FALSE_ALARMS_WITH_IDS = 0.1, 0.12
 # .4 to .7 with wrong labels from rules and weak annotators. The power of 32 makes this almost a
 # switch: at a weight of .25, doubted labels are already below the trust threshold.
 _OVERLOOKED = 0.4
+
+# With odds of e² against a label, the discriminant is sure. The label model trusts 7 to 10 % of the
+# labels against such odds where weak classifiers gave them, and 2 to 5 % with random noise and with
+# right labels: hard samples. There it is more at first, so 75 batches of samples seen before must
+# have counted. Averaged over some 300 batches.
+_SURE, _SURELY_OVERLOOKED = 2.0, 0.065
+_DECAY_OF_SURE, _ENOUGH_SURE = 0.997, 0.2
 
 # The noise rate is averaged over about twenty batches, and known after fourteen.
 _DECAY_OF_RATE, _ENOUGH = 0.95, 0.5
@@ -75,7 +82,11 @@ class SecondOpinion(ModuleWithTables):
     χ is large. The discriminant doubts some right labels as well, so a small ε_o means little:
 
     - ξ = χ²/(χ² + (1 − χ)²)·ε_o⁴/(ε_o⁴ + 0.1⁴) without ids,
-    - ξ = χ³²/(χ³² + 0.4³²)·ε_o⁸/(ε_o⁸ + 0.12⁸) with ids.
+    - ξ = max( χ³²/(χ³² + 0.4³²)·ε_o⁸/(ε_o⁸ + 0.12⁸), ν³²/(ν³² + 0.065³²) ) with ids.
+
+    ν is the share of labels that the label model trusts (q_i > ½) while p̂_i has odds of e² against
+    them, among the samples seen before. Where chance makes some labels wrong and an annotator makes
+    others wrong, both doubt the first. So χ is small, and ν tells that the others are overlooked.
 
     If it doubts more than 0.6 of the labels, the network cannot tell classes apart yet. Then ξ = 0,
     ε_o is unknown, and nothing is learnt from its posteriors. With ids, ξ = 0 and ε_o is unknown
@@ -97,6 +108,7 @@ class SecondOpinion(ModuleWithTables):
 
     joint: Tensor
     doubts: Tensor
+    returning: Tensor
     rate_sums: Tensor
 
     def __init__(
@@ -115,6 +127,8 @@ class SecondOpinion(ModuleWithTables):
         # smoothed shares of labels doubted leniently, and of those the label model trusts
         shares = Rule(lowest=0, highest=1)
         self.register_table("doubts", joint.new_zeros(2), shares)
+        # smoothed shares of samples seen before, and of those among them that are surely overlooked
+        self.register_table("returning", joint.new_zeros(2), shares)
         # sums of the smoothing weights, and of the weighted shares doubted by o and by o′
         self.register_table("rate_sums", joint.new_zeros(3), shares)
 
@@ -136,7 +150,12 @@ class SecondOpinion(ModuleWithTables):
         if self.earlier is None:
             return _compared(share, 1 - share, 2) * _compared(rate, _FALSE_ALARMS, 4)
         overlooked = _compared(share, _OVERLOOKED, 32)
-        return overlooked * _compared(rate, _FALSE_ALARMS_WITH_IDS, 8)
+        returning, surely = self.numbers("returning")
+        surely = surely / returning if returning > _ENOUGH_SURE else 0.0
+        return max(
+            overlooked * _compared(rate, _FALSE_ALARMS_WITH_IDS, 8),
+            _compared(surely, _SURELY_OVERLOOKED, 32),
+        )
 
     @torch.no_grad()
     def ask(self, evidence: ClassDistances, labels: Tensor, log_counts: Tensor) -> Opinion | None:
@@ -213,11 +232,16 @@ class SecondOpinion(ModuleWithTables):
         doubts = 1 - torch.cat([of.gather(1, columns) for of in (posterior, opinion.lenient)], 1)
         doubts *= known
         overlooked = doubts[:, 1:] * belief.trust_by_distance[:, None]
+        counted = [known, doubts, overlooked]
+        if opinion.before is not None:
+            counted.append(self._sure_doubts(opinion, labels) & known)
         # the trust in a label of a class never seen is nan
-        totals = torch.cat([known, doubts, overlooked], 1).nansum(0)
+        totals = torch.cat(counted, 1).nansum(0)
         shares = (totals / totals[0]).to(self.doubts)
         self.rate_sums.lerp_(shares[:3], 1 - _DECAY_OF_RATE)
-        self.doubts.lerp_(shares[2:], 1 - _DECAY_OF_DOUBTS)
+        self.doubts.lerp_(shares[2:4], 1 - _DECAY_OF_DOUBTS)
+        if len(shares) > 4:
+            self.returning.lerp_(shares[4:], 1 - _DECAY_OF_SURE)
         if not len(self.joint):
             return
         known_rows = belief.evidence.for_all_classes(posterior) * known
@@ -226,6 +250,16 @@ class SecondOpinion(ModuleWithTables):
         # forgotten while too much is doubted; without reading the rate
         weight, strict, _ = self.rate_sums
         self.joint.mul_(strict <= _MOST_WRONG * weight)
+
+    def _sure_doubts(self, opinion: Opinion, labels: Tensor) -> Tensor:
+        """(N, 2) bool: samples seen before, and those surely doubted, but trusted by the model."""
+        latest, before, trust = opinion.latest, opinion.before, opinion.unheard_trust
+        assert latest is not None
+        assert before is not None
+        assert trust is not None
+        margins = latest.amax(1) - latest.gather(1, labels[:, None]).squeeze(1)
+        returning = are_known(before)
+        return torch.stack([returning, returning & (margins > _SURE) & (trust > 0.5)], 1)
 
     def _log_transitions(self, labels: Tensor) -> Tensor:
         masses = self.discriminant.masses

@@ -10,6 +10,7 @@ from pml_ahsml import ClassStatistics
 from pml_ahsml.labels import linear_discriminant as ld
 from pml_ahsml.labels.label_noise_model import LabelNoiseModel
 from pml_ahsml.labels.second_opinion import SecondOpinion
+from tests.states import with_state
 
 S, K, D, B = 48, 3, 4, 16
 
@@ -66,6 +67,7 @@ class Naive:
         self.seen = {}  # by id: (where, label, weight)
         self.averages, self.doubts = {}, [0.0, 0.0]
         self.rates = torch.zeros(3).double()
+        self.returning = torch.zeros(2).double()
         self.batches = 0
         self.whiten = None
         self.joint = torch.zeros(K, K).double()
@@ -113,7 +115,7 @@ class Naive:
             found += torch.outer(r, r) * mass / (mass + 1) / counts[y] / sum(c > 0 for c in counts)
         return found
 
-    def learn(self, points, labels, ids, trust):
+    def learn(self, points, labels, ids, trust, unheard=None):
         last = {int(i): row for row, i in enumerate(ids)}
         known = {i: self.mean(int(labels[row]), i)[0] > 0 for i, row in last.items()}
         new = {}
@@ -131,14 +133,19 @@ class Naive:
                     doubts += torch.stack([torch.ones(()), 1 - posterior[y], 1 - lenient[y]])
             self.joint = 0.98 * self.joint + latest
             self.rates = 0.95 * self.rates + 0.05 * doubts / doubts[0]
-            again, alike = 0, 0
+            again, alike, shares = 0, 0, torch.zeros(2).double()
             for i, row in last.items():
+                if i in self.averages and known[i]:
+                    present = self.present(points[row], i)
+                    surely = present.max() > math.exp(2) * present[labels[row]]
+                    shares += torch.tensor([1.0, float(surely and unheard[row] > 0.5)])
                 then = int(self.averages[i].argmax()) if i in self.averages else labels[row]
                 now = int(self.present(points[row], i).argmax())
                 again += int(labels[row]) not in (then, now)
                 alike += int(labels[row]) != then and then == now
             self.doubts[0] = 0.97 * self.doubts[0] + again / len(last)
             self.doubts[1] = 0.97 * self.doubts[1] + alike / len(last)
+            self.returning = 0.997 * self.returning + 0.003 * shares / sum(known.values())
         if any(known.values()):
             self.batches += 1
             if self.batches >= 15 and self.batches % 5 == 0:
@@ -163,12 +170,47 @@ def test_equals_a_loop_over_the_remembered_samples():
             if expected is not None:
                 gap = (belief.opinion.posterior[row].double() - expected).abs().max()
                 worst, num_compared = max(worst, float(gap)), num_compared + 1
-        naive.learn(points, labels, ids, belief.trust)
+        naive.learn(
+            points, labels, ids, belief.trust, belief.opinion and belief.opinion.unheard_trust
+        )
         assert int(model.second_opinion.discriminant.batches) == naive.batches
         rates = model.second_opinion.rate_sums.double()
         torch.testing.assert_close(rates, naive.rates, rtol=0, atol=1e-3)
+        returning = model.second_opinion.returning.double()
+        torch.testing.assert_close(returning, naive.returning, rtol=0, atol=1e-6)
+    assert naive.returning[0] > naive.returning[1] > 0
     assert num_compared > 300
     assert worst < 0.01  # averages are kept in half precision
+
+
+@pytest.mark.parametrize("returning", [0.19, 0.21, 0.9])
+@pytest.mark.parametrize("share", [0.0, 0.06, 0.07])
+def test_its_weight_grows_with_the_labels_that_are_surely_overlooked(returning, share):
+    opinion = SecondOpinion(K, D, num_samples=S)
+    known = {"earlier.doubts": 1.0}
+    # by what is doubted at all its weight is 0
+    tables = {"doubts": torch.tensor([0.01, 0.0]), "rate_sums": torch.tensor([1.0, 0.01, 0.01])}
+    counted = torch.tensor([returning, share * returning])
+    with_state(opinion, known, returning=counted, **tables)
+    expected = share**32 / (share**32 + 0.065**32) if returning > 0.2 else 0.0
+    assert opinion.weight == pytest.approx(expected, rel=1e-4, abs=1e-9)
+
+
+def test_what_it_overlooks_is_measured_before_it_is_heard():
+    model, statistics = new_model()
+    for number, ids in enumerate(id_batches(40)):
+        step(model, statistics, ids, number)
+    embeddings, labels, _ = samples()
+    ids = torch.arange(S)
+    alone = believed(model, statistics, embeddings, labels, ids)
+    with_state(model.second_opinion, returning=torch.tensor([0.9, 0.9]))
+    assert model.second_opinion.weight == pytest.approx(1)
+    heard = believed(model, statistics, embeddings, labels, ids)
+    trust = heard.posterior.gather(1, labels[:, None]).squeeze(1)
+    torch.testing.assert_close(heard.trust, trust)
+    torch.testing.assert_close(heard.posterior, heard.opinion.posterior)
+    assert not torch.equal(heard.trust, alone.opinion.unheard_trust)
+    torch.testing.assert_close(heard.opinion.unheard_trust, alone.opinion.unheard_trust)
 
 
 def test_first_opinions_count_most():
