@@ -18,6 +18,7 @@ from benchmarks.noise.pages.forms import by_loss_table, losses_table, parts_tabl
 from benchmarks.noise.pages.selection import DOCS, Selection
 from benchmarks.noise.pages.summary import summary_table
 from benchmarks.noise.suites import GIVEN_LABELS
+from benchmarks.noise.weak_annotators import ANNOTATORS
 
 _SENTENCES = ("clinc", "hwu")
 _RUNS = ("plain", "prism", "ours", "clean_only")
@@ -34,6 +35,11 @@ _REAL = Selection(
     "noise_real",
     [(data, f"given:{who}") for data, who in GIVEN_LABELS],
     ("MultiSimilarity", "SupCon"),
+)
+_ANNOTATORS = Selection(
+    "noise_annotators",
+    _cells((*_SENTENCES, "cifar10n"), [f"weak:{name}" for name in ANNOTATORS]),
+    _MS,
 )
 _CLEANED = Selection(
     "noise_cleaned",
@@ -158,6 +164,10 @@ CONTENTS: dict[str, Callable[[], str]] = {
     "end to end, cost": lambda: cost_table(*read_rows(DOCS / "end_to_end_cost.csv", Cost)),
     "real": _of(rows_table, _REAL, _RUNS_WITH_IDS, "ours_ids"),
     "real by loss": _of(by_loss_table, _REAL, (*_COMPARED, "clean_only_margins")),
+    "annotators": _of(
+        rows_table, _ANNOTATORS, ("plain", "prism", "ours_ids", "clean_only"), "ours_ids"
+    ),
+    "annotators by loss": _of(by_loss_table, _ANNOTATORS, ("prism", "ours_ids")),
     "clean ids": _of(
         rows_table, _REAL, ("plain", "ours_ids", "ours_clean_ids", "clean_only"), "ours_clean_ids"
     ),

@@ -45,6 +45,13 @@ _GIVEN = {
     "worst": "people, worst of three",
     "random1": "people, one of three",
 }
+_WEAK = {
+    "poor_features": "classifier on poor features",
+    "three_examples": "nearest of three examples",
+    "unsure": "unsure people",
+    "clusters": "clusters labelled as a whole",
+    "careless": "three examples, a tenth at random",
+}
 _KINDS = {
     "symmetric": "symmetric",
     "near": "near",
@@ -84,6 +91,8 @@ def noise_name(noise: str) -> str:
     kind, _, number = noise.partition(":")
     if kind == "given":
         return _GIVEN[number]
+    if kind == "weak":
+        return _WEAK[number]
     return "none" if kind == "none" else f"{_KINDS[kind]} {100 * float(number):.0f} %"
 
 
