@@ -27,10 +27,9 @@ def noisy_labels(noise: str, seed: int, data: Benchmark) -> Tensor:
 
     Args:
         noise: kind:rate, given:NAME or weak:NAME. The kind is one of ``inject_label_noise``, or
-            "one_way":
-            every second class loses twice the rate of its samples to its nearest class, and none
-            go the other way. given:NAME takes the real labels from the source NAME, weak:NAME
-            those of an annotator in ``weak_annotators``.
+            "one_way": every second class loses twice the rate of its samples to its nearest class,
+            and none go the other way. given:NAME takes the real labels from the source NAME,
+            weak:NAME those of an annotator in ``weak_annotators``.
         seed: seed of the noise; for given labels, it chooses the set.
         data: the data set.
     """

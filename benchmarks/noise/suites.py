@@ -25,6 +25,7 @@ GIVEN_LABELS = (
     ("cifar10n", "worst"),
     ("cifar10n", "random1"),
 )
+WEAK_LABELS = [(data, f"weak:{name}") for data in (*_SENTENCES, "cifar10n") for name in ANNOTATORS]
 _HARD = ("small_cluster:0.25", "one_way:0.2", "instance:0.3", "open_set:0.3")
 
 
@@ -113,9 +114,7 @@ SUITES: dict[str, Suite] = {
         runs=(*_RUNS_WITH_IDS, "clean_only_margins"),
     ),
     "annotators": Suite(
-        lambda losses: _product(
-            (*_SENTENCES, "cifar10n"), losses, [f"weak:{name}" for name in ANNOTATORS]
-        ),
+        lambda losses: [(data, loss, noise) for data, noise in WEAK_LABELS for loss in losses],
         losses=("MultiSimilarity",),
         runs=("plain", "prism", "ours_ids", "clean_only"),
     ),

@@ -1,13 +1,15 @@
-"""Labels from annotators that know a data set a little: models, rules of thumb, hurried people.
+"""Labels from annotators that know a data set a little: weak models and hurried people.
 
-Their mistakes depend on the sample, lie close together, and are alike. The method was not developed
-on them, except for the second condition of the second opinion's weight; see research/log.md.
+Their mistakes depend on the sample, lie close together, and are alike. They decided when the second
+opinion is heard, and nothing else of the method.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from scipy.optimize import brentq
+from scipy.special import softmax
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
@@ -59,17 +61,16 @@ def _unsure(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, _: int) -> n
     some = _few(y, 40, rng)
     classifier = _classifier(10).fit(x[some], y[some])
     odds = classifier.decision_function(x)
-    odds -= odds.max(1, keepdims=True)
-    own = np.searchsorted(classifier.classes_, y)
-    low, high = 0.05, 20.0
-    for _ in range(20):
-        sharpness = (low * high) ** 0.5
-        p = np.exp(odds * sharpness)
-        p /= p.sum(1, keepdims=True)
-        if 1 - p[np.arange(len(y)), own].mean() > _UNSURE_RATE:
-            low = sharpness
-        else:
-            high = sharpness
+    own = np.searchsorted(classifier.classes_, y)[:, None]
+
+    def too_many_wrong(log_sharpness: float) -> float:
+        p = softmax(odds * np.exp(log_sharpness), axis=1)
+        return float(1 - np.take_along_axis(p, own, 1).mean() - _UNSURE_RATE)
+
+    low, high = np.log(0.05), np.log(20)
+    # a classifier that errs more often than that is as sharp as can be
+    log_sharpness = high if too_many_wrong(high) > 0 else brentq(too_many_wrong, low, high)
+    p = softmax(odds * np.exp(log_sharpness), axis=1)
     drawn = (p.cumsum(1) > rng.random((len(y), 1))).argmax(1)
     return np.asarray(classifier.classes_[drawn])
 

@@ -17,8 +17,7 @@ from benchmarks.noise.pages import detection
 from benchmarks.noise.pages.forms import by_loss_table, losses_table, parts_table, rows_table
 from benchmarks.noise.pages.selection import DOCS, Selection
 from benchmarks.noise.pages.summary import summary_table
-from benchmarks.noise.suites import GIVEN_LABELS
-from benchmarks.noise.weak_annotators import ANNOTATORS
+from benchmarks.noise.suites import GIVEN_LABELS, WEAK_LABELS
 
 _SENTENCES = ("clinc", "hwu")
 _RUNS = ("plain", "prism", "ours", "clean_only")
@@ -36,11 +35,7 @@ _REAL = Selection(
     [(data, f"given:{who}") for data, who in GIVEN_LABELS],
     ("MultiSimilarity", "SupCon"),
 )
-_ANNOTATORS = Selection(
-    "noise_annotators",
-    _cells((*_SENTENCES, "cifar10n"), [f"weak:{name}" for name in ANNOTATORS]),
-    _MS,
-)
+_ANNOTATORS = Selection("noise_annotators", WEAK_LABELS, _MS)
 _CLEANED = Selection(
     "noise_cleaned",
     [*_REAL.cells, *_cells(_SENTENCES, ("symmetric:0.5", "near:0.4", "pair:0.2"))],
