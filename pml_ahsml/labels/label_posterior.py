@@ -27,8 +27,8 @@ class Opinion(NamedTuple):
         others: the other samples with each sample's label.
         averages: (N, K) log p̄, averaged with those of earlier visits; None without sample ids.
         before: (N, K) log p̄ of the earlier visits, likewise.
-        unheard_trust: (N,) trust of the label model alone, before it hears this opinion; None if
-            the opinion need not be remembered.
+        unheard_trust: (N,) trust of the label model before it hears this opinion; None without
+            sample ids.
     """
 
     posterior: Tensor

@@ -74,18 +74,17 @@ def judged(
         if revised is not None:
             prior = revised
             posterior = lp.label_posterior(log_p, prior)
-    opinion = None
+    opinion = trust = None
     if second_opinion is not None:
         opinion = second_opinion.ask(evidence, labels, log_counts)
-    weight, trust = 0.0, None
-    if second_opinion is not None and opinion is not None:
         weight = second_opinion.weight
-        if opinion.latest is not None:
+        if opinion is not None and opinion.before is not None:
             trust = _trust(posterior, columns)
             opinion = opinion._replace(unheard_trust=trust)
-        if weight:
+        if opinion is not None and weight:
             posterior = posterior.lerp(opinion.posterior, weight)
-    if weight or trust is None:
+            trust = _trust(posterior, columns)
+    if trust is None:
         trust = _trust(posterior, columns)
     likelihood = log_p.exp_()
     return LabelPosterior(

@@ -41,10 +41,10 @@ _FALSE_ALARMS, _FALSE_ALARMS_WITH_IDS = 0.1, 0.12
 # switch: at a weight of .25, doubted labels are already below the trust threshold.
 _OVERLOOKED = 0.4
 
-# With odds of e² against a label, the discriminant is sure. The label model trusts 7 to 10 % of the
-# labels against such odds where weak classifiers gave them, and 2 to 5 % with random noise and with
-# right labels: hard samples. There it is more at first, so 75 batches of samples seen before must
-# have counted. Averaged over some 300 batches.
+# With odds of e² against a label, the discriminant is sure. Averaged over some 300 batches, the
+# label model trusts 6 to 8 % of the labels against such odds where weak classifiers gave them, and
+# 1 to 5 % with random noise and with right labels: hard samples (7 % where features say little).
+# The share starts high and falls, so 75 batches of samples seen before must have counted.
 _SURE, _SURELY_OVERLOOKED = 2.0, 0.065
 _DECAY_OF_SURE, _ENOUGH_SURE = 0.997, 0.2
 
@@ -84,9 +84,10 @@ class SecondOpinion(ModuleWithTables):
     - ξ = χ²/(χ² + (1 − χ)²)·ε_o⁴/(ε_o⁴ + 0.1⁴) without ids,
     - ξ = max( χ³²/(χ³² + 0.4³²)·ε_o⁸/(ε_o⁸ + 0.12⁸), ν³²/(ν³² + 0.065³²) ) with ids.
 
-    ν is the share of labels that the label model trusts (q_i > ½) while p̂_i has odds of e² against
-    them, among the samples seen before. Where chance makes some labels wrong and an annotator makes
-    others wrong, both doubt the first. So χ is small, and ν tells that the others are overlooked.
+    ν is the share, among samples seen before, of labels that the label model trusts (q_i > ½) while
+    the current embedding has odds of e² against them: max_k ℓ_ik − ℓ_{i,y_i} > 2. Where chance
+    makes some labels wrong and an annotator others, both judges doubt the first, so χ is small.
+    ν counts the others.
 
     If it doubts more than 0.6 of the labels, the network cannot tell classes apart yet. Then ξ = 0,
     ε_o is unknown, and nothing is learnt from its posteriors. With ids, ξ = 0 and ε_o is unknown
@@ -151,10 +152,10 @@ class SecondOpinion(ModuleWithTables):
             return _compared(share, 1 - share, 2) * _compared(rate, _FALSE_ALARMS, 4)
         overlooked = _compared(share, _OVERLOOKED, 32)
         returning, surely = self.numbers("returning")
-        surely = surely / returning if returning > _ENOUGH_SURE else 0.0
+        sure_share = surely / returning if returning > _ENOUGH_SURE else 0.0
         return max(
             overlooked * _compared(rate, _FALSE_ALARMS_WITH_IDS, 8),
-            _compared(surely, _SURELY_OVERLOOKED, 32),
+            _compared(sure_share, _SURELY_OVERLOOKED, 32),
         )
 
     @torch.no_grad()
@@ -240,7 +241,7 @@ class SecondOpinion(ModuleWithTables):
         shares = (totals / totals[0]).to(self.doubts)
         self.rate_sums.lerp_(shares[:3], 1 - _DECAY_OF_RATE)
         self.doubts.lerp_(shares[2:4], 1 - _DECAY_OF_DOUBTS)
-        if len(shares) > 4:
+        if opinion.before is not None:
             self.returning.lerp_(shares[4:], 1 - _DECAY_OF_SURE)
         if not len(self.joint):
             return
@@ -252,7 +253,7 @@ class SecondOpinion(ModuleWithTables):
         self.joint.mul_(strict <= _MOST_WRONG * weight)
 
     def _sure_doubts(self, opinion: Opinion, labels: Tensor) -> Tensor:
-        """(N, 2) bool: samples seen before, and those surely doubted, but trusted by the model."""
+        """(N, 2) bool: seen before; and then trusted by the label model, surely doubted by o."""
         latest, before, trust = opinion.latest, opinion.before, opinion.unheard_trust
         assert latest is not None
         assert before is not None
