@@ -103,6 +103,10 @@ def _wrap_and_tell_clean_ids(loss: torch.nn.Module, told: Told) -> AdaptiveNoise
     return wrap(loss, told, num_samples=told.num_samples, clean_ids=told.clean_ids)
 
 
+def _wrap_and_tell_noise_rate(loss: torch.nn.Module, told: Told) -> AdaptiveNoiseAwareLoss:
+    return wrap(loss, told, num_samples=told.num_samples, noise_rate=told.noise_rate)
+
+
 class _WithoutCounts(AdaptiveNoiseAwareLoss):
     """Does not count how often each class is labelled as another."""
 
@@ -152,6 +156,7 @@ METHODS: dict[str, Method] = {
     "ours": _ours(),
     "ours_ids": Method(_wrap_with_ids, is_ours=True, has_ids=True),
     "ours_clean_ids": Method(_wrap_and_tell_clean_ids, is_ours=True, has_ids=True),
+    "ours_told": Method(_wrap_and_tell_noise_rate, is_ours=True, has_ids=True),
     "trust": _ours(relabel=None, margins=None),
     "no_margins": _ours(margins=None),
     "all_margins": _ours(margins=_MARGINS),

@@ -6,7 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from ..checks import check_count, check_in_interval, check_integers, check_positive
+from ..checks import check_count, check_integers, check_positive
 from ..classes.class_distances import ClassDistances
 from ..classes.neighbourhoods import Neighbourhoods
 from ..state.derived import Derived
@@ -19,6 +19,7 @@ from .class_counts import check_class_counts
 from .clean_samples import CleanSamples
 from .label_posterior import LabelPosterior
 from .learnt_parameters import WithLearntParameters
+from .least_trust import LeastTrust
 from .likelihood import judged, slopes
 from .noise_floor import NoiseFloor
 from .noise_rate_history import NoiseRateHistory
@@ -57,7 +58,8 @@ class LabelNoiseModel(WithLearntParameters):
         neighbours: a ``NeighbourMemory`` for the same classes, or None for no votes.
         max_counted_classes: with more, confusions are not counted: the table would be mostly empty.
         second_opinion: a ``SecondOpinion`` for the same classes, or None for none.
-        noise_rate: lower bound on ε, in [0, 0.9], if known; None for 0.
+        noise_rate: least share of wrong labels, in [0, 0.9], if known; None for 0. As large a share
+            of the labels is not trusted.
         witnesses: witnesses by name. By default those of ``default_witnesses(…)``, which takes
             ``neighbours`` and ``max_counted_classes``.
         clean_samples: the ``CleanSamples``, or None if no label is known to be right.
@@ -106,7 +108,8 @@ class LabelNoiseModel(WithLearntParameters):
             warmup = check_count("warmup", warmup, minimum=0)
         lr = check_positive("lr", lr)
         max_counted_classes = check_count("max_counted_classes", max_counted_classes, minimum=0)
-        least = 0.0 if noise_rate is None else check_in_interval("noise_rate", noise_rate, 0.0, 0.9)
+        # checks the rate
+        least_trust = None if noise_rate is None else LeastTrust(noise_rate)
         chosen = choose_witnesses(num_classes, neighbours, max_counted_classes, witnesses)
         parameters = (ps.NOISE_RATE, ps.SPREAD, *parameters_of(chosen))
         super().__init__()
@@ -119,7 +122,7 @@ class LabelNoiseModel(WithLearntParameters):
         self._witnesses = tuple(name for name, witness in chosen.items() if witness is not None)
         self.second_opinion = second_opinion
         self.clean_samples = clean_samples
-        self.least_noise_rate = least
+        self.least_trust = least_trust
         counts = torch.zeros(num_classes, dtype=torch.float32)
         if class_counts is not None:
             # to the device of the other tables
@@ -158,7 +161,14 @@ class LabelNoiseModel(WithLearntParameters):
     @property
     def noise_rate(self) -> float:
         """Smoothed share of wrong labels in the batches seen; nan before the warm-up ends."""
-        return self.noise_rate_history.value
+        found = self.noise_rate_history.value
+        # nan stays nan
+        return found if self.least_trust is None else max(found, self.least_trust.noise_rate)
+
+    @property
+    def trust_needed(self) -> float:
+        """The trust that a label must reach because the noise rate is known; 0 if it is not."""
+        return 0.0 if self.least_trust is None else self.least_trust.value
 
     @property
     def vote_weight(self) -> float:
@@ -241,9 +251,12 @@ class LabelNoiseModel(WithLearntParameters):
         rate = self.log_parameters[0].sigmoid()
         self.noise_rate_history.add(rate)
         if is_warm and counts.known:
-            trusted = lp.trusted_labels(belief.trust) if trusted is None else trusted
+            if trusted is None:
+                trusted = lp.trusted_labels(belief.trust, self.trust_needed)
             distrusted = (~trusted).mean(dtype=rate.dtype)
             self.noise_rate_history.smooth(rate, distrusted)
+            if self.least_trust is not None:
+                self.least_trust.learn(belief.trust)
         self.count_change()
 
     def _is_warm_after(self, batches: int) -> bool:
@@ -254,12 +267,10 @@ class LabelNoiseModel(WithLearntParameters):
 
     def _apply_noise_floor(self, belief: LabelPosterior, has_settled: bool) -> None:
         """Keep ε above its lower bounds, of which the floor is one once ε has settled."""
-        bounds = [ps.NOISE_RATE.lowest, self.least_noise_rate]
+        bound, highest = ps.NOISE_RATE.lowest, ps.NOISE_RATE.highest
         if self.second_opinion is not None:
-            bounds.append(self.second_opinion.noise_rate or 0.0)
-        # ε stays within its range
-        highest = ps.NOISE_RATE.highest
-        bound = min(max(bounds), highest)
+            # ε stays within its range
+            bound = min(max(bound, self.second_opinion.noise_rate or 0.0), highest)
         if not (has_settled or self.noise_floor.has_begun):
             self.log_parameters[0].clamp_min_(ps.unconstrained("noise_rate", bound))
             return

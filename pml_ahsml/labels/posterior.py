@@ -56,7 +56,7 @@ def geometric_mean(one: Tensor, other: Tensor) -> Tensor:
     return ((one.clamp_min(tiny).log() + other.clamp_min(tiny).log()) / 2).softmax(1)
 
 
-def trusted_labels(trust: Tensor) -> Tensor:
+def trusted_labels(trust: Tensor, least: float = 0.0) -> Tensor:
     """Select the trusted labels: those likelier right than wrong, and more if these are too few.
 
     q_i > ½. If Σ_{q_i ≤ ½} q_i > Σ_{q_i > ½} q_i, also the ⌊Σ_i q_i⌋ largest q_i.
@@ -68,6 +68,7 @@ def trusted_labels(trust: Tensor) -> Tensor:
 
     Args:
         trust: (…, N) q_i in [0, 1]; each row is judged by itself.
+        least: smaller q_i are never trusted.
 
     Returns:
         (…, N) bool.
@@ -88,9 +89,28 @@ def trusted_labels(trust: Tensor) -> Tensor:
     # how many of the largest, decided on the device: the host would wait to read it
     number = (total * (total > 2 * above)).long()
     descending = trust.sort(descending=True).values
-    least = torch.nn.functional.pad(descending, (1, 0), value=torch.inf)
+    smallest = torch.nn.functional.pad(descending, (1, 0), value=torch.inf)
     # by value, so that ties (views of one sample) are treated alike
-    return likely | (trust >= least.gather(-1, number[..., None]))
+    trusted = likely | (trust >= smallest.gather(-1, number[..., None]))
+    return reaching(least, trust, trusted)
+
+
+def reaching(least: float, trust: Tensor, trusted: Tensor) -> Tensor:
+    """Leave out labels whose trust lies below a limit.
+
+    Args:
+        least: smaller trusts do not suffice; 0 for no limit.
+        trust: (…, N) q_i in [0, 1].
+        trusted: (…, N) bool, the labels to choose from.
+
+    Returns:
+        (…, N) bool.
+
+    Example:
+        >>> reaching(0.7, torch.tensor([0.9, 0.6, 0.9]), torch.tensor([True, True, False]))
+        tensor([ True, False, False])
+    """
+    return trusted & (trust >= least) if least > 0 else trusted
 
 
 def taken_at_their_word(posterior: Tensor, labels: Tensor, rows: Tensor) -> Tensor:

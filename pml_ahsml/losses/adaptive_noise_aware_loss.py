@@ -50,7 +50,7 @@ class AdaptiveNoiseAwareLoss(
         num_classes: K ≥ 2; labels must lie in [0, K).
         embedding_size: D.
         num_samples: training set size S. If given, every call that learns needs ``sample_ids``.
-        noise_rate: lower bound on the share of wrong labels, in [0, 0.9], if known.
+        noise_rate: least share of wrong labels, in [0, 0.9], if known: as many are left out.
         clean_ids: (M,) ids of samples whose labels are known to be right, used as given.
         warmup: batches in which all labels are trusted, ≥ 0; None never uses the label model.
         class_warmup: batches that must contain a class before its labels are judged, ≥ 1.

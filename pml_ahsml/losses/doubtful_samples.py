@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..checks import check_count
 from ..labels.label_posterior import LabelPosterior
-from ..labels.posterior import trusted_labels
+from ..labels.posterior import reaching, trusted_labels
 from .judgement import Judgement
 from .relabelling import Relabelling, check_trust_threshold
 from .replay_memory import ReplayMemory
@@ -75,32 +75,45 @@ class DoubtfulSamples:
         """Whether anything changes once the noise rate has settled."""
         return self.relabel is not None or self.trust_threshold is not None
 
-    def judge(self, belief: LabelPosterior, trust: Tensor, noise_rate: float | None) -> Judgement:
+    def judge(
+        self,
+        belief: LabelPosterior,
+        trust: Tensor,
+        noise_rate: float | None,
+        least_trust: float = 0.0,
+    ) -> Judgement:
         """Decide which samples are trusted, take part and are relabelled.
 
         Args:
             belief: the label model's posterior for the samples.
             trust: (N,) the model's trust in their labels, or 1 where the model is not used.
             noise_rate: the model's estimate, or None until it has settled.
+            least_trust: the trust that a label must reach because the noise rate is known.
         """
         if noise_rate is None or self.trust_threshold is None:
-            as_given = trusted_labels(trust)
+            as_given = trusted_labels(trust, least_trust)
         else:
-            as_given = trust > self.trust_threshold
+            as_given = reaching(least_trust, trust, trust > self.trust_threshold)
         if noise_rate is None or self.relabel is None:
-            return Judgement(trust, as_given, belief.labels, as_given, relabels=False)
-        takes_part, believed = self.relabel.decide(belief, as_given, noise_rate)
-        return Judgement(trust, takes_part, believed, as_given, relabels=True)
+            takes_part, believed, relabels = as_given, belief.labels, False
+        else:
+            takes_part, believed = self.relabel.decide(belief, as_given, noise_rate)
+            relabels = True
+        return Judgement(
+            trust, takes_part, believed, as_given, relabels=relabels, least_trust=least_trust
+        )
 
-    def may_stand_in(self, trust: Tensor) -> Tensor:
+    def may_stand_in(self, trust: Tensor, least_trust: float = 0.0) -> Tensor:
         """(N,) bool: the remembered samples that are still trusted.
 
         A sample trusted while features were poor may not be trusted now.
 
         Args:
             trust: (N,) trust in their labels.
+            least_trust: the trust that a label must reach because the noise rate is known.
         """
-        return trust > (0.5 if self.trust_threshold is None else self.trust_threshold)
+        threshold = 0.5 if self.trust_threshold is None else self.trust_threshold
+        return reaching(least_trust, trust, trust > threshold)
 
 
 def _chosen(name: str, given: Any, by_old_name: Any, automatic: Any) -> Any:

@@ -20,6 +20,7 @@ class Judgement:
         relabels: whether relabelling has begun.
         num_taking_part: number of rows that take part; None if the host has not read it.
         num_as_given: number of those that keep their label, likewise.
+        least_trust: rows trusted less are not trusted, because the noise rate is known.
         num_not_judged: number of rows whose label is believed because the model or the class is
             still in its warm-up, likewise.
     """
@@ -32,11 +33,12 @@ class Judgement:
     num_taking_part: int | None = None
     num_as_given: int | None = None
     num_not_judged: int | None = None
+    least_trust: float = 0.0
 
     @cached_property
     def trusted(self) -> Tensor:
         """(N,) bool, by ``posterior.trusted_labels``; used to update the centroids."""
-        return trusted_labels(self.trust)
+        return trusted_labels(self.trust, self.least_trust)
 
     def select(self, rows: Tensor) -> "Judgement":
         """Return the decisions about some rows, a (N,) bool mask."""

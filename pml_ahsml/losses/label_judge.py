@@ -87,6 +87,10 @@ class LabelJudge:
         columns = (self.trust(belief), confidence, suggested, is_judged)
         return torch.stack([column.double() for column in columns], 1)
 
+    def may_stand_in(self, belief: LabelPosterior) -> Tensor:
+        """(N,) bool: the remembered samples that are still trusted."""
+        return self.doubtful.may_stand_in(self.trust(belief), self.model.trust_needed)
+
     @torch.no_grad()
     def judge(self, belief: LabelPosterior) -> Judgement:
         """Decide which labels the wrapped loss and the centroids use."""
@@ -95,7 +99,7 @@ class LabelJudge:
         noise_rate = model.noise_rate if has_settled else None
         is_new = self._in_warmup(belief.labels)
         trust = belief.trust.masked_fill(is_new, 1)
-        judgement = self.doubtful.judge(belief, trust, noise_rate)
+        judgement = self.doubtful.judge(belief, trust, noise_rate, model.trust_needed)
         # all that the host must know of the batch from here on, by one read
         masks = [is_new, judgement.takes_part]
         if judgement.as_given is not judgement.takes_part:

@@ -53,6 +53,6 @@ def _stand_ins(
     embeddings, labels, groups = memory.on(given.device).stand_ins(given, kept)
     if len(labels):
         past = judge.believe(embeddings, labels, groups=groups)
-        trusted = rows_where(judge.doubtful.may_stand_in(judge.trust(past)))
+        trusted = rows_where(judge.may_stand_in(past))
         embeddings, labels = embeddings[trusted], labels[trusted]
     return (embeddings.to(plan.batch.embeddings), labels) if len(labels) else None

@@ -147,6 +147,15 @@ def test_no_more_are_trusted_where_the_likely_labels_hold_half_of_the_right_ones
     assert lp.trusted_labels(trust).tolist() == [True, True, True, True, True, False]
 
 
+def test_labels_below_a_limit_are_not_trusted():
+    trust = torch.tensor([0.9, 0.7, 0.6, 0.2])
+    assert lp.trusted_labels(trust, least=0.7).tolist() == [True, True, False, False]
+    # nor those that are trusted only because too few others are
+    trust = torch.tensor([0.5, 0.5, 0.5, 0.3])
+    assert lp.trusted_labels(trust).tolist() == [True, True, True, False]
+    assert not lp.trusted_labels(trust, least=0.6).any()
+
+
 def test_labels_that_are_trusted_equally_are_treated_alike():
     trust = torch.tensor([0.4, 0.3, 0.3, 0.3, 0.1])  # one is expected to be right
     assert lp.trusted_labels(trust).tolist() == [True, False, False, False, False]

@@ -97,6 +97,61 @@ def test_without_a_threshold_relabelling_leaves_trusted_labels_as_they_are():
     assert wrapper.stat_share_relabelled > 0.1
 
 
+def blurred(seed):
+    """A batch in which no label is certain."""
+    embeddings, labels, is_noisy = batch(seed)
+    noise = torch.randn(embeddings.shape, generator=torch.Generator().manual_seed(seed))
+    return embeddings + 2 * noise, labels, is_noisy
+
+
+def trained(**options):
+    """A wrapper after 100 batches, and the mean share of labels used in the last 20."""
+    wrapper = AdaptiveNoiseAwareLoss(
+        losses.ContrastiveLoss(), K, D, relabel=None, margins=None, collect_stats=True, **options
+    )
+    shares = []
+    for seed in range(100):
+        embeddings, labels, _ = blurred(seed)
+        wrapper(embeddings.requires_grad_(), labels)
+        shares.append(wrapper.stat_share_trusted)
+    return wrapper, sum(shares[80:]) / 20
+
+
+@pytest.mark.parametrize("options", [{}, {"trust_threshold": 0.8}])
+def test_a_known_share_of_the_labels_is_left_out(options):
+    untold, found = trained(**options)
+    assert found > 0.6
+    told, share = trained(noise_rate=0.5, **options)
+    assert share == pytest.approx(0.5, abs=0.05)
+    assert told.noise_rate >= 0.5
+    # the least trusted
+    embeddings, labels, _ = blurred(200)
+    trust = told.trust(embeddings, labels)
+    _, gradient = value_and_gradient(told, embeddings, labels)
+    used = gradient.abs().sum(1) > 0
+    assert trust[used].min() > trust[~used].max()
+    assert untold.noise_rate < 0.4
+
+
+def test_a_known_share_below_what_is_found_changes_nothing():
+    assert trained(noise_rate=0.1)[1] == pytest.approx(trained()[1], abs=0.01)
+
+
+def test_past_samples_below_the_known_share_do_not_stand_in():
+    wrapper, _ = trained(noise_rate=0.5, replay_memory=2 * B)
+    least = wrapper.noise_model.trust_needed
+    assert 0.5 < least < 1
+    trust = torch.tensor([least / 2, 0.9 * least, least, 1.0])
+    doubtful = wrapper.doubtful_samples
+    assert doubtful.may_stand_in(trust, least).tolist() == [False, False, True, True]
+    embeddings, labels, _ = blurred(200)
+    judge = wrapper._judge()
+    believed = judge.believe(embeddings, labels)
+    stand_in = judge.may_stand_in(believed)
+    assert torch.equal(stand_in, (believed.trust > 0.5) & (believed.trust >= least))
+    assert stand_in.sum() < (believed.trust > 0.5).sum()
+
+
 @pytest.mark.parametrize(
     ("options", "name", "expected"),
     [

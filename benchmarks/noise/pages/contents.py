@@ -166,6 +166,12 @@ CONTENTS: dict[str, Callable[[], str]] = {
     "clean ids": _of(
         rows_table, _REAL, ("plain", "ours_ids", "ours_clean_ids", "clean_only"), "ours_clean_ids"
     ),
+    "told": _of(
+        rows_table,
+        Selection("noise_real", _REAL.cells, _MS),
+        ("plain", "prism", "ours_ids", "ours_told", "clean_only"),
+        "ours_told",
+    ),
     "clean ids by loss": _of(by_loss_table, _REAL, ("ours_ids", "ours_clean_ids")),
     "chance": _of(rows_table, _CHANCE, _RUNS_WITH_IDS),
     "chance by loss": _of(by_loss_table, _CHANCE, _COMPARED),

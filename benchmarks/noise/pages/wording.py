@@ -68,6 +68,7 @@ RUNS = {
     "ours": "ours",
     "ours_ids": "ours, with ids",
     "ours_clean_ids": "ours, with ids, a tenth known",
+    "ours_told": "ours, with ids, told",
     "ours_class_counts": "ours, told the counts",
     "no_neighbours": "ours, no neighbours",
     "cleaned": "plain, cleaned",
